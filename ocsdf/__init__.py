@@ -1,0 +1,47 @@
+"""One-class signed distance functions: anomaly detection with a certificate.
+
+>>> from ocsdf import OCSDF
+>>> detector = OCSDF(random_state=0).fit(X_normal)    # doctest: +SKIP
+>>> detector.score_samples(X)                         # signed distance, negative outside
+>>> detector.certified_radius(X)                      # no smaller l2 change flips a verdict
+
+Method: Béthune et al., "Robust One-Class Classification with Signed Distance Function using
+1-Lipschitz Neural Networks", ICML 2023. Importing this package does not load TensorFlow.
+"""
+
+from importlib import import_module
+
+from ocsdf._version import __version__
+
+_HOME = {
+    "OCSDF": "ocsdf.sklearn_compat.estimator",
+    "certified_auroc": "ocsdf.certification",
+    "certified_radius": "ocsdf.certification",
+    "certified_recall": "ocsdf.certification",
+    "certified_tpr": "ocsdf.certification",
+    "load_table": "ocsdf.data",
+    "CertifiedAUROCDisplay": "ocsdf.displays",
+    "ScoreHistogramDisplay": "ocsdf.displays",
+}
+
+__all__ = ["__version__", *sorted(_HOME)]
+
+
+def __getattr__(name):
+    if name not in _HOME:
+        raise AttributeError(f"module 'ocsdf' has no attribute {name!r}")
+    try:
+        module = import_module(_HOME[name])
+    except ModuleNotFoundError as error:
+        if error.name != "ocsdf.sklearn_compat":
+            raise
+        raise ModuleNotFoundError(
+            "ocsdf was imported from its source tree, where ocsdf.sklearn_compat is not installed: "
+            "run 'pip install -e .' there, or start Python in another folder.",
+            name=error.name,
+        ) from None
+    return getattr(module, name)
+
+
+def __dir__():
+    return __all__
