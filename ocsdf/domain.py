@@ -1,0 +1,139 @@
+"""B, the bounded set that negatives live in (OCSDF Sec. 3.1, App. E)."""
+
+import numpy as np
+import tensorflow as tf
+
+_WIDTH = 5.0
+
+
+class Box:
+    """Axis-aligned box: mean +- 5 standard deviations, enlarged to contain the data.
+
+    Parameters
+    ----------
+    lower, upper : array-like of shape (n_features,)
+        Its corners.
+    """
+
+    def __init__(self, lower, upper):
+        self.lower = np.asarray(lower, dtype=np.float32)
+        self.upper = np.asarray(upper, dtype=np.float32)
+
+    @classmethod
+    def from_data(cls, points):
+        """Fit the box to rows; a column without spread is given one of 1.
+
+        Parameters
+        ----------
+        points : ndarray of shape (n_samples, n_features)
+
+        Returns
+        -------
+        Box
+            Contains every row (OCSDF Def. 3).
+        """
+        spread = points.std(axis=0)
+        spread = _WIDTH * np.where(spread > 0.0, spread, 1.0)
+        mean = points.mean(axis=0)
+        return cls(
+            np.minimum(mean - spread, points.min(axis=0)),
+            np.maximum(mean + spread, points.max(axis=0)),
+        )
+
+    def project(self, points):
+        """Return the nearest points of the box, in l2: a tensor of the same shape."""
+        return tf.clip_by_value(points, self.lower, self.upper)
+
+    def sample(self, n_samples, generator):
+        """Draw uniformly from the box.
+
+        Parameters
+        ----------
+        n_samples : int
+        generator : tf.random.Generator
+
+        Returns
+        -------
+        tensor of shape (n_samples, n_features), float32
+        """
+        share = generator.uniform((n_samples, len(self.lower)))
+        return self.project(self.lower + share * (self.upper - self.lower))
+
+    def contains(self, points):
+        """Tell which rows lie in the box: ndarray of bool, shape (n_samples,)."""
+        points = np.asarray(points, dtype=np.float32)
+        return np.all((points >= self.lower) & (points <= self.upper), axis=1)
+
+    def arrays(self):
+        """Return what the constructor takes, by name."""
+        return {"lower": self.lower, "upper": self.upper}
+
+
+class Ball:
+    """Ball of radius 5 standard deviations around the mean, enlarged to contain the data.
+
+    Parameters
+    ----------
+    center : array-like of shape (n_features,)
+    radius : float
+    """
+
+    def __init__(self, center, radius):
+        self.center = np.asarray(center, dtype=np.float32)
+        self.radius = np.float32(radius)
+
+    @classmethod
+    def from_data(cls, points):
+        """Fit the ball to rows; the standard deviation is the columns' root mean square.
+
+        Parameters
+        ----------
+        points : ndarray of shape (n_samples, n_features)
+
+        Returns
+        -------
+        Ball
+            Contains every row (OCSDF Def. 3).
+        """
+        center = points.mean(axis=0).astype(np.float32)
+        spread = np.sqrt(np.mean(np.var(points, axis=0)))
+        farthest = np.linalg.norm(points - center, axis=1).max()
+        # A little more than the farthest row, so that float32 rounding leaves none outside.
+        return cls(center, max(_WIDTH * spread, farthest * (1.0 + 1e-5)))
+
+    def project(self, points):
+        """Return the nearest points of the ball, in l2: a tensor of the same shape."""
+        offset = points - self.center
+        distance = tf.norm(offset, axis=1, keepdims=True)
+        return self.center + offset * (self.radius / tf.maximum(distance, self.radius))
+
+    def sample(self, n_samples, generator):
+        """Draw uniformly from the ball.
+
+        A normal direction, and a distance of radius * u^(1/d) with u uniform.
+
+        Parameters
+        ----------
+        n_samples : int
+        generator : tf.random.Generator
+
+        Returns
+        -------
+        tensor of shape (n_samples, n_features), float32
+        """
+        n_features = len(self.center)
+        direction = tf.math.l2_normalize(generator.normal((n_samples, n_features)), axis=1)
+        distance = generator.uniform((n_samples, 1)) ** (1.0 / n_features)
+        return self.project(self.center + self.radius * distance * direction)
+
+    def contains(self, points):
+        """Tell which rows lie in the ball: ndarray of bool, shape (n_samples,)."""
+        offset = np.asarray(points, dtype=np.float64) - self.center
+        return np.linalg.norm(offset, axis=1) <= self.radius * (1.0 + 1e-6)
+
+    def arrays(self):
+        """Return what the constructor takes, by name."""
+        return {"center": self.center, "radius": self.radius}
+
+
+DOMAINS = {"box": Box, "ball": Ball}

@@ -1,0 +1,174 @@
+"""Float64 upper bounds: of a layer's and a network's Lipschitz constant, and of its rounding.
+
+Everything a certificate says rests on this file. All norms are l2.
+"""
+
+import keras
+import numpy as np
+from deel.lip.layers.activations import GroupSort
+
+_FLOAT64_ROUNDOFF = 2.0**-53
+_FLOAT32_ROUNDOFF = 2.0**-24
+_GRAM_ITERATIONS = 12
+
+
+def _summation_error(n_terms, roundoff):
+    """Higham's gamma_n: relative error bound of a sum of n products in any order."""
+    return n_terms * roundoff / (1.0 - n_terms * roundoff)
+
+
+def matrix_bound(matrix):
+    r"""Bound the largest singular value of a matrix from above, rounding included.
+
+    With G the smaller Gram matrix, c the mean of its diagonal and :math:`\gamma_n` the error of a
+    float64 sum of n products, the smaller of
+
+    .. math:: \sqrt{c + \|G - c I\|_F + \gamma_n \|W\|_F^2}
+       \quad\text{and}\quad \|G_t\|_F^{1/2^{t+1}}
+
+    where :math:`G_t = G^{2^t}` is the Gram iteration. The first is tight for a (scaled)
+    orthogonal matrix, the second for any other.
+
+    Parameters
+    ----------
+    matrix : array-like of shape (n_rows, n_columns)
+
+    Returns
+    -------
+    float
+        At least the largest singular value.
+    """
+    matrix = np.asarray(matrix, dtype=np.float64)
+    if not np.all(np.isfinite(matrix)):
+        raise ValueError("Cannot bound a matrix with NaN or infinite entries.")
+    if matrix.shape[0] < matrix.shape[1]:
+        matrix = matrix.T
+    size = max(matrix.shape) + 4
+    squared_norm = float(np.sum(np.square(matrix)))
+    if squared_norm == 0.0:
+        return 0.0
+    slack = _summation_error(size, _FLOAT64_ROUNDOFF)
+    gram = matrix.T @ matrix
+    mean = float(np.trace(gram)) / len(gram)
+    residual = float(np.linalg.norm(gram - mean * np.eye(len(gram)))) + slack * squared_norm
+    near_orthogonal = float(np.sqrt((mean + residual) * (1.0 + slack)))
+    if near_orthogonal <= 1.0001 * np.sqrt(mean):
+        return near_orthogonal
+    return min(near_orthogonal, _gram_iteration_bound(gram, squared_norm, slack))
+
+
+def _gram_iteration_bound(gram, squared_norm, slack):
+    """Bound sigma_max by the Frobenius norm of a high even power of the Gram matrix."""
+    # log of an upper bound of ||G^(2^t)||: each squaring doubles it and the error so far.
+    power, log_scale, error = gram, 0.0, slack * squared_norm / np.linalg.norm(gram)
+    for _ in range(_GRAM_ITERATIONS):
+        norm = np.linalg.norm(power)
+        log_scale = 2.0 * (log_scale + np.log(norm))
+        power = (power / norm) @ (power / norm)
+        size_now = np.linalg.norm(power)
+        # ||fl(PP) - PP|| <= gamma_n ||P||^2 and the old relative error enters twice.
+        error = (2.0 * error + error**2 + 2.0 * slack) / size_now
+    log_bound = log_scale + np.log(np.linalg.norm(power)) + np.log1p(error)
+    return float(np.exp(log_bound / 2.0 ** (_GRAM_ITERATIONS + 1)) * (1.0 + 4.0 * slack))
+
+
+def layer_bound(layer):
+    """Bound the Lipschitz constant of one layer, l2 to l2.
+
+    Parameters
+    ----------
+    layer : keras.layers.Layer
+        A linear ``Dense``, deel-lip's GroupSort family, or an ``InputLayer``.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    TypeError
+        For a layer without a known bound.
+    """
+    if isinstance(layer, keras.layers.InputLayer):
+        return 1.0
+    if isinstance(layer, GroupSort):
+        return float(layer._get_coef())
+    if type(layer) is keras.layers.Dense and layer.activation is keras.activations.linear:
+        return matrix_bound(layer.kernel.numpy())
+    raise TypeError(
+        f"No Lipschitz bound is known for layer {layer.name!r} of type {type(layer).__name__}; "
+        "use linear Dense layers and GroupSort, GroupSort2 or FullSort."
+    )
+
+
+def network_bound(model):
+    r"""Bound the Lipschitz constant of a sequential network, l2 to l2.
+
+    .. math:: \mathrm{Lip}(f) \le \prod_k \mathrm{Lip}(f_k)
+
+    computed in float64 from the weights as they are and rounded up (OCSDF Def. 2).
+
+    Parameters
+    ----------
+    model : keras.Sequential
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    TypeError
+        If the model is not sequential or has a layer without a known bound.
+    """
+    bound = 1.0
+    for layer in _layers_in_order(model):
+        factor = layer_bound(layer)
+        # A factor of exactly 1 needs no rounding, so that a product of ones stays 1.
+        bound = bound if factor == 1.0 else np.nextafter(bound * factor, np.inf)
+    return float(bound)
+
+
+def float_error(model):
+    r"""Bound how far the float32 forward pass strays from the real-valued function.
+
+    For a layer :math:`y = xW + b` computed in float32 by any order of summation,
+    :math:`\|\hat y - y\| \le \gamma_{n+1} (\|x\| \, \||W|\|_2 + \|b\|)` with
+    :math:`\gamma_n = n u / (1 - n u)`, :math:`u = 2^{-24}`; errors pass on through the layers'
+    Lipschitz constants, and sorting is exact. (Higham, *Accuracy and Stability of Numerical
+    Algorithms*, Sec. 3.5. Holds for IEEE float32 products: not for TF32 or float16.)
+
+    Parameters
+    ----------
+    model : keras.Sequential
+
+    Returns
+    -------
+    constant, slope : float
+        ``|f32(x) - f(x)| <= constant + slope * ||x||`` for every x, its rounding to float32
+        included.
+    """
+    # Affine functions of ||x||, as [constant, slope]: the norm of the activations, the error.
+    norm, error = np.array([0.0, 1.0]), np.array([0.0, _FLOAT32_ROUNDOFF])
+    for layer in _layers_in_order(model):
+        factor = layer_bound(layer)
+        if isinstance(layer, keras.layers.Dense):
+            kernel = np.abs(layer.kernel.numpy().astype(np.float64))
+            bias = np.array([np.linalg.norm(layer.bias.numpy().astype(np.float64)), 0.0])
+            gamma = _summation_error(kernel.shape[0] + 1, _FLOAT32_ROUNDOFF)
+            absolute_norm = min(
+                np.linalg.norm(kernel), np.sqrt(kernel.sum(axis=0).max() * kernel.sum(axis=1).max())
+            )
+            error = factor * error + gamma * (absolute_norm * (norm + error) + bias)
+            norm = factor * norm + bias
+    constant, slope = error * (1.0 + 1e-9)
+    return float(constant), float(slope)
+
+
+def _layers_in_order(model):
+    if not isinstance(model, keras.Sequential):
+        raise TypeError(
+            f"Expected a keras.Sequential model, whose bound is its layers' product; got "
+            f"{type(model).__name__}."
+        )
+    return model.layers

@@ -1,0 +1,129 @@
+"""Builders: the 1-Lipschitz network in training, and the certified one that comes out of it."""
+
+import keras
+import numpy as np
+from scipy.linalg import polar
+
+from ocsdf.layers import ACTIVATIONS, BjorckDense, Orthogonal
+from ocsdf.lipschitz import matrix_bound
+
+ORTHOGONALITY = ("projection", "reparametrization")
+
+
+def build_mlp(
+    n_features,
+    hidden_layer_sizes,
+    activation="fullsort",
+    orthogonality="projection",
+    seed=0,
+):
+    """Build a 1-Lipschitz multilayer perceptron for training (OCSDF Def. 2, App. D, Table 6).
+
+    Every kernel is orthogonal (its rows or its columns are orthonormal), the last one a unit
+    vector, and activations sort.
+
+    Parameters
+    ----------
+    n_features : int
+    hidden_layer_sizes : sequence of int
+        Units of each hidden layer.
+    activation : {"fullsort", "groupsort2"}
+        Sort the whole layer, or pairs of units.
+    orthogonality : {"projection", "reparametrization"}
+        Move kernels back by one Björck step after each update, or orthogonalize free
+        weights in the forward pass, as in the paper.
+    seed : int
+        Seed of the kernels' initial values.
+
+    Returns
+    -------
+    keras.Sequential
+        Maps (n, n_features) to (n, 1).
+
+    Raises
+    ------
+    ValueError
+        If ``groupsort2`` is asked to pair an odd number of units.
+    """
+    sizes = [*hidden_layer_sizes, 1]
+    seeds = np.random.default_rng(seed).integers(2**31, size=len(sizes))
+    layers = [keras.Input((n_features,))]
+    for index, (units, layer_seed) in enumerate(zip(sizes, seeds, strict=True)):
+        if index:
+            layers.append(ACTIVATIONS[activation]())
+        if activation == "groupsort2" and index < len(hidden_layer_sizes) and units % 2:
+            raise ValueError(
+                f"activation='groupsort2' sorts pairs, so hidden layers need an even number of "
+                f"units; got {units} in hidden_layer_sizes={tuple(hidden_layer_sizes)}."
+            )
+        initializer = keras.initializers.Orthogonal(seed=int(layer_seed))
+        if orthogonality == "projection":
+            layer = keras.layers.Dense(
+                units, kernel_initializer=initializer, kernel_constraint=Orthogonal()
+            )
+        else:
+            layer = BjorckDense(units, kernel_initializer=initializer)
+        layers.append(layer)
+    return keras.Sequential(layers)
+
+
+def condense(model):
+    """Turn a trained network into plain layers whose bounds are at most 1.
+
+    Each kernel is replaced by the nearest orthogonal one (polar decomposition in float64), then
+    divided by its own float64 bound until the float32 result's bound is at most 1.
+
+    Parameters
+    ----------
+    model : keras.Sequential
+        As made by :func:`build_mlp`.
+
+    Returns
+    -------
+    keras.Sequential
+        The same function up to the polishing, of ``Dense`` and sorting layers only; with
+        :func:`ocsdf.lipschitz.network_bound` at most 1.
+    """
+    layers, weights = [keras.Input(model.input_shape[1:])], []
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Dense):
+            kernel = (
+                layer.orthogonal_kernel()[0] if isinstance(layer, BjorckDense) else layer.kernel
+            )
+            weights += [_polished(keras.ops.convert_to_numpy(kernel)), layer.bias.numpy()]
+            layers.append(keras.layers.Dense(layer.units))
+        else:
+            layers.append(type(layer).from_config(layer.get_config()))
+    condensed = keras.Sequential(layers)
+    condensed.set_weights(weights)
+    return condensed
+
+
+def shift_output(model, constant):
+    """Add a constant to what a network returns; its Lipschitz constant stays.
+
+    Parameters
+    ----------
+    model : keras.Sequential
+        Ends in a ``Dense`` layer; changed in place.
+    constant : float
+
+    Returns
+    -------
+    keras.Sequential
+        The same model.
+    """
+    bias = model.layers[-1].bias
+    bias.assign(bias + constant)
+    return model
+
+
+def _polished(kernel):
+    """Return the nearest orthogonal float32 kernel whose float64 bound is at most 1."""
+    orthogonal, _ = polar(kernel.astype(np.float64))
+    polished = orthogonal.astype(np.float32)
+    shrink = 1.0
+    while (bound := matrix_bound(polished)) > 1.0:
+        shrink *= bound * (1.0 + 2.0**-24)
+        polished = (orthogonal / shrink).astype(np.float32)
+    return polished

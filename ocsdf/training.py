@@ -1,0 +1,298 @@
+"""Algorithms 2 and 3: alternate negatives and updates."""
+
+import math
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ocsdf.losses import HKR, hkr
+from ocsdf.negatives import attract
+
+_GRADIENT_ROWS = 512
+_INNER_STEPS = 50
+_INNER_TOLERANCE = 1e-3
+_COLLAPSED = 1e-3
+HISTORY = ("loss", "share_inside", "gradient_norm", "hinge_share")
+
+
+class Settings(NamedTuple):
+    """What the papers' algorithms leave to choose (OCSDF App. G).
+
+    Attributes
+    ----------
+    margin : float
+        m, in the units of the network's input.
+    hinge_weight : float
+        lambda.
+    newton_steps : int
+        T of Algorithm 1.
+    schedule : {"printed", "even"}
+        Shares of the Newton steps, see :func:`ocsdf.negatives.attract`.
+    updates_per_batch : int or "converged"
+        K of Algorithm 3; "converged" is Algorithm 2.
+    epochs : int
+    max_steps : int or None
+        Most batches to train on.
+    uniform_epochs : int
+        The first epochs, with negatives uniform on B (T = 0).
+    batch_size : int
+    """
+
+    margin: float
+    hinge_weight: float = 100.0
+    newton_steps: int = 4
+    schedule: str = "printed"
+    updates_per_batch: int | str = 1
+    epochs: int = 40
+    max_steps: int | None = None
+    uniform_epochs: int = 5
+    batch_size: int = 128
+
+
+class Outcome(NamedTuple):
+    """What training did.
+
+    Attributes
+    ----------
+    history : dict of str to list of float
+        One entry an epoch: "loss" (Eq. 2), "share_inside" (of training rows with f >= 0),
+        "gradient_norm" (mean over training rows), "hinge_share" (of samples with y f < margin).
+    n_epochs : int
+        Epochs finished.
+    interrupted : bool
+        Whether Ctrl-C ended it.
+    """
+
+    history: dict
+    n_epochs: int
+    interrupted: bool
+
+
+class Trainer:
+    """Train a 1-Lipschitz network to tell data from negatives that it attracts itself.
+
+    Each batch: negatives by Algorithm 1 at the level -margin from uniform seeds in B, then K
+    updates of the parameters by gradient descent on the HKR risk (OCSDF Eq. 2; the printed
+    algorithms have the sign of the update wrong). Whole epochs run inside one graph.
+
+    Parameters
+    ----------
+    model : keras.Sequential
+        As made by :func:`ocsdf.models.build_mlp`; trained in place.
+    points : ndarray of shape (n_samples, n_features), float32
+        Training rows.
+    domain : Box or Ball
+        B.
+    settings : Settings
+    optimizer : keras.optimizers.Optimizer
+    random_state : numpy.random.Generator
+        Source of batches and negatives.
+    sample_weight : ndarray of shape (n_samples,) or None
+        Rows are drawn with probability proportional to it.
+    """
+
+    def __init__(
+        self, model, points, domain, settings, optimizer, random_state, sample_weight=None
+    ):
+        self.model = model
+        self.domain = domain
+        self.settings = settings
+        self.optimizer = optimizer
+        self.random_state = random_state
+        self.n_samples = len(points)
+        self.batch_size = min(settings.batch_size, self.n_samples)
+        self.probability = None if sample_weight is None else sample_weight / sample_weight.sum()
+        self._points = tf.constant(points)
+        self._generator = tf.random.Generator.from_seed(
+            int(random_state.integers(2**63)), alg="philox"
+        )
+        model.compile(optimizer=optimizer, loss=HKR(settings.margin, settings.hinge_weight))
+        optimizer.build(model.trainable_variables)
+        # Algorithm 2 attracts negatives with the network of the last outer step.
+        self.alternating = settings.updates_per_batch == "converged"
+        self._attractor = keras.models.clone_model(model) if self.alternating else model
+        self._inner_losses = []
+        # Traced once here: a concrete function is not retraced, whatever else TensorFlow runs.
+        self._run_batches = tf.function(self._train_on_batches).get_concrete_function(
+            tf.TensorSpec((None, self.batch_size), tf.int32), tf.TensorSpec((), tf.int32)
+        )
+        self._gradient_norm = tf.function(self._mean_gradient_norm).get_concrete_function(
+            tf.TensorSpec((None, points.shape[1]), tf.float32)
+        )
+
+    def run(self, callbacks=(), verbose=0):
+        """Train until the epochs or steps are used up, a callback stops it, or Ctrl-C.
+
+        Parameters
+        ----------
+        callbacks : sequence of keras.callbacks.Callback
+            Their epoch and train hooks are called; batches run inside the graph.
+        verbose : {0, 1, 2}
+            Silent, a progress bar, or a line an epoch.
+
+        Returns
+        -------
+        Outcome
+        """
+        settings = self.settings
+        steps_per_epoch = math.ceil(self.n_samples / self.batch_size)
+        n_steps = settings.epochs * steps_per_epoch
+        n_steps = n_steps if settings.max_steps is None else min(n_steps, settings.max_steps)
+        n_epochs = math.ceil(n_steps / steps_per_epoch)
+        hooks = keras.callbacks.CallbackList(
+            list(callbacks), model=self.model, epochs=n_epochs, steps=steps_per_epoch
+        )
+        bar = keras.utils.Progbar(n_epochs, verbose=verbose, unit_name="epoch") if verbose else None
+        history = {name: [] for name in HISTORY}
+        self.model.stop_training = False
+        interrupted = False
+        hooks.on_train_begin()
+        try:
+            for epoch in range(n_epochs):
+                hooks.on_epoch_begin(epoch)
+                n_steps_now = min(steps_per_epoch, n_steps - epoch * steps_per_epoch)
+                logs = self._epoch(n_steps_now, attracted=epoch >= settings.uniform_epochs)
+                for name in HISTORY:
+                    history[name].append(logs[name])
+                hooks.on_epoch_end(epoch, logs)
+                if bar is not None:
+                    bar.update(epoch + 1, [(name, logs[name]) for name in HISTORY])
+                if self.model.stop_training or not math.isfinite(logs["loss"]):
+                    break
+        except KeyboardInterrupt:
+            interrupted = True
+        hooks.on_train_end()
+        return Outcome(history, len(history["loss"]), interrupted)
+
+    def uniform_negatives(self):
+        """Draw one batch uniformly from B.
+
+        Returns
+        -------
+        ndarray of shape (batch_size, n_features), float32
+        """
+        return self.domain.sample(self.batch_size, self._generator).numpy()
+
+    def _epoch(self, n_steps, attracted):
+        """Run one epoch, in chunks after which Algorithm 2 may renew its attractor."""
+        batches = self._draw_batches(n_steps)
+        newton_steps = tf.constant(self.settings.newton_steps if attracted else 0)
+        chunk = _INNER_STEPS if self.alternating else n_steps
+        totals = np.zeros(3)
+        for start in range(0, n_steps, chunk):
+            sums = self._run_batches(
+                tf.constant(batches[start : start + chunk]), newton_steps
+            ).numpy()
+            totals += sums
+            if self.alternating:
+                self._renew_attractor(sums[0] / len(batches[start : start + chunk]))
+        loss, share_inside, hinge_share = totals / n_steps
+        rows = self._points[:_GRADIENT_ROWS]
+        return {
+            "loss": float(loss),
+            "share_inside": float(share_inside),
+            "gradient_norm": float(self._gradient_norm(rows)),
+            "hinge_share": float(hinge_share),
+        }
+
+    def _draw_batches(self, n_steps):
+        """Draw row numbers, shape (n_steps, batch_size): each row once before any twice."""
+        size = n_steps * self.batch_size
+        if self.probability is not None:
+            rows = self.random_state.choice(self.n_samples, size, p=self.probability)
+        else:
+            n_passes = math.ceil(size / self.n_samples)
+            passes = [self.random_state.permutation(self.n_samples) for _ in range(n_passes)]
+            rows = np.concatenate(passes)[:size]
+        return rows.reshape(n_steps, self.batch_size).astype(np.int32)
+
+    def _renew_attractor(self, loss):
+        """End the inner loop of Algorithm 2: once the loss has settled, or after 50 steps."""
+        self._inner_losses.append(loss)
+        steps = len(self._inner_losses) * min(
+            _INNER_STEPS, math.ceil(self.n_samples / self.batch_size)
+        )
+        settled = len(self._inner_losses) > 1 and abs(
+            loss - self._inner_losses[-2]
+        ) < _INNER_TOLERANCE * abs(self._inner_losses[-2])
+        if settled or steps >= _INNER_STEPS:
+            self._attractor.set_weights(self.model.get_weights())
+            self._inner_losses.clear()
+
+    def _train_on_batches(self, batches, newton_steps):
+        """Train on batches; return the sums of loss, share inside and hinge share."""
+        sums = tf.zeros(3)
+        for rows in batches:
+            data = tf.gather(self._points, rows)
+            sums += self._train_on_batch(data, self._draw_negatives(newton_steps))
+        return sums
+
+    def _draw_negatives(self, newton_steps):
+        return attract(
+            self._attractor,
+            self.domain.sample(self.batch_size, self._generator),
+            self.domain,
+            level=-self.settings.margin,
+            eta=self._generator.uniform((self.batch_size,)),
+            steps=newton_steps,
+            schedule=self.settings.schedule,
+        )
+
+    def _train_on_batch(self, data, negatives):
+        """Make K updates on one batch; return loss, share inside and hinge share of the last."""
+        size, settings = self.batch_size, self.settings
+        points = tf.concat([data, negatives], axis=0)
+        labels = tf.concat([tf.ones(size), -tf.ones(size)], axis=0)
+        n_updates = 1 if self.alternating else settings.updates_per_batch
+        for _ in range(n_updates):
+            with tf.GradientTape() as tape:
+                scores = self.model(points, training=True)[:, 0]
+                losses = hkr(labels, scores, settings.margin, settings.hinge_weight)
+                # Eq. 2: the mean over data plus the mean over negatives.
+                loss = 2.0 * tf.reduce_mean(losses)
+            variables = self.model.trainable_variables
+            self.optimizer.apply(tape.gradient(loss, variables), variables)
+        inside = tf.reduce_mean(tf.cast(scores[:size] >= 0.0, tf.float32))
+        hinged = tf.reduce_mean(tf.cast(labels * scores < settings.margin, tf.float32))
+        return tf.stack([loss, inside, hinged])
+
+    def _mean_gradient_norm(self, points):
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(points)
+            scores = self.model(points)
+        return tf.reduce_mean(tf.norm(tape.gradient(scores, points), axis=1))
+
+
+def diagnose(scores, negative_scores, history):
+    """Say what went wrong in training, if anything did.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_samples,)
+        Of the training rows.
+    negative_scores : ndarray of shape (n_negatives,)
+        Of points uniform on B.
+    history : dict of str to list of float
+        As in :class:`Outcome`.
+
+    Returns
+    -------
+    list of str
+        One message a defect, with what to change; empty where training looks sound.
+    """
+    if not np.all(np.isfinite(history["loss"])) or not np.all(np.isfinite(scores)):
+        return ["Training diverged: the loss is not finite. Lower learning_rate."]
+    messages = []
+    if scores.std() < _COLLAPSED:
+        messages.append(
+            f"Training collapsed: scores of the training rows are all alike (standard deviation "
+            f"{scores.std():.1e}). Lower hinge_weight or margin, or raise epochs."
+        )
+    if negative_scores.mean() > scores.mean():
+        messages.append(
+            f"Random points score above the data ({negative_scores.mean():.3g} against "
+            f"{scores.mean():.3g} on average). Raise epochs or margin, or standardize the data."
+        )
+    return messages
