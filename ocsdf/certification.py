@@ -1,0 +1,290 @@
+"""What a Lipschitz bound proves about detection, computed from scores alone.
+
+f is L-Lipschitz in the l2 norm and high scores are normal, so moving a sample by eps moves its
+score by at most L * eps. Radii are l2 distances in the space where L was bounded (for the
+estimators: standardized features, or pixels in [0, 1]).
+
+Rounding never flatters a certificate: a shift is formed exactly and rounded up to the next
+float64, and comparisons of the kind ``a - shift`` against ``b`` are decided exactly, from the
+rounded difference and its rounding error. All that is left is the rounding of the final share.
+"""
+
+from fractions import Fraction
+
+import numpy as np
+
+_ATTACKED = {"both": 2, "anomalies": 1, "normals": 1}
+
+
+def certified_radius(scores, offset=0.0, lipschitz=1.0, slack=0.0):
+    r"""Distance every sample can be moved without a change of its verdict.
+
+    .. math:: r(x) = \max(0, |f(x) - c| - s) / L
+
+    where f(x) is the score, c the `offset`, s the `slack` and L the `lipschitz` bound
+    (OCSDF, Sec. 4.1). A sample that moves by less than r(x) stays on its side of f = c.
+
+    Parameters
+    ----------
+    scores : array-like of shape (n,)
+        Scores f(x).
+    offset : float, default=0.0
+        Score at the boundary of the verdict.
+    lipschitz : float, default=1.0
+        Upper bound of the Lipschitz constant of f, in l2.
+    slack : float or array-like of shape (n,), default=0.0
+        Bound of the error that floating point makes in the comparison of two scores. The
+        rounding of the three float64 operations above counts as part of it.
+
+    Returns
+    -------
+    radii : ndarray of shape (n,), float64
+        Radii in units of the input, never negative; 0 certifies nothing.
+
+    Raises
+    ------
+    ValueError
+        If the scores are not a non-empty 1-d array of finite numbers, `offset` is not finite,
+        `lipschitz` is not positive, or `slack` is negative or of another shape.
+    """
+    scores = _vector(scores, "scores")
+    offset = _finite(offset, "offset")
+    lipschitz = _positive(lipschitz, "lipschitz")
+    slack = _slack(slack, len(scores), "scores")
+    return np.maximum(0.0, np.abs(scores - offset) - slack) / lipschitz
+
+
+def certified_auroc(
+    normal_scores, anomaly_scores, radii, lipschitz=1.0, attacked="both", slack=0.0
+):
+    r"""AUROC that no attack of a given l2 radius can push below.
+
+    .. math:: P(d > \sigma) + P(d = \sigma) / 2, \quad d = f(x^+) - f(x^-)
+
+    where x+ runs over the normal rows, x- over the anomalies, and sigma is the worst shift of
+    d: 2 (L eps + s) when both sides are attacked, L eps + s when one is. L is the `lipschitz`
+    bound, eps the radius and s the `slack`. This is Proposition 1 of OCSDF (Sec. 4.1, Eq. 9) with
+    the sign corrected: as printed, the value would grow with eps.
+
+    Parameters
+    ----------
+    normal_scores : array-like of shape (n,)
+        Scores of the normal rows.
+    anomaly_scores : array-like of shape (m,)
+        Scores of the anomalies.
+    radii : float or array-like of shape (n_radii,)
+        Attack radii eps >= 0.
+    lipschitz : float, default=1.0
+        Upper bound of the Lipschitz constant of f, in l2.
+    attacked : {"both", "anomalies", "normals"}, default="both"
+        Which rows the attacker may move.
+    slack : float or array-like of shape (n_radii,), default=0.0
+        Bound of the error that floating point makes in one attacked sample's score at each
+        radius. It counts only where eps > 0: at eps = 0 nobody attacks.
+
+    Returns
+    -------
+    auroc : ndarray of shape (n_radii,), float64
+        Lower bounds in [0, 1]; at eps = 0 the AUROC itself. They never grow with eps, as long as
+        `slack` does not shrink with it.
+
+    Raises
+    ------
+    ValueError
+        If scores or radii are not non-empty 1-d arrays of finite numbers, a radius or `slack`
+        is negative, `lipschitz` is not positive, or `attacked` is none of the three.
+
+    Notes
+    -----
+    Costs one sort and O(n log m) for each radius. sigma is rounded up to a float64 and d is then
+    compared with it exactly, so rounding only ever lowers the result, and ties count one half
+    where they are real.
+    """
+    normals = np.sort(_vector(normal_scores, "normal_scores"))
+    anomalies = np.sort(_vector(anomaly_scores, "anomaly_scores"))
+    shifts = _shifts(radii, lipschitz, slack, _n_attacked(attacked))
+    counts = [_count_below(anomalies, normals, shift) for shift in shifts]
+    pairs = len(normals) * len(anomalies)
+    return np.array([(2 * below + ties) / (2 * pairs) for below, ties in counts])
+
+
+def certified_tpr(
+    normal_scores, anomaly_scores, radii, fpr=0.05, lipschitz=1.0, attacked="both", slack=0.0
+):
+    r"""True positive rate at a bounded false positive rate, whatever an attacker does.
+
+    Anomalies are the positives and a row is flagged when its score is below a threshold t. At
+    each radius, let u be the normal scores, lowered by L eps + s if normal rows are attacked. t is
+    the largest threshold that flags at most a share `fpr` of u:
+
+    .. math:: t = u_{(k+1)}, \quad k = \max\{j : j / n \le \mathrm{fpr}\}
+
+    with u_(1) <= ... <= u_(n). An anomaly counts when its score, raised by L eps + s if anomalies
+    are attacked, is still below t. Hence the ROC curve of any attacked scores reaches at least
+    this true positive rate at a false positive rate of at most `fpr`.
+
+    Parameters
+    ----------
+    normal_scores : array-like of shape (n,)
+        Scores of the normal rows.
+    anomaly_scores : array-like of shape (m,)
+        Scores of the anomalies.
+    radii : float or array-like of shape (n_radii,)
+        Attack radii eps >= 0.
+    fpr : float, default=0.05
+        Largest share of normal rows that may be flagged, 0 <= fpr < 1.
+    lipschitz : float, default=1.0
+        Upper bound L of the Lipschitz constant of f, in l2.
+    attacked : {"both", "anomalies", "normals"}, default="both"
+        Which rows the attacker may move.
+    slack : float or array-like of shape (n_radii,), default=0.0
+        Bound s of the error that floating point makes in one attacked sample's score at each
+        radius. It counts only where eps > 0.
+
+    Returns
+    -------
+    tpr : ndarray of shape (n_radii,), float64
+        Lower bounds in [0, 1]. They never grow with eps, as long as `slack` does not shrink
+        with it.
+
+    Raises
+    ------
+    ValueError
+        As :func:`certified_auroc`, and if `fpr` is outside [0, 1).
+    """
+    normals = np.sort(_vector(normal_scores, "normal_scores"))
+    anomalies = np.sort(_vector(anomaly_scores, "anomaly_scores"))
+    shifts = _shifts(radii, lipschitz, slack, _n_attacked(attacked))
+    if not 0 <= _finite(fpr, "fpr") < 1:
+        raise ValueError(f"fpr must be a share with 0 <= fpr < 1, got {fpr!r}")
+    # j / n <= fpr is compared as floats are read: 29 of 100 rows are a share of 0.29.
+    n_flagged = np.searchsorted(np.arange(1, len(normals) + 1) / len(normals), fpr, side="right")
+    boundary = normals[n_flagged : n_flagged + 1]
+    counts = [_count_below(anomalies, boundary, shift) for shift in shifts]
+    return np.array([below / len(anomalies) for below, _ in counts])
+
+
+def certified_recall(anomaly_scores, radii, threshold=0.0, lipschitz=1.0, slack=0.0):
+    r"""Share of anomalies that stay flagged under any attack of a given l2 radius.
+
+    .. math:: P(f(x^-) + L \epsilon + s < t)
+
+    where x- runs over the anomalies, L is the `lipschitz` bound, eps the radius, s the `slack`
+    and t the `threshold`; a score of t or more is inside.
+
+    Parameters
+    ----------
+    anomaly_scores : array-like of shape (m,)
+        Scores of the anomalies.
+    radii : float or array-like of shape (n_radii,)
+        Attack radii eps >= 0.
+    threshold : float, default=0.0
+        Scores below it are flagged.
+    lipschitz : float, default=1.0
+        Upper bound of the Lipschitz constant of f, in l2.
+    slack : float or array-like of shape (n_radii,), default=0.0
+        Bound of the error that floating point makes in one attacked sample's score at each
+        radius. It counts only where eps > 0.
+
+    Returns
+    -------
+    recall : ndarray of shape (n_radii,), float64
+        Lower bounds in [0, 1]; at eps = 0 the recall itself. They never grow with eps, as long
+        as `slack` does not shrink with it.
+
+    Raises
+    ------
+    ValueError
+        As :func:`certified_auroc`, and if `threshold` is not finite.
+    """
+    anomalies = np.sort(_vector(anomaly_scores, "anomaly_scores"))
+    boundary = np.array([_finite(threshold, "threshold")])
+    shifts = _shifts(radii, lipschitz, slack, _n_attacked("anomalies"))
+    counts = [_count_below(anomalies, boundary, shift) for shift in shifts]
+    return np.array([below / len(anomalies) for below, _ in counts])
+
+
+def _count_below(sorted_scores, bounds, shift):
+    """Count the pairs with score < bound - shift and with score = bound - shift, exactly."""
+    # Knuth's TwoSum: bounds - shift = difference + error without rounding. The error is under
+    # half a spacing of floats, so it decides only where a score equals the rounded difference.
+    # Where a sum overflows the error may be NaN: such an equal score is counted in neither.
+    with np.errstate(over="ignore", invalid="ignore"):
+        difference = bounds - shift
+        moved = difference - bounds
+        error = (bounds - (difference - moved)) - (shift + moved)
+    below = np.searchsorted(sorted_scores, difference, side="left")
+    equal = np.searchsorted(sorted_scores, difference, side="right") - below
+    return int(below.sum() + equal[error > 0].sum()), int(equal[error == 0].sum())
+
+
+def _shifts(radii, lipschitz, slack, n_attacked):
+    """Return n_attacked * (lipschitz * eps + slack) per radius, rounded up; 0 at eps = 0."""
+    radii = _vector(np.atleast_1d(radii), "radii")
+    if (radii < 0).any():
+        raise ValueError(f"radii must be 0 or more, got {radii.min()}")
+    lipschitz = Fraction(_positive(lipschitz, "lipschitz"))
+    slack = np.broadcast_to(_slack(slack, len(radii), "radii"), radii.shape)
+    return [
+        _round_up(n_attacked * (lipschitz * Fraction(eps) + Fraction(extra))) if eps > 0 else 0.0
+        for eps, extra in zip(radii.tolist(), slack.tolist(), strict=True)
+    ]
+
+
+def _round_up(exact):
+    """Return the smallest float64 that is not below a positive fraction."""
+    try:
+        nearest = float(exact)
+    except OverflowError:
+        return np.inf
+    return nearest if Fraction(nearest) >= exact else np.nextafter(nearest, np.inf)
+
+
+def _n_attacked(attacked):
+    if attacked not in _ATTACKED:
+        options = ", ".join(map(repr, _ATTACKED))
+        raise ValueError(f"attacked must be one of {options}, got {attacked!r}")
+    return _ATTACKED[attacked]
+
+
+def _vector(values, name):
+    """Return `values` as a non-empty 1-d float64 array of finite numbers, or say what is wrong."""
+    array = np.asarray(values)
+    if array.ndim != 1 or array.size == 0:
+        raise ValueError(f"{name} must be a non-empty 1-d array, got shape {array.shape}")
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{name} must hold real numbers, got dtype {array.dtype}")
+    array = array.astype(np.float64)
+    n_bad = np.count_nonzero(~np.isfinite(array))
+    if n_bad:
+        raise ValueError(f"{name} must be finite, got {n_bad} NaN or infinite of {array.size}")
+    return array
+
+
+def _finite(value, name):
+    array = np.asarray(value)
+    if array.ndim != 0 or array.dtype.kind not in "biuf" or not np.isfinite(array):
+        raise ValueError(f"{name} must be a finite number, got {value!r}")
+    return float(array)
+
+
+def _positive(value, name):
+    number = _finite(value, name)
+    if number <= 0:
+        raise ValueError(f"{name} must be positive, got {value!r}")
+    return number
+
+
+def _slack(slack, size, counted):
+    """Return `slack` as float64: a number, or one number for each of `size` entries."""
+    if np.ndim(slack) == 0:
+        slack = _finite(slack, "slack")
+    else:
+        slack = _vector(slack, "slack")
+        if len(slack) != size:
+            raise ValueError(
+                f"slack must be a number or one per entry of {counted} ({size}), got {len(slack)}"
+            )
+    if np.min(slack) < 0:
+        raise ValueError(f"slack must be 0 or more, got {np.min(slack)}")
+    return slack

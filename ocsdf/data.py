@@ -1,0 +1,334 @@
+"""Tables -> arrays: embedded data sets, files, and the data home; the one-class split.
+
+Labels leave this module as 0 (normal) and 1 (anomaly), or as None. Values of X are not judged
+here: NaN and infinities are for the estimator to report.
+"""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+# Which classes of scikit-learn's embedded sets are the anomalies.
+_EMBEDDED_ANOMALIES = {
+    "breast_cancer": ("malignant",),
+    "wine": ("class_2",),
+    "digits": tuple(range(1, 10)),
+}
+EMBEDDED = tuple(_EMBEDDED_ANOMALIES)
+
+_EXPECTED = {
+    ".csv": "a CSV file with a header row",
+    ".parquet": "a Parquet table",
+    ".npz": "a NumPy archive with numeric arrays X and, if labelled, y",
+    ".mat": "a MATLAB file (v4 to v7) with numeric arrays X and, if labelled, y",
+}
+
+
+class Table(NamedTuple):
+    """A table of dense numbers.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n, d), float64
+        Rows; may hold NaN or infinities.
+    y : ndarray of shape (n,), int64, or None
+        1 for an anomaly, 0 for a normal row; None without a label.
+    feature_names : list of str
+        The d column names.
+    name : str
+        Name of the embedded set, or the file's name without its suffix.
+    """
+
+    X: np.ndarray
+    y: np.ndarray | None
+    feature_names: list
+    name: str
+
+
+def load_table(source, label=None, anomaly=None):
+    """Load a table from scikit-learn, from a file, or from the data home.
+
+    Parameters
+    ----------
+    source : str or Path
+        One of
+
+        - an embedded data set of scikit-learn: ``"breast_cancer"`` (malignant is the anomaly),
+          ``"wine"`` (class_2 is the anomaly) or ``"digits"`` (0 is normal, the nine other digits
+          are anomalies: one class against the rest);
+        - a path to a .csv, .parquet, .npz or .mat file;
+        - the bare name of a table in the data home, ``$OCSDF_DATA_HOME/adbench/<stem>.npz``:
+          the stem itself, or what follows the first part of one stem, as ``"thyroid"`` for
+          ``38_thyroid``. Embedded names win.
+    label : str, optional
+        CSV and Parquet: the column of labels, which is taken out of X; without it y is None.
+        .npz and .mat: ``"y"`` or None, which both mean the array y; with None it may be absent.
+        Embedded sets carry their own label.
+    anomaly : object, optional
+        The value of the label that means anomaly, 1 by default if the label holds only 0 and 1.
+        All other values are normal. It may be text, as from a command line: it is compared as
+        a number with numeric labels ("2.0" is 2, "true" is True) and as text with others.
+
+    Returns
+    -------
+    table : Table
+        X (n, d) float64, y (n,) int64 or None, feature names (x0, x1, ... for arrays), name.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the source cannot be read, is empty or of an unknown kind, a feature is not numeric,
+        or the label is missing, incomplete, has one class only or lacks the value `anomaly`.
+    TypeError
+        If `source` is neither text nor a path.
+    ImportError
+        If a Parquet file is given and pyarrow is not installed.
+    """
+    if not isinstance(source, str | Path):
+        raise TypeError(f"source must be a name or a path, got {type(source).__name__}")
+    if source in EMBEDDED:
+        return _load_embedded(source, label, anomaly)
+    path = Path(source).expanduser()
+    if isinstance(source, str) and source == path.name and not path.suffix:
+        path = _find_in_data_home(source)
+    X, labels, feature_names = _read(path, label)
+    if 0 in X.shape:
+        raise ValueError(f"{path} is empty: it holds {X.shape[0]} rows of {X.shape[1]} features")
+    if labels is None and anomaly is not None:
+        raise ValueError(f"anomaly={anomaly!r} was given but no label: name its column in {path}")
+    y = None if labels is None else _encode(labels, anomaly, f"label {label or 'y'!r} of {path}")
+    return Table(X, y, feature_names, path.stem)
+
+
+def data_home():
+    """Return the folder that the environment variable OCSDF_DATA_HOME names.
+
+    Returns
+    -------
+    home : Path or None
+        None if the variable is unset or empty. The folder need not exist.
+    """
+    home = os.environ.get("OCSDF_DATA_HOME")
+    return Path(home).expanduser() if home else None
+
+
+def split_one_class(y, random_state):
+    """Split rows for one-class learning: train on half of the normal rows, test on the rest.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,)
+        1 for an anomaly, 0 for a normal row; at least two normal rows and one anomaly.
+    random_state : int or numpy.random.Generator
+        Seed or generator, as for :func:`numpy.random.default_rng`.
+
+    Returns
+    -------
+    train_rows : ndarray of shape (n_normal // 2,), int64
+        Sorted indices of a random half of the normal rows, rounded down.
+    test_rows : ndarray of shape (n - n_normal // 2,), int64
+        Sorted indices of all other rows: the other normal rows and every anomaly.
+
+    Raises
+    ------
+    ValueError
+        If y is not a 1-d array of 0 and 1, or holds too few rows of a kind.
+    """
+    y = np.asarray(y)
+    if y.ndim != 1 or y.dtype.kind not in "biuf" or not np.isin(y, (0, 1)).all():
+        raise ValueError(
+            f"y must be a 1-d array of 0 (normal) and 1 (anomaly), got {str(y.tolist()):.60}"
+        )
+    normals = np.flatnonzero(y == 0)
+    if len(normals) < 2 or len(normals) == len(y):
+        raise ValueError(
+            "the one-class split needs at least 2 normal rows and 1 anomaly, "
+            f"got {len(normals)} and {len(y) - len(normals)}"
+        )
+    rng = np.random.default_rng(random_state)
+    train_rows = np.sort(rng.choice(normals, size=len(normals) // 2, replace=False))
+    return train_rows, np.setdiff1d(np.arange(len(y)), train_rows)
+
+
+def _load_embedded(name, label, anomaly):
+    from sklearn import datasets
+
+    if label is not None:
+        raise ValueError(f"{name!r} carries its own label: leave label={label!r} out")
+    bunch = getattr(datasets, f"load_{name}")()
+    classes = bunch.target_names[bunch.target]
+    if anomaly is None:
+        y = np.isin(classes, _EMBEDDED_ANOMALIES[name]).astype(np.int64)
+    else:
+        y = _encode(classes, anomaly, f"label of {name!r}")
+    return Table(bunch.data.astype(np.float64), y, [str(f) for f in bunch.feature_names], name)
+
+
+def _find_in_data_home(name):
+    """Return the path of the one table that a bare name means."""
+    home = data_home()
+    paths = sorted(home.glob("adbench/*.npz")) if home else []
+    found = [path for path in paths if path.stem == name] or [
+        path for path in paths if path.stem.endswith(f"_{name}")
+    ]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        stems = _listed(path.stem for path in found)
+        raise ValueError(f"{name!r} may be any of {stems} in {home / 'adbench'}: give one in full")
+    place = home / "adbench" if home else "$OCSDF_DATA_HOME/adbench (OCSDF_DATA_HOME is not set)"
+    raise ValueError(
+        f"no table is named {name!r}: expected an embedded set ({_listed(EMBEDDED)}), a path "
+        f"that ends in {', '.join(_EXPECTED)}, or the name of a .npz table in {place}"
+    )
+
+
+def _read(path, label):
+    """Return X, the raw labels or None, and the feature names."""
+    suffix = path.suffix.lower()
+    if suffix not in _EXPECTED:
+        raise ValueError(
+            f"cannot read {path}: its suffix is {path.suffix!r}, not one of {', '.join(_EXPECTED)}"
+        )
+    if not path.exists():
+        raise FileNotFoundError(f"no file at {path}: check the path")
+    reader = {".csv": _read_csv, ".parquet": _read_parquet, ".npz": _read_npz, ".mat": _read_mat}
+    try:
+        content = reader[suffix](path)
+    except ImportError:
+        raise
+    except Exception as error:  # parsers answer damaged files with anything, from zlib to struct
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"cannot read {path}: {reason} (expected {_EXPECTED[suffix]})") from error
+    if isinstance(content, dict):
+        return _from_arrays(content, label, path)
+    return _from_frame(content, label, path)
+
+
+def _read_csv(path):
+    import pandas as pd
+
+    return pd.read_csv(path, low_memory=False)
+
+
+def _read_parquet(path):
+    import pandas as pd
+
+    try:
+        return pd.read_parquet(path, engine="pyarrow")
+    except ImportError as error:
+        raise ImportError(f"reading {path} needs pyarrow: pip install 'ocsdf[parquet]'") from error
+
+
+def _read_npz(path):
+    # Not numpy.load: that also takes pickles and single arrays, and its messages speak of them.
+    with np.lib.npyio.NpzFile(str(path), allow_pickle=False) as archive:
+        return {key: archive[key] for key in archive.files if key in ("X", "y")}
+
+
+def _read_mat(path):
+    from scipy.io import loadmat
+
+    try:
+        content = loadmat(str(path), appendmat=False, variable_names=("X", "y"))
+    except NotImplementedError as error:
+        message = "it is MATLAB v7.3 (HDF5); save it again with save(..., '-v7')"
+        raise ValueError(message) from error
+    return {key: content[key] for key in ("X", "y") if key in content}
+
+
+def _from_arrays(arrays, label, path):
+    if label not in (None, "y"):
+        raise ValueError(f"the label of {path} is its array 'y': got label={label!r}")
+    missing = [key for key in ("X", label or "X") if key not in arrays]
+    if missing:
+        expected = _EXPECTED[path.suffix.lower()]
+        raise ValueError(f"{path} holds no array {missing[0]!r} (expected {expected})")
+    X = np.asarray(arrays["X"])
+    if X.ndim != 2 or X.dtype.kind not in "biuf":
+        raise ValueError(
+            f"X in {path} must be a full (not sparse) 2-d array of real numbers, "
+            f"got shape {X.shape} and dtype {X.dtype}"
+        )
+    labels = None
+    if "y" in arrays:
+        labels = np.asarray(arrays["y"])
+        # A column or a row of labels, as MATLAB keeps vectors, is as good as a 1-d array.
+        is_vector = labels.size == max(labels.shape, default=0)
+        if labels.dtype.kind not in "biufU" or not is_vector or labels.size != len(X):
+            raise ValueError(
+                f"y in {path} must hold one number or text for each of the {len(X)} rows of X, "
+                f"got shape {labels.shape} and dtype {labels.dtype}"
+            )
+        labels = labels.ravel()
+    names = [f"x{i}" for i in range(X.shape[1])]
+    return np.ascontiguousarray(X, dtype=np.float64), labels, names
+
+
+def _from_frame(frame, label, path):
+    from pandas.api.types import is_complex_dtype, is_numeric_dtype
+
+    frame.columns = [str(column) for column in frame.columns]
+    labels = None
+    if label is not None:
+        if label not in frame.columns:
+            columns = _listed(frame.columns)
+            raise ValueError(f"{path} has no column {label!r} for the label; it has {columns}")
+        labels = frame.pop(label)
+    odd = [
+        column
+        for column, dtype in frame.dtypes.items()
+        if not is_numeric_dtype(dtype) or is_complex_dtype(dtype)
+    ]
+    if odd and len(frame):  # without rows no column has a kind; load_table calls it empty
+        hint = "drop or encode them" if label else "name the label's column, drop or encode others"
+        raise ValueError(f"{path} has columns that are not numeric, {_listed(odd, 3)}: {hint}")
+    X = frame.to_numpy(dtype=np.float64, na_value=np.nan)
+    return np.ascontiguousarray(X), labels, list(frame.columns)
+
+
+def _encode(labels, anomaly, what):
+    """Return labels as int64: 1 where they equal `anomaly`, 0 elsewhere; both must occur."""
+    import pandas as pd
+
+    # Categories, nullable integers and boxed booleans become plain columns.
+    labels = pd.Series(np.asarray(labels)).infer_objects()
+    n_missing = int(labels.isna().sum())
+    if n_missing:
+        raise ValueError(f"{what} is missing (NaN) in {n_missing} rows: fill or drop them")
+    values = labels.unique().tolist()
+    if len(values) < 2:
+        raise ValueError(f"{what} has one class only, {values[0]!r}: normal and anomaly are needed")
+    if anomaly is None:
+        if any(value not in (0, 1) for value in values):
+            raise ValueError(
+                f"{what} is not 0/1: say with anomaly= which of its values means anomaly, "
+                f"{_listed(values)}"
+            )
+        anomaly = 1
+    if pd.api.types.is_numeric_dtype(labels):
+        is_anomaly = labels.to_numpy(dtype=np.float64) == _as_number(anomaly)
+    else:
+        is_anomaly = (labels.astype(str) == str(anomaly)).to_numpy()
+    if not is_anomaly.any():
+        raise ValueError(f"{what} never is anomaly={anomaly!r}; its values are {_listed(values)}")
+    return is_anomaly.astype(np.int64)
+
+
+def _as_number(value):
+    """Return the number that a value or its text means, NaN if none."""
+    text = str(value).strip().lower()
+    try:
+        return float({"true": "1", "false": "0"}.get(text, text))
+    except ValueError:
+        return np.nan
+
+
+def _listed(items, limit=10):
+    items = [repr(item) for item in items]
+    more = f" and {len(items) - limit} more" if len(items) > limit else ""
+    return ", ".join(items[:limit]) + more
