@@ -1,0 +1,90 @@
+"""Resumable cells: a key, an atomic row, resume after a kill."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import joblib
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+
+def run_cells(cells, work, folder, n_jobs=1):
+    """Do the work of each cell that has no row yet, and keep its row as soon as it is done.
+
+    A cell killed in the middle leaves nothing behind and is done again by the next call; a
+    finished one never is. A cell that raises keeps a row with ``error``.
+
+    Parameters
+    ----------
+    cells : list of dict
+        Each is a cell's key: names to JSON values.
+    work : callable
+        ``work(**cell)`` returns a dict, the row's values.
+    folder : str or os.PathLike
+        Where rows are kept, one file a cell.
+    n_jobs : int, default=1
+        Cells at a time, through ``joblib.Parallel``.
+
+    Returns
+    -------
+    list of dict
+        The cells' keys and values, in the order of ``cells``.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [cell for cell in cells if not _row_file(folder, cell).exists()]
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns) as progress:
+        task = progress.add_task("cells", total=len(cells), completed=len(cells) - len(missing))
+        parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")
+        jobs = (joblib.delayed(_do_cell)(cell, work, folder) for cell in missing)
+        for _ in parallel(jobs):
+            progress.advance(task)
+    return [json.loads(_row_file(folder, cell).read_text()) for cell in cells]
+
+
+def write_whole(path, text):
+    """Write a text file aside, then rename it: readers see the old file or the new one.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+    text : str
+    """
+    path = Path(path)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with open(aside, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _do_cell(cell, work, folder):
+    try:
+        values = work(**cell)
+    except Exception as error:  # the row says so, and the other cells go on
+        values = {"error": f"{type(error).__name__}: {error}"}
+    write_whole(_row_file(folder, cell), json.dumps({**cell, **values}))
+
+
+def _row_file(folder, cell):
+    key = json.dumps(cell, sort_keys=True)
+    return folder / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"

@@ -1,0 +1,446 @@
+"""OCSDF behind scikit-learn's outlier detector contract."""
+
+import warnings
+
+import keras
+import numpy as np
+from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from ocsdf.certification import certified_auroc, certified_radius
+from ocsdf.domain import DOMAINS
+from ocsdf.inference import BlockScorer
+from ocsdf.lipschitz import float_error, network_bound
+from ocsdf.models import build_mlp, condense, shift_output
+from ocsdf.recipe import boundary_level, nearest_neighbor_margin
+from ocsdf.sklearn_compat import persistence
+from ocsdf.sklearn_compat.parameters import check_parameters
+from ocsdf.sklearn_compat.validation import check_rows, check_varied, check_weights
+from ocsdf.training import Settings, Trainer, diagnose
+
+# Coordinates beyond are clipped: a 1-Lipschitz map, so that certificates hold, and float32 stays
+# finite.
+_FARTHEST = 1e30
+_SCHEDULES = {"paper": "printed", "anchored": "even"}
+
+
+class OCSDF(OutlierMixin, BaseEstimator):
+    r"""One Class Signed Distance Function: anomaly detection with a certificate.
+
+    A 1-Lipschitz network f is trained by the hinge Kantorovich-Rubinstein loss to tell the data
+    from negatives that it pulls to its own boundary itself. f approximates the signed distance to
+    the edge of the data, positive inside. As f is 1-Lipschitz in l2,
+
+    .. math:: |f(x + \delta) - f(x)| \le L \, \|\delta\|_2, \qquad L \le 1,
+
+    so no change of l2 norm below :math:`|f(x) - \text{offset}| / L` flips a verdict. Distances
+    are in standardized units: :math:`\delta_j` of feature j counts as
+    :math:`\delta_j / \text{scale}_j`.
+
+    Parameters
+    ----------
+    method : {"anchored", "paper"}, default="anchored"
+        "paper" is the papers' algorithm with its printed schedule of Newton steps. "anchored",
+        the label-free default, spreads negatives evenly on their path to the boundary and, in the
+        end, shifts f by the constant that leaves one training row in a hundred outside.
+    margin : float or "auto", default="auto"
+        m of the loss, in the units of ``score_samples``; "auto" takes half the typical distance
+        between nearest neighbours.
+    hinge_weight : float, default=100.0
+        lambda of the loss: how much separating counts against spreading scores.
+    hidden_layer_sizes : tuple of int, default=(128, 128, 128, 128)
+        Units of each hidden layer. The paper has four of 512.
+    activation : {"fullsort", "groupsort2"}, default="fullsort"
+        Sort the whole layer, or pairs of units (faster).
+    newton_steps : int, default=4
+        T, steps that pull a negative towards the boundary.
+    updates_per_batch : int or "converged", default=1
+        K of Algorithm 3; "converged" runs Algorithm 2, whose inner loop ends when the loss does
+        not change by more than 1e-3, or after 50 steps.
+    epochs : int, default=40
+        Passes over the data.
+    max_steps : int or None, default=None
+        Most batches to train on, whatever the epochs.
+    uniform_epochs : int, default=5
+        The first of ``epochs``, with negatives uniform on B.
+    batch_size : int, default=128
+        Rows, and negatives, a batch.
+    learning_rate : float, default=1e-3
+        Of the optimizer.
+    optimizer : str, default="rmsprop"
+        Name of a Keras optimizer.
+    domain : {"box", "ball"}, default="box"
+        B, where negatives live: 5 standard deviations around the mean, and all training rows.
+    orthogonality : {"projection", "reparametrization"}, default="projection"
+        How kernels stay orthogonal: by a correction after each update, or inside the forward
+        pass as in the paper (slower).
+    standardize : bool, default=True
+        Whether to bring features to mean 0 and standard deviation 1 first.
+    contamination : float or "auto", default="auto"
+        "auto": f = 0 is the verdict's boundary and ``offset_`` is 0. A float in (0, 0.5]:
+        ``offset_`` is that quantile of the training scores.
+    callbacks : list of keras.callbacks.Callback or None, default=None
+        Their train and epoch hooks are called.
+    random_state : int, RandomState instance or None, default=None
+        The same seed on the same machine gives the same scores.
+    verbose : {0, 1, 2}, default=0
+        Silent, a progress bar, or a line an epoch.
+
+    Attributes
+    ----------
+    model_ : keras.Sequential
+        f, from standardized float32 rows (n, d) to (n, 1).
+    mean_, scale_ : ndarray of shape (n_features,)
+        Rows are judged as ``(X - mean_) / scale_``; 0 and 1 when not standardized.
+    offset_ : float
+        ``decision_function = score_samples - offset_``.
+    margin_ : float
+        The margin that was used.
+    lipschitz_bound_ : float
+        Upper bound of f's Lipschitz constant in l2, computed in float64; at most 1.
+    domain_ : Box or Ball
+        B, in standardized units.
+    history_ : dict of str to list of float
+        By epoch: "loss", "share_inside", "gradient_norm", "hinge_share".
+    n_iter_ : int
+        Epochs run.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Only where X has column names.
+
+    References
+    ----------
+    Béthune et al., Robust One-Class Classification with Signed Distance Function using
+    1-Lipschitz Neural Networks, ICML 2023: Algorithms 1 to 3, Eq. 2, Proposition 1.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from ocsdf import OCSDF
+    >>> X, _ = make_blobs(200, centers=1, random_state=0)
+    >>> detector = OCSDF(hidden_layer_sizes=(32, 32), random_state=0).fit(X)
+    >>> detector.predict([X.mean(axis=0), [50.0, 50.0]])
+    array([ 1, -1])
+    """
+
+    def __init__(
+        self,
+        method="anchored",
+        margin="auto",
+        hinge_weight=100.0,
+        hidden_layer_sizes=(128, 128, 128, 128),
+        activation="fullsort",
+        newton_steps=4,
+        updates_per_batch=1,
+        epochs=40,
+        max_steps=None,
+        uniform_epochs=5,
+        batch_size=128,
+        learning_rate=1e-3,
+        optimizer="rmsprop",
+        domain="box",
+        orthogonality="projection",
+        standardize=True,
+        contamination="auto",
+        callbacks=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.method = method
+        self.margin = margin
+        self.hinge_weight = hinge_weight
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.newton_steps = newton_steps
+        self.updates_per_batch = updates_per_batch
+        self.epochs = epochs
+        self.max_steps = max_steps
+        self.uniform_epochs = uniform_epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.optimizer = optimizer
+        self.domain = domain
+        self.orthogonality = orthogonality
+        self.standardize = standardize
+        self.contamination = contamination
+        self.callbacks = callbacks
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X, y=None, sample_weight=None):
+        """Learn the signed distance to the edge of the data.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Dense finite numbers.
+        y : Ignored
+        sample_weight : array-like of shape (n_samples,) or None
+            Rows are drawn for training with probability proportional to it; rows of weight 0 are
+            left out altogether.
+
+        Returns
+        -------
+        OCSDF
+            Itself, fitted.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For an invalid parameter or input, before any work.
+        KeyboardInterrupt
+            On Ctrl-C, after the fitted attributes are set from what was learned so far.
+        """
+        check_parameters(self)
+        rows = check_rows(self, X, reset=True)
+        weights = check_weights(sample_weight, rows)
+        if weights is not None:
+            rows, weights = rows[weights > 0], weights[weights > 0]
+        check_varied(rows)
+        seed = check_random_state(self.random_state).randint(2**31)
+        random_state = np.random.default_rng(seed)
+        self._fit_scaler(rows)
+        points = self._scaled(rows)
+        self.domain_ = DOMAINS[self.domain].from_data(points)
+        self.margin_ = (
+            nearest_neighbor_margin(points, random_state)
+            if self.margin == "auto"
+            else float(self.margin)
+        )
+        model = build_mlp(
+            points.shape[1],
+            self.hidden_layer_sizes,
+            self.activation,
+            self.orthogonality,
+            seed=random_state.integers(2**31),
+        )
+        optimizer = keras.optimizers.get(
+            {"class_name": self.optimizer, "config": {"learning_rate": self.learning_rate}}
+        )
+        trainer = Trainer(
+            model, points, self.domain_, self._settings(), optimizer, random_state, weights
+        )
+        outcome = trainer.run(self.callbacks or (), self.verbose)
+        self.history_, self.n_iter_ = outcome.history, outcome.n_epochs
+        self._set_model(condense(model))
+        if self.method == "anchored":
+            self._set_model(shift_output(self.model_, -boundary_level(self._scorer(points))))
+        scores = self._scorer(points)
+        self.offset_ = (
+            0.0
+            if self.contamination == "auto"
+            else float(np.percentile(scores, 100.0 * self.contamination))
+        )
+        if outcome.interrupted:
+            raise KeyboardInterrupt
+        for message in diagnose(scores, self._scorer(trainer.uniform_negatives()), self.history_):
+            warnings.warn(message, ConvergenceWarning, stacklevel=2)
+        return self
+
+    def score_samples(self, X):
+        """Return f(x), the learned signed distance to the edge of the data.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), float64
+            In standardized units: positive inside, the lower the more abnormal.
+        """
+        points = self._checked_points(X)
+        return self._scorer(points)
+
+    def decision_function(self, X):
+        """Return ``score_samples(X) - offset_``: negative for anomalies.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), float64
+        """
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X):
+        """Tell normal rows (+1) from anomalies (-1).
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), int
+            +1 where ``decision_function(X) >= 0``.
+        """
+        return np.where(self.decision_function(X) >= 0.0, 1, -1)
+
+    def float_slack(self, X):
+        r"""Bound what float32 can take from a row's certificate.
+
+        With :math:`a + b \|z\|` the rounding error of f at a standardized row z,
+
+        .. math:: 2 (a + b \|z\|) + b \, |f(z) - \text{offset}| / L
+
+        covers the error at z and at any attacked row within the certified radius.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            In the units of ``score_samples``.
+        """
+        points = self._checked_points(X)
+        gap = np.abs(self._scorer(points) - self.offset_)
+        return 2.0 * self._float_error(points) + self._error_slope * gap / self.lipschitz_bound_
+
+    def certified_radius(self, X):
+        r"""Return the l2 norm below which no change of a row flips its verdict.
+
+        .. math:: \max(0, |f(x) - \text{offset}| - \text{float slack}) / L
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            l2 radius in standardized units, that is on ``(X - mean_) / scale_``.
+        """
+        return certified_radius(
+            self.score_samples(X), self.offset_, self.lipschitz_bound_, self.float_slack(X)
+        )
+
+    def certified_auroc(self, X, y, radii, pos_label=1):
+        """Bound the AUROC from below under any l2 attack on normal rows and anomalies.
+
+        OCSDF Proposition 1 with the printed sign corrected; rounding of the scores is included.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,)
+            Two classes, both present.
+        radii : array-like of shape (n_radii,)
+            Attack radii in standardized units; at 0 the AUROC itself.
+        pos_label : int, float, bool or str, default=1
+            The anomalies' label.
+
+        Returns
+        -------
+        ndarray of shape (n_radii,)
+
+        Raises
+        ------
+        ValueError
+            If ``y`` does not fit X or lacks one of the classes.
+        """
+        points = self._checked_points(X)
+        anomaly = np.asarray(y) == pos_label
+        if anomaly.shape != (len(points),):
+            raise ValueError(f"y must have {len(points)} labels, one a row; got {np.shape(y)}.")
+        if anomaly.all() or not anomaly.any():
+            raise ValueError(
+                f"y needs both anomalies (label {pos_label!r}) and normal rows; got only "
+                f"{'anomalies' if anomaly.any() else 'normal rows'}."
+            )
+        radii = np.atleast_1d(np.asarray(radii, dtype=np.float64))
+        scores = self._scorer(points)
+        slack = 2.0 * self._float_error(points).max() + self._error_slope * np.abs(radii)
+        return certified_auroc(
+            scores[~anomaly], scores[anomaly], radii, self.lipschitz_bound_, slack=slack
+        )
+
+    def save(self, path):
+        """Write the fitted detector to one file, without pickle.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            A zip archive is written whole: aside, then renamed.
+        """
+        check_is_fitted(self)
+        persistence.save(self, path)
+
+    @classmethod
+    def load(cls, path):
+        """Read a detector that :meth:`save` wrote. Its bound is computed anew.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+
+        Returns
+        -------
+        OCSDF
+
+        Raises
+        ------
+        ValueError
+            If the file is not such an archive or is damaged.
+        """
+        return persistence.load(cls, path)
+
+    def _settings(self):
+        return Settings(
+            margin=self.margin_,
+            hinge_weight=float(self.hinge_weight),
+            newton_steps=self.newton_steps,
+            schedule=_SCHEDULES[self.method],
+            updates_per_batch=self.updates_per_batch,
+            epochs=self.epochs,
+            max_steps=self.max_steps,
+            uniform_epochs=self.uniform_epochs,
+            batch_size=self.batch_size,
+        )
+
+    def _fit_scaler(self, rows):
+        n_features = rows.shape[1]
+        self.mean_, self.scale_ = np.zeros(n_features), np.ones(n_features)
+        if self.standardize:
+            with np.errstate(over="ignore", invalid="ignore"):
+                scaler = StandardScaler().fit(rows)
+            self.mean_, self.scale_ = scaler.mean_, scaler.scale_
+        if not np.all(np.isfinite(self.mean_) & np.isfinite(self.scale_)):
+            raise ValueError(
+                "X has values so large that their variance overflows; rescale its columns first."
+            )
+
+    def _scaled(self, rows):
+        scaled = (rows - self.mean_) / self.scale_
+        return np.clip(scaled, -_FARTHEST, _FARTHEST).astype(np.float32)
+
+    def _checked_points(self, X):
+        check_is_fitted(self)
+        return self._scaled(check_rows(self, X, reset=False))
+
+    def _set_model(self, model):
+        """Take a condensed network and derive all that depends on its weights."""
+        self.model_ = model
+        self.lipschitz_bound_ = network_bound(model)
+        self._error_constant, self._error_slope = float_error(model)
+        self._scorer = BlockScorer(model)
+
+    def _float_error(self, points):
+        norms = np.linalg.norm(points.astype(np.float64), axis=1)
+        return self._error_constant + self._error_slope * norms
+
+    def __getstate__(self):
+        # The scorer holds a compiled function, which does not pickle; it is made from the model.
+        return {name: value for name, value in super().__getstate__().items() if name != "_scorer"}
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if hasattr(self, "model_"):
+            self._scorer = BlockScorer(self.model_)

@@ -1,0 +1,86 @@
+"""Checks of the estimator's parameters: each names what was expected and what came."""
+
+from numbers import Integral, Real
+
+import keras
+
+_CHOICES = {
+    "method": ("anchored", "paper"),
+    "activation": ("fullsort", "groupsort2"),
+    "domain": ("box", "ball"),
+    "orthogonality": ("projection", "reparametrization"),
+    "standardize": (True, False),
+    "verbose": (0, 1, 2),
+}
+_COUNTS = {"newton_steps": 0, "epochs": 1, "uniform_epochs": 0, "batch_size": 1}
+
+
+def check_parameters(estimator):
+    """Check every parameter of an estimator before any work is done.
+
+    Parameters
+    ----------
+    estimator : OCSDF
+
+    Raises
+    ------
+    ValueError
+        Naming the parameter, what is allowed and what came.
+    """
+    for name, choices in _CHOICES.items():
+        value = getattr(estimator, name)
+        if not any(value is choice or value == choice for choice in choices):
+            raise _invalid(name, "one of " + ", ".join(map(repr, choices)), value)
+    for name, least in _COUNTS.items():
+        if not _is_count(getattr(estimator, name), least):
+            raise _invalid(name, f"an integer >= {least}", getattr(estimator, name))
+    for name in ("hinge_weight", "learning_rate"):
+        if not _is_positive(getattr(estimator, name)):
+            raise _invalid(name, "a finite number > 0", getattr(estimator, name))
+    if estimator.margin != "auto" and not _is_positive(estimator.margin):
+        raise _invalid("margin", "'auto' or a finite number > 0", estimator.margin)
+    if estimator.updates_per_batch != "converged" and not _is_count(estimator.updates_per_batch, 1):
+        raise _invalid(
+            "updates_per_batch", "an integer >= 1 or 'converged'", estimator.updates_per_batch
+        )
+    if estimator.max_steps is not None and not _is_count(estimator.max_steps, 1):
+        raise _invalid("max_steps", "None or an integer >= 1", estimator.max_steps)
+    if estimator.contamination != "auto" and not (
+        _is_positive(estimator.contamination) and estimator.contamination <= 0.5
+    ):
+        raise _invalid("contamination", "'auto' or a number in (0, 0.5]", estimator.contamination)
+    _check_hidden_layers(estimator)
+    _check_optimizer(estimator.optimizer)
+
+
+def _check_hidden_layers(estimator):
+    sizes = estimator.hidden_layer_sizes
+    if not isinstance(sizes, (tuple, list)) or not sizes or not all(_is_count(s, 1) for s in sizes):
+        raise _invalid("hidden_layer_sizes", "a non-empty tuple of integers >= 1", sizes)
+    if estimator.activation == "groupsort2" and any(size % 2 for size in sizes):
+        raise _invalid(
+            "hidden_layer_sizes", "even numbers, because activation='groupsort2' sorts pairs", sizes
+        )
+
+
+def _check_optimizer(name):
+    if not isinstance(name, str):
+        raise _invalid("optimizer", "the name of a Keras optimizer, as 'rmsprop' or 'adam'", name)
+    try:
+        keras.optimizers.get(name)
+    except ValueError:
+        raise _invalid(
+            "optimizer", "the name of a Keras optimizer, as 'rmsprop' or 'adam'", name
+        ) from None
+
+
+def _is_count(value, least):
+    return isinstance(value, Integral) and not isinstance(value, bool) and value >= least
+
+
+def _is_positive(value):
+    return isinstance(value, Real) and not isinstance(value, bool) and 0.0 < value < float("inf")
+
+
+def _invalid(name, expected, value):
+    return ValueError(f"{name} must be {expected}; got {value!r}.")

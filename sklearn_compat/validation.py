@@ -1,0 +1,123 @@
+"""Checks of the estimator's input: one line that names what came and how to mend it."""
+
+import numpy as np
+from sklearn.utils.validation import _check_sample_weight, validate_data
+
+_MOST_NAMES = 5
+
+
+def check_rows(estimator, X, reset):
+    """Check a table and return it as a float64 array.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        Keeps the number and names of the features.
+    X : array-like of shape (n_samples, n_features)
+        Dense finite numbers.
+    reset : bool
+        Whether to set the estimator's features (in fit) or to compare with them.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_features), float64
+
+    Raises
+    ------
+    ValueError, TypeError
+        In one line: sparse, complex, not numeric, of the wrong shape, too few rows, NaN, infinite.
+    """
+    if getattr(getattr(X, "dtype", None), "kind", None) == "c":
+        raise ValueError(
+            "Complex data not supported: pass real numbers, such as the real and the imaginary "
+            "parts as columns of their own."
+        )
+    try:
+        rows = validate_data(
+            estimator,
+            X,
+            reset=reset,
+            dtype=np.float64,
+            ensure_all_finite=False,
+            ensure_min_samples=2 if reset else 1,
+        )
+    except (ValueError, TypeError) as error:
+        message = " ".join(str(error).split())
+        if "could not convert string" in message or "argument must be a string" in message:
+            message += (
+                "; every column must be numeric: encode categories first, e.g. with "
+                "sklearn.preprocessing.OneHotEncoder."
+            )
+        raise type(error)(message) from None
+    names = getattr(estimator, "feature_names_in_", None)
+    _check_finite(rows, names)
+    return rows
+
+
+def check_varied(rows):
+    """Refuse rows that are all the same: there is nothing to learn a boundary from.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_samples, n_features)
+
+    Raises
+    ------
+    ValueError
+        If every column is constant.
+    """
+    if np.all(rows == rows[0]):
+        raise ValueError(
+            f"All {rows.shape[1]} columns are constant over the {len(rows)} training rows; "
+            "OCSDF needs at least one column that varies."
+        )
+
+
+def check_weights(sample_weight, rows):
+    """Check sampling weights.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n_samples,) or None
+        Non-negative.
+    rows : ndarray of shape (n_samples, n_features)
+
+    Returns
+    -------
+    ndarray of shape (n_samples,) or None
+
+    Raises
+    ------
+    ValueError
+        If negative, not finite, of the wrong length, or positive on fewer than two rows.
+    """
+    if sample_weight is None:
+        return None
+    weights = _check_sample_weight(sample_weight, rows, dtype=np.float64, ensure_non_negative=True)
+    if np.count_nonzero(weights) < 2:
+        raise ValueError(
+            f"sample_weight must be positive on at least 2 rows; it is on "
+            f"{np.count_nonzero(weights)} of {len(weights)}."
+        )
+    return weights
+
+
+def _check_finite(rows, names):
+    finite = np.isfinite(rows)
+    if finite.all():
+        return
+    columns = np.flatnonzero(~finite.all(axis=0))
+    listed = ", ".join(
+        repr(str(names[c])) if names is not None else str(c) for c in columns[:_MOST_NAMES]
+    )
+    more = f" and {len(columns) - _MOST_NAMES} more" if len(columns) > _MOST_NAMES else ""
+    kinds = [
+        kind
+        for kind, found in (("NaN", np.isnan(rows).any()), ("infinity", np.isinf(rows).any()))
+        if found
+    ]
+    raise ValueError(
+        f"Input X contains {' and '.join(kinds)} in columns {listed}{more}; OCSDF needs finite "
+        "numbers: fill or drop them first, e.g. with sklearn.impute.SimpleImputer (which takes "
+        "NaN, not inf)."
+    )
