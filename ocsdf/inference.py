@@ -1,38 +1,49 @@
-"""Scores in blocks of one fixed shape, so that batch size never changes one."""
+"""A trained network as scores with a certificate: fixed blocks, float64 bounds."""
 
 import numpy as np
 import tensorflow as tf
+
+from ocsdf.lipschitz import float_error, network_bound
 
 _BLOCK = 64
 _BLOCKS_A_CALL = 128
 
 
-class BlockScorer:
-    """Evaluate a network on any number of rows, each in a block of 64.
+class CertifiedNetwork:
+    """Evaluate a network on any number of rows, and bound it in float64.
 
-    A matrix product's rounding may depend on its shape. Here every product has one shape,
-    whatever the number of rows: a row's score is the same, to the last bit, alone and among
-    others. Memory does not grow with the number of rows.
+    A matrix product's rounding may depend on its shape. Here every product has one shape, a block
+    of 64 rows: a row's score is the same, to the last bit, alone and among others. Memory does
+    not grow with the number of rows.
 
     Parameters
     ----------
-    model : keras.Model
-        Maps (n, n_features) to (n, 1).
+    model : keras.Sequential
+        Maps (n, n_features) to (n, 1). Its weights must not change afterwards.
+
+    Attributes
+    ----------
+    lipschitz_bound : float
+        See :func:`ocsdf.lipschitz.network_bound`.
+    rounding_constant, rounding_slope : float
+        See :func:`ocsdf.lipschitz.float_error`.
     """
 
     def __init__(self, model):
-        n_features = model.input_shape[1]
-        block_shape = (_BLOCK, n_features)
+        self.lipschitz_bound = network_bound(model)
+        self.rounding_constant, self.rounding_slope = float_error(model)
+        block_shape = (_BLOCK, model.input_shape[1])
 
         def score_block(block):
             return model(tf.ensure_shape(block, block_shape), training=False)[:, 0]
 
+        # A concrete function is traced once, here.
         self._score_blocks = tf.function(
             lambda blocks: tf.map_fn(score_block, blocks)
         ).get_concrete_function(tf.TensorSpec((None, *block_shape), tf.float32))
 
-    def __call__(self, points):
-        """Score rows.
+    def score(self, points):
+        """Evaluate f.
 
         Parameters
         ----------
@@ -49,7 +60,21 @@ class BlockScorer:
             n_blocks = -(-len(chunk) // _BLOCK)
             padded = np.zeros((n_blocks * _BLOCK, points.shape[1]), dtype=np.float32)
             padded[: len(chunk)] = chunk
-            blocks = padded.reshape(n_blocks, _BLOCK, -1)
-            values = self._score_blocks(tf.constant(blocks)).numpy().reshape(-1)
+            blocks = tf.constant(padded.reshape(n_blocks, _BLOCK, -1))
+            values = self._score_blocks(blocks).numpy().reshape(-1)
             scores[start : start + len(chunk)] = values[: len(chunk)]
         return scores
+
+    def rounding_error(self, points):
+        """Bound the distance of :meth:`score` from the real-valued f at the same rows.
+
+        Parameters
+        ----------
+        points : ndarray of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
+        norms = np.linalg.norm(points.astype(np.float64), axis=1)
+        return self.rounding_constant + self.rounding_slope * norms

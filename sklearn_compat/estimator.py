@@ -2,7 +2,6 @@
 
 import warnings
 
-import keras
 import numpy as np
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.exceptions import ConvergenceWarning
@@ -11,20 +10,13 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from ocsdf.certification import certified_auroc, certified_radius
-from ocsdf.domain import DOMAINS
-from ocsdf.inference import BlockScorer
-from ocsdf.lipschitz import float_error, network_bound
-from ocsdf.models import build_mlp, condense, shift_output
-from ocsdf.recipe import boundary_level, nearest_neighbor_margin
-from ocsdf.sklearn_compat import persistence
 from ocsdf.sklearn_compat.parameters import check_parameters
 from ocsdf.sklearn_compat.validation import check_rows, check_varied, check_weights
-from ocsdf.training import Settings, Trainer, diagnose
 
 # Coordinates beyond are clipped: a 1-Lipschitz map, so that certificates hold, and float32 stays
 # finite.
 _FARTHEST = 1e30
-_SCHEDULES = {"paper": "printed", "anchored": "even"}
+_FEATURES = ("n_features_in_", "feature_names_in_")
 
 
 class OCSDF(OutlierMixin, BaseEstimator):
@@ -195,48 +187,34 @@ class OCSDF(OutlierMixin, BaseEstimator):
             On Ctrl-C, after the fitted attributes are set from what was learned so far.
         """
         check_parameters(self)
-        rows = check_rows(self, X, reset=True)
+        # Features are noted on a blank detector: a fit that fails leaves this one as it was.
+        noted = type(self)()
+        rows = check_rows(noted, X, reset=True)
         weights = check_weights(sample_weight, rows)
         if weights is not None:
             rows, weights = rows[weights > 0], weights[weights > 0]
         check_varied(rows)
+        mean, scale = self._scaling(rows)
+        points = _scaled(rows, mean, scale)
         seed = check_random_state(self.random_state).randint(2**31)
-        random_state = np.random.default_rng(seed)
-        self._fit_scaler(rows)
-        points = self._scaled(rows)
-        self.domain_ = DOMAINS[self.domain].from_data(points)
-        self.margin_ = (
-            nearest_neighbor_margin(points, random_state)
-            if self.margin == "auto"
-            else float(self.margin)
-        )
-        model = build_mlp(
-            points.shape[1],
-            self.hidden_layer_sizes,
-            self.activation,
-            self.orthogonality,
-            seed=random_state.integers(2**31),
-        )
-        optimizer = keras.optimizers.get(
-            {"class_name": self.optimizer, "config": {"learning_rate": self.learning_rate}}
-        )
-        trainer = Trainer(
-            model, points, self.domain_, self._settings(), optimizer, random_state, weights
-        )
-        outcome = trainer.run(self.callbacks or (), self.verbose)
-        self.history_, self.n_iter_ = outcome.history, outcome.n_epochs
-        self._set_model(condense(model))
-        if self.method == "anchored":
-            self._set_model(shift_output(self.model_, -boundary_level(self._scorer(points))))
-        scores = self._scorer(points)
+        # Imported here, so that the estimator can be made without loading TensorFlow.
+        from ocsdf.sklearn_compat.fitting import fit_network
+
+        fit = fit_network(self, points, weights, np.random.default_rng(seed))
+        self.__dict__.pop("feature_names_in_", None)
+        self.__dict__.update({name: vars(noted)[name] for name in _FEATURES if name in vars(noted)})
+        self.mean_, self.scale_ = mean, scale
+        self.domain_, self.margin_ = fit.domain, fit.margin
+        self.history_, self.n_iter_ = fit.outcome.history, fit.outcome.n_epochs
+        self._set_model(fit.model)
         self.offset_ = (
             0.0
             if self.contamination == "auto"
-            else float(np.percentile(scores, 100.0 * self.contamination))
+            else float(np.percentile(fit.scores, 100.0 * self.contamination))
         )
-        if outcome.interrupted:
+        if fit.outcome.interrupted:
             raise KeyboardInterrupt
-        for message in diagnose(scores, self._scorer(trainer.uniform_negatives()), self.history_):
+        for message in fit.messages:
             warnings.warn(message, ConvergenceWarning, stacklevel=2)
         return self
 
@@ -253,7 +231,7 @@ class OCSDF(OutlierMixin, BaseEstimator):
             In standardized units: positive inside, the lower the more abnormal.
         """
         points = self._checked_points(X)
-        return self._scorer(points)
+        return self._network.score(points)
 
     def decision_function(self, X):
         """Return ``score_samples(X) - offset_``: negative for anomalies.
@@ -301,8 +279,10 @@ class OCSDF(OutlierMixin, BaseEstimator):
             In the units of ``score_samples``.
         """
         points = self._checked_points(X)
-        gap = np.abs(self._scorer(points) - self.offset_)
-        return 2.0 * self._float_error(points) + self._error_slope * gap / self.lipschitz_bound_
+        network = self._network
+        gap = np.abs(network.score(points) - self.offset_)
+        within_radius = network.rounding_slope * gap / self.lipschitz_bound_
+        return 2.0 * network.rounding_error(points) + within_radius
 
     def certified_radius(self, X):
         r"""Return the l2 norm below which no change of a row flips its verdict.
@@ -356,8 +336,9 @@ class OCSDF(OutlierMixin, BaseEstimator):
                 f"{'anomalies' if anomaly.any() else 'normal rows'}."
             )
         radii = np.atleast_1d(np.asarray(radii, dtype=np.float64))
-        scores = self._scorer(points)
-        slack = 2.0 * self._float_error(points).max() + self._error_slope * np.abs(radii)
+        network = self._network
+        scores = network.score(points)
+        slack = 2.0 * network.rounding_error(points).max() + network.rounding_slope * abs(radii)
         return certified_auroc(
             scores[~anomaly], scores[anomaly], radii, self.lipschitz_bound_, slack=slack
         )
@@ -370,6 +351,8 @@ class OCSDF(OutlierMixin, BaseEstimator):
         path : str or os.PathLike
             A zip archive is written whole: aside, then renamed.
         """
+        from ocsdf.sklearn_compat import persistence
+
         check_is_fitted(self)
         persistence.save(self, path)
 
@@ -390,57 +373,45 @@ class OCSDF(OutlierMixin, BaseEstimator):
         ValueError
             If the file is not such an archive or is damaged.
         """
+        from ocsdf.sklearn_compat import persistence
+
         return persistence.load(cls, path)
 
-    def _settings(self):
-        return Settings(
-            margin=self.margin_,
-            hinge_weight=float(self.hinge_weight),
-            newton_steps=self.newton_steps,
-            schedule=_SCHEDULES[self.method],
-            updates_per_batch=self.updates_per_batch,
-            epochs=self.epochs,
-            max_steps=self.max_steps,
-            uniform_epochs=self.uniform_epochs,
-            batch_size=self.batch_size,
-        )
-
-    def _fit_scaler(self, rows):
-        n_features = rows.shape[1]
-        self.mean_, self.scale_ = np.zeros(n_features), np.ones(n_features)
+    def _scaling(self, rows):
+        """Return each column's mean and standard deviation, or 0 and 1; 1 for a constant one."""
+        mean, scale = np.zeros(rows.shape[1]), np.ones(rows.shape[1])
         if self.standardize:
             with np.errstate(over="ignore", invalid="ignore"):
                 scaler = StandardScaler().fit(rows)
-            self.mean_, self.scale_ = scaler.mean_, scaler.scale_
-        if not np.all(np.isfinite(self.mean_) & np.isfinite(self.scale_)):
+            mean, scale = scaler.mean_, scaler.scale_
+        if not np.all(np.isfinite(mean) & np.isfinite(scale)):
             raise ValueError(
                 "X has values so large that their variance overflows; rescale its columns first."
             )
-
-    def _scaled(self, rows):
-        scaled = (rows - self.mean_) / self.scale_
-        return np.clip(scaled, -_FARTHEST, _FARTHEST).astype(np.float32)
+        return mean, scale
 
     def _checked_points(self, X):
         check_is_fitted(self)
-        return self._scaled(check_rows(self, X, reset=False))
+        return _scaled(check_rows(self, X, reset=False), self.mean_, self.scale_)
 
     def _set_model(self, model):
-        """Take a condensed network and derive all that depends on its weights."""
-        self.model_ = model
-        self.lipschitz_bound_ = network_bound(model)
-        self._error_constant, self._error_slope = float_error(model)
-        self._scorer = BlockScorer(model)
+        """Take a certified network and derive all that depends on its weights."""
+        from ocsdf.inference import CertifiedNetwork
 
-    def _float_error(self, points):
-        norms = np.linalg.norm(points.astype(np.float64), axis=1)
-        return self._error_constant + self._error_slope * norms
+        self.model_ = model
+        self._network = CertifiedNetwork(model)
+        self.lipschitz_bound_ = self._network.lipschitz_bound
 
     def __getstate__(self):
-        # The scorer holds a compiled function, which does not pickle; it is made from the model.
-        return {name: value for name, value in super().__getstate__().items() if name != "_scorer"}
+        # It holds a compiled function, which does not pickle, and is made from the model again.
+        return {name: value for name, value in super().__getstate__().items() if name != "_network"}
 
     def __setstate__(self, state):
         super().__setstate__(state)
         if hasattr(self, "model_"):
-            self._scorer = BlockScorer(self.model_)
+            self._set_model(self.model_)
+
+
+def _scaled(rows, mean, scale):
+    with np.errstate(over="ignore"):
+        return np.clip((rows - mean) / scale, -_FARTHEST, _FARTHEST).astype(np.float32)

@@ -2,8 +2,6 @@
 
 from numbers import Integral, Real
 
-import keras
-
 _CHOICES = {
     "method": ("anchored", "paper"),
     "activation": ("fullsort", "groupsort2"),
@@ -64,6 +62,8 @@ def _check_hidden_layers(estimator):
 
 
 def _check_optimizer(name):
+    import keras  # loads TensorFlow, which only a fit needs
+
     if not isinstance(name, str):
         raise _invalid("optimizer", "the name of a Keras optimizer, as 'rmsprop' or 'adam'", name)
     try:

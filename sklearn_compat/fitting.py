@@ -1,0 +1,96 @@
+"""From checked points to a trained network: the part of ``fit`` that loads TensorFlow."""
+
+from typing import NamedTuple
+
+import keras
+
+from ocsdf.domain import DOMAINS
+from ocsdf.inference import CertifiedNetwork
+from ocsdf.models import build_mlp, condense, shift_output
+from ocsdf.recipe import boundary_level, nearest_neighbor_margin
+from ocsdf.training import Settings, Trainer, diagnose
+
+_SCHEDULES = {"paper": "printed", "anchored": "even"}
+
+
+class Fit(NamedTuple):
+    """What fitting found.
+
+    Attributes
+    ----------
+    model : keras.Sequential
+        Certified.
+    domain : Box or Ball
+    margin : float
+    scores : ndarray of shape (n_samples,)
+        Of the training points.
+    outcome : Outcome
+    messages : list of str
+        What went wrong, and what to change.
+    """
+
+    model: keras.Sequential
+    domain: object
+    margin: float
+    scores: object
+    outcome: object
+    messages: list
+
+
+def fit_network(estimator, points, sample_weight, random_state):
+    """Train a network as an estimator's parameters say.
+
+    Parameters
+    ----------
+    estimator : OCSDF
+        Only its parameters are read.
+    points : ndarray of shape (n_samples, n_features), float32
+        Standardized rows.
+    sample_weight : ndarray of shape (n_samples,) or None
+    random_state : numpy.random.Generator
+
+    Returns
+    -------
+    Fit
+    """
+    domain = DOMAINS[estimator.domain].from_data(points)
+    margin = (
+        nearest_neighbor_margin(points, random_state)
+        if estimator.margin == "auto"
+        else float(estimator.margin)
+    )
+    model = build_mlp(
+        points.shape[1],
+        estimator.hidden_layer_sizes,
+        estimator.activation,
+        estimator.orthogonality,
+        seed=random_state.integers(2**31),
+    )
+    optimizer = keras.optimizers.get(
+        {"class_name": estimator.optimizer, "config": {"learning_rate": estimator.learning_rate}}
+    )
+    settings = _settings(estimator, margin)
+    trainer = Trainer(model, points, domain, settings, optimizer, random_state, sample_weight)
+    outcome = trainer.run(estimator.callbacks or (), estimator.verbose)
+    certified = condense(model)
+    network = CertifiedNetwork(certified)
+    scores = network.score(points)
+    messages = diagnose(scores, network.score(trainer.uniform_negatives()), outcome.history)
+    if estimator.method == "anchored":
+        certified = shift_output(certified, -boundary_level(scores))
+        scores = CertifiedNetwork(certified).score(points)
+    return Fit(certified, domain, margin, scores, outcome, messages)
+
+
+def _settings(estimator, margin):
+    return Settings(
+        margin=margin,
+        hinge_weight=float(estimator.hinge_weight),
+        newton_steps=estimator.newton_steps,
+        schedule=_SCHEDULES[estimator.method],
+        updates_per_batch=estimator.updates_per_batch,
+        epochs=estimator.epochs,
+        max_steps=estimator.max_steps,
+        uniform_epochs=estimator.uniform_epochs,
+        batch_size=estimator.batch_size,
+    )
