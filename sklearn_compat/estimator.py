@@ -3,13 +3,12 @@
 import warnings
 
 import numpy as np
-from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from ocsdf.certification import certified_auroc, certified_radius
+from ocsdf.sklearn_compat.base import CertifiedDetector
 from ocsdf.sklearn_compat.parameters import check_parameters
 from ocsdf.sklearn_compat.validation import check_rows, check_varied, check_weights
 
@@ -19,7 +18,7 @@ _FARTHEST = 1e30
 _FEATURES = ("n_features_in_", "feature_names_in_")
 
 
-class OCSDF(OutlierMixin, BaseEstimator):
+class OCSDF(CertifiedDetector):
     r"""One Class Signed Distance Function: anomaly detection with a certificate.
 
     A 1-Lipschitz network f is trained by the hinge Kantorovich-Rubinstein loss to tell the data
@@ -218,165 +217,6 @@ class OCSDF(OutlierMixin, BaseEstimator):
             warnings.warn(message, ConvergenceWarning, stacklevel=2)
         return self
 
-    def score_samples(self, X):
-        """Return f(x), the learned signed distance to the edge of the data.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_samples,), float64
-            In standardized units: positive inside, the lower the more abnormal.
-        """
-        points = self._checked_points(X)
-        return self._network.score(points)
-
-    def decision_function(self, X):
-        """Return ``score_samples(X) - offset_``: negative for anomalies.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_samples,), float64
-        """
-        return self.score_samples(X) - self.offset_
-
-    def predict(self, X):
-        """Tell normal rows (+1) from anomalies (-1).
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_samples,), int
-            +1 where ``decision_function(X) >= 0``.
-        """
-        return np.where(self.decision_function(X) >= 0.0, 1, -1)
-
-    def float_slack(self, X):
-        r"""Bound what float32 can take from a row's certificate.
-
-        With :math:`a + b \|z\|` the rounding error of f at a standardized row z,
-
-        .. math:: 2 (a + b \|z\|) + b \, |f(z) - \text{offset}| / L
-
-        covers the error at z and at any attacked row within the certified radius.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            In the units of ``score_samples``.
-        """
-        points = self._checked_points(X)
-        network = self._network
-        gap = np.abs(network.score(points) - self.offset_)
-        within_radius = network.rounding_slope * gap / self.lipschitz_bound_
-        return 2.0 * network.rounding_error(points) + within_radius
-
-    def certified_radius(self, X):
-        r"""Return the l2 norm below which no change of a row flips its verdict.
-
-        .. math:: \max(0, |f(x) - \text{offset}| - \text{float slack}) / L
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            l2 radius in standardized units, that is on ``(X - mean_) / scale_``.
-        """
-        return certified_radius(
-            self.score_samples(X), self.offset_, self.lipschitz_bound_, self.float_slack(X)
-        )
-
-    def certified_auroc(self, X, y, radii, pos_label=1):
-        """Bound the AUROC from below under any l2 attack on normal rows and anomalies.
-
-        OCSDF Proposition 1 with the printed sign corrected; rounding of the scores is included.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        y : array-like of shape (n_samples,)
-            Two classes, both present.
-        radii : array-like of shape (n_radii,)
-            Attack radii in standardized units; at 0 the AUROC itself.
-        pos_label : int, float, bool or str, default=1
-            The anomalies' label.
-
-        Returns
-        -------
-        ndarray of shape (n_radii,)
-
-        Raises
-        ------
-        ValueError
-            If ``y`` does not fit X or lacks one of the classes.
-        """
-        points = self._checked_points(X)
-        anomaly = np.asarray(y) == pos_label
-        if anomaly.shape != (len(points),):
-            raise ValueError(f"y must have {len(points)} labels, one a row; got {np.shape(y)}.")
-        if anomaly.all() or not anomaly.any():
-            raise ValueError(
-                f"y needs both anomalies (label {pos_label!r}) and normal rows; got only "
-                f"{'anomalies' if anomaly.any() else 'normal rows'}."
-            )
-        radii = np.atleast_1d(np.asarray(radii, dtype=np.float64))
-        network = self._network
-        scores = network.score(points)
-        slack = 2.0 * network.rounding_error(points).max() + network.rounding_slope * abs(radii)
-        return certified_auroc(
-            scores[~anomaly], scores[anomaly], radii, self.lipschitz_bound_, slack=slack
-        )
-
-    def save(self, path):
-        """Write the fitted detector to one file, without pickle.
-
-        Parameters
-        ----------
-        path : str or os.PathLike
-            A zip archive is written whole: aside, then renamed.
-        """
-        from ocsdf.sklearn_compat import persistence
-
-        check_is_fitted(self)
-        persistence.save(self, path)
-
-    @classmethod
-    def load(cls, path):
-        """Read a detector that :meth:`save` wrote. Its bound is computed anew.
-
-        Parameters
-        ----------
-        path : str or os.PathLike
-
-        Returns
-        -------
-        OCSDF
-
-        Raises
-        ------
-        ValueError
-            If the file is not such an archive or is damaged.
-        """
-        from ocsdf.sklearn_compat import persistence
-
-        return persistence.load(cls, path)
-
     def _scaling(self, rows):
         """Return each column's mean and standard deviation, or 0 and 1; 1 for a constant one."""
         mean, scale = np.zeros(rows.shape[1]), np.ones(rows.shape[1])
@@ -393,23 +233,6 @@ class OCSDF(OutlierMixin, BaseEstimator):
     def _checked_points(self, X):
         check_is_fitted(self)
         return _scaled(check_rows(self, X, reset=False), self.mean_, self.scale_)
-
-    def _set_model(self, model):
-        """Take a certified network and derive all that depends on its weights."""
-        from ocsdf.inference import CertifiedNetwork
-
-        self.model_ = model
-        self._network = CertifiedNetwork(model)
-        self.lipschitz_bound_ = self._network.lipschitz_bound
-
-    def __getstate__(self):
-        # It holds a compiled function, which does not pickle, and is made from the model again.
-        return {name: value for name, value in super().__getstate__().items() if name != "_network"}
-
-    def __setstate__(self, state):
-        super().__setstate__(state)
-        if hasattr(self, "model_"):
-            self._set_model(self.model_)
 
 
 def _scaled(rows, mean, scale):

@@ -1,0 +1,32 @@
+# One environment for all targets, made anew when setup.cfg changes.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+INSTALLED = $(VENV)/.installed
+# TensorFlow's C++ notices say nothing about this project.
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+
+.PHONY: demo test test-slow lint speed
+
+demo: $(INSTALLED)
+	mkdir -p reports
+	$(BIN)/ocsdf report breast_cancer --output reports/breast_cancer.html
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest -m "not slow" --cov --cov-report=term
+
+test-slow: $(INSTALLED)
+	$(BIN)/python -m pytest -m slow
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+speed: $(INSTALLED)
+	$(BIN)/python -m experiments.speed.fit_and_score
+
+$(INSTALLED): setup.cfg
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -e '.[test,lint]'
+	touch $@

@@ -1,0 +1,198 @@
+"""What every fitted detector can do: scores, verdicts, certificates, one file."""
+
+import numpy as np
+from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.utils.validation import check_is_fitted
+
+from ocsdf.certification import certified_auroc, certified_radius
+
+
+class CertifiedDetector(OutlierMixin, BaseEstimator):
+    """An outlier detector whose score is a 1-Lipschitz network of checked points.
+
+    Abstract: a subclass has parameters, ``fit``, and ``_checked_points(X)``, which gives the
+    network's input for checked rows. ``fit`` calls ``_set_model`` and sets ``offset_``.
+    """
+
+    def score_samples(self, X):
+        """Return f(x), the learned signed distance to the edge of the data.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), float64
+            In standardized units: positive inside, the lower the more abnormal.
+        """
+        points = self._checked_points(X)
+        return self._network.score(points)
+
+    def decision_function(self, X):
+        """Return ``score_samples(X) - offset_``: negative for anomalies.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), float64
+        """
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X):
+        """Tell normal rows (+1) from anomalies (-1).
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), int
+            +1 where ``decision_function(X) >= 0``.
+        """
+        return np.where(self.decision_function(X) >= 0.0, 1, -1)
+
+    def float_slack(self, X):
+        r"""Bound what float32 can take from a row's certificate.
+
+        With :math:`a + b \|z\|` the rounding error of f at a standardized row z,
+
+        .. math:: 2 (a + b \|z\|) + b \, |f(z) - \text{offset}| / L
+
+        covers the error at z and at any attacked row within the certified radius.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            In the units of ``score_samples``.
+        """
+        points = self._checked_points(X)
+        network = self._network
+        gap = np.abs(network.score(points) - self.offset_)
+        within_radius = network.rounding_slope * gap / self.lipschitz_bound_
+        return 2.0 * network.rounding_error(points) + within_radius
+
+    def certified_radius(self, X):
+        r"""Return the l2 norm below which no change of a row flips its verdict.
+
+        .. math:: \max(0, |f(x) - \text{offset}| - \text{float slack}) / L
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            l2 radius in standardized units, that is on ``(X - mean_) / scale_``.
+        """
+        return certified_radius(
+            self.score_samples(X), self.offset_, self.lipschitz_bound_, self.float_slack(X)
+        )
+
+    def certified_auroc(self, X, y, radii, pos_label=1):
+        """Bound the AUROC from below under any l2 attack on normal rows and anomalies.
+
+        OCSDF Proposition 1 with the printed sign corrected; rounding of the scores is included.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,)
+            Two classes, both present.
+        radii : array-like of shape (n_radii,)
+            Attack radii in standardized units; at 0 the AUROC itself.
+        pos_label : int, float, bool or str, default=1
+            The anomalies' label.
+
+        Returns
+        -------
+        ndarray of shape (n_radii,)
+
+        Raises
+        ------
+        ValueError
+            If ``y`` does not fit X or lacks one of the classes.
+        """
+        points = self._checked_points(X)
+        anomaly = np.asarray(y) == pos_label
+        if anomaly.shape != (len(points),):
+            raise ValueError(f"y must have {len(points)} labels, one a row; got {np.shape(y)}.")
+        if anomaly.all() or not anomaly.any():
+            raise ValueError(
+                f"y needs both anomalies (label {pos_label!r}) and normal rows; got only "
+                f"{'anomalies' if anomaly.any() else 'normal rows'}."
+            )
+        radii = np.atleast_1d(np.asarray(radii, dtype=np.float64))
+        network = self._network
+        scores = network.score(points)
+        clean = certified_auroc(scores[~anomaly], scores[anomaly], 0.0)
+        # Each row's own rounding, at its place and (with the slope) wherever it is moved to.
+        rounding = 2.0 * network.rounding_error(points)
+        attacked = certified_auroc(
+            (scores - rounding)[~anomaly],
+            (scores + rounding)[anomaly],
+            radii,
+            self.lipschitz_bound_,
+            slack=network.rounding_slope * np.abs(radii),
+        )
+        return np.where(radii > 0.0, attacked, clean)
+
+    def save(self, path):
+        """Write the fitted detector to one file, without pickle.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            A zip archive is written whole: aside, then renamed.
+        """
+        from ocsdf.sklearn_compat import persistence
+
+        check_is_fitted(self)
+        persistence.save(self, path)
+
+    @classmethod
+    def load(cls, path):
+        """Read a detector that :meth:`save` wrote. Its bound is computed anew.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+
+        Returns
+        -------
+        OCSDF
+
+        Raises
+        ------
+        ValueError
+            If the file is not such an archive or is damaged.
+        """
+        from ocsdf.sklearn_compat import persistence
+
+        return persistence.load(cls, path)
+
+    def _set_model(self, model):
+        """Take a certified network and derive all that depends on its weights."""
+        from ocsdf.inference import CertifiedNetwork
+
+        self.model_ = model
+        self._network = CertifiedNetwork(model)
+        self.lipschitz_bound_ = self._network.lipschitz_bound
+
+    def __getstate__(self):
+        # It holds a compiled function, which does not pickle, and is made from the model again.
+        return {name: value for name, value in super().__getstate__().items() if name != "_network"}
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if hasattr(self, "model_"):
+            self._set_model(self.model_)
