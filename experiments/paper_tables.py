@@ -17,7 +17,8 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from ocsdf.data import load_table, split_one_class
-from ocsdf.runs import run_cells, write_whole
+from ocsdf.files import write_whole
+from ocsdf.runs import run_cells
 
 MARGINS = (0.05, 0.2, 0.01, 1.0)
 PAPER = {

@@ -1,4 +1,4 @@
-"""Tables -> arrays: embedded data sets, files, and the data home; the one-class split.
+"""Tables by name or file, with labels as 0 and 1; the data home; the one-class split.
 
 Labels leave this module as 0 (normal) and 1 (anomaly), or as None. Values of X are not judged
 here: NaN and infinities are for the estimator to report.
@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ocsdf.readers import EXPECTED, listed, read_table
+
 # Which classes of scikit-learn's embedded sets are the anomalies.
 _EMBEDDED_ANOMALIES = {
     "breast_cancer": ("malignant",),
@@ -17,13 +19,6 @@ _EMBEDDED_ANOMALIES = {
     "digits": tuple(range(1, 10)),
 }
 EMBEDDED = tuple(_EMBEDDED_ANOMALIES)
-
-_EXPECTED = {
-    ".csv": "a CSV file with a header row",
-    ".parquet": "a Parquet table",
-    ".npz": "a NumPy archive with numeric arrays X and, if labelled, y",
-    ".mat": "a MATLAB file (v4 to v7) with numeric arrays X and, if labelled, y",
-}
 
 
 class Table(NamedTuple):
@@ -88,20 +83,41 @@ def load_table(source, label=None, anomaly=None):
     ImportError
         If a Parquet file is given and pyarrow is not installed.
     """
-    if not isinstance(source, str | Path):
-        raise TypeError(f"source must be a name or a path, got {type(source).__name__}")
-    if source in EMBEDDED:
+    path = _locate(source)
+    if path is None:
         return _load_embedded(source, label, anomaly)
-    path = Path(source).expanduser()
-    if isinstance(source, str) and source == path.name and not path.suffix:
-        path = _find_in_data_home(source)
-    X, labels, feature_names = _read(path, label)
-    if 0 in X.shape:
-        raise ValueError(f"{path} is empty: it holds {X.shape[0]} rows of {X.shape[1]} features")
+    X, labels, feature_names = read_table(path, label)
     if labels is None and anomaly is not None:
         raise ValueError(f"anomaly={anomaly!r} was given but no label: name its column in {path}")
     y = None if labels is None else _encode(labels, anomaly, f"label {label or 'y'!r} of {path}")
     return Table(X, y, feature_names, path.stem)
+
+
+def load_features(source, drop=None):
+    """Load a table to be scored: its labels, if it has any, are neither read nor needed.
+
+    Parameters
+    ----------
+    source : str or Path
+        As for :func:`load_table`; the array y of a .npz or .mat file is left out.
+    drop : str, optional
+        CSV and Parquet: a column that is no feature, such as the label.
+
+    Returns
+    -------
+    table : Table
+        With y None.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError, TypeError, ImportError
+        As :func:`load_table`.
+    """
+    path = _locate(source)
+    if path is None:
+        return _load_embedded(source, drop, None)._replace(y=None)
+    X, _, feature_names = read_table(path, drop)
+    return Table(X, None, feature_names, path.stem)
 
 
 def data_home():
@@ -154,6 +170,18 @@ def split_one_class(y, random_state):
     return train_rows, np.setdiff1d(np.arange(len(y)), train_rows)
 
 
+def _locate(source):
+    """Return the file that a source means, None for an embedded set."""
+    if not isinstance(source, str | Path):
+        raise TypeError(f"source must be a name or a path, got {type(source).__name__}")
+    if source in EMBEDDED:
+        return None
+    path = Path(source).expanduser()
+    if isinstance(source, str) and source == path.name and not path.suffix:
+        return _find_in_data_home(source)
+    return path
+
+
 def _load_embedded(name, label, anomaly):
     from sklearn import datasets
 
@@ -178,117 +206,13 @@ def _find_in_data_home(name):
     if len(found) == 1:
         return found[0]
     if found:
-        stems = _listed(path.stem for path in found)
+        stems = listed(path.stem for path in found)
         raise ValueError(f"{name!r} may be any of {stems} in {home / 'adbench'}: give one in full")
     place = home / "adbench" if home else "$OCSDF_DATA_HOME/adbench (OCSDF_DATA_HOME is not set)"
     raise ValueError(
-        f"no table is named {name!r}: expected an embedded set ({_listed(EMBEDDED)}), a path "
-        f"that ends in {', '.join(_EXPECTED)}, or the name of a .npz table in {place}"
+        f"no table is named {name!r}: expected an embedded set ({listed(EMBEDDED)}), a path "
+        f"that ends in {', '.join(EXPECTED)}, or the name of a .npz table in {place}"
     )
-
-
-def _read(path, label):
-    """Return X, the raw labels or None, and the feature names."""
-    suffix = path.suffix.lower()
-    if suffix not in _EXPECTED:
-        raise ValueError(
-            f"cannot read {path}: its suffix is {path.suffix!r}, not one of {', '.join(_EXPECTED)}"
-        )
-    if not path.exists():
-        raise FileNotFoundError(f"no file at {path}: check the path")
-    reader = {".csv": _read_csv, ".parquet": _read_parquet, ".npz": _read_npz, ".mat": _read_mat}
-    try:
-        content = reader[suffix](path)
-    except ImportError:
-        raise
-    except Exception as error:  # parsers answer damaged files with anything, from zlib to struct
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(f"cannot read {path}: {reason} (expected {_EXPECTED[suffix]})") from error
-    if isinstance(content, dict):
-        return _from_arrays(content, label, path)
-    return _from_frame(content, label, path)
-
-
-def _read_csv(path):
-    import pandas as pd
-
-    return pd.read_csv(path, low_memory=False)
-
-
-def _read_parquet(path):
-    import pandas as pd
-
-    try:
-        return pd.read_parquet(path, engine="pyarrow")
-    except ImportError as error:
-        raise ImportError(f"reading {path} needs pyarrow: pip install 'ocsdf[parquet]'") from error
-
-
-def _read_npz(path):
-    # Not numpy.load: that also takes pickles and single arrays, and its messages speak of them.
-    with np.lib.npyio.NpzFile(str(path), allow_pickle=False) as archive:
-        return {key: archive[key] for key in archive.files if key in ("X", "y")}
-
-
-def _read_mat(path):
-    from scipy.io import loadmat
-
-    try:
-        content = loadmat(str(path), appendmat=False, variable_names=("X", "y"))
-    except NotImplementedError as error:
-        message = "it is MATLAB v7.3 (HDF5); save it again with save(..., '-v7')"
-        raise ValueError(message) from error
-    return {key: content[key] for key in ("X", "y") if key in content}
-
-
-def _from_arrays(arrays, label, path):
-    if label not in (None, "y"):
-        raise ValueError(f"the label of {path} is its array 'y': got label={label!r}")
-    missing = [key for key in ("X", label or "X") if key not in arrays]
-    if missing:
-        expected = _EXPECTED[path.suffix.lower()]
-        raise ValueError(f"{path} holds no array {missing[0]!r} (expected {expected})")
-    X = np.asarray(arrays["X"])
-    if X.ndim != 2 or X.dtype.kind not in "biuf":
-        raise ValueError(
-            f"X in {path} must be a full (not sparse) 2-d array of real numbers, "
-            f"got shape {X.shape} and dtype {X.dtype}"
-        )
-    labels = None
-    if "y" in arrays:
-        labels = np.asarray(arrays["y"])
-        # A column or a row of labels, as MATLAB keeps vectors, is as good as a 1-d array.
-        is_vector = labels.size == max(labels.shape, default=0)
-        if labels.dtype.kind not in "biufU" or not is_vector or labels.size != len(X):
-            raise ValueError(
-                f"y in {path} must hold one number or text for each of the {len(X)} rows of X, "
-                f"got shape {labels.shape} and dtype {labels.dtype}"
-            )
-        labels = labels.ravel()
-    names = [f"x{i}" for i in range(X.shape[1])]
-    return np.ascontiguousarray(X, dtype=np.float64), labels, names
-
-
-def _from_frame(frame, label, path):
-    from pandas.api.types import is_complex_dtype, is_numeric_dtype
-
-    frame.columns = [str(column) for column in frame.columns]
-    labels = None
-    if label is not None:
-        if label not in frame.columns:
-            columns = _listed(frame.columns)
-            raise ValueError(f"{path} has no column {label!r} for the label; it has {columns}")
-        labels = frame.pop(label)
-    odd = [
-        column
-        for column, dtype in frame.dtypes.items()
-        if not is_numeric_dtype(dtype) or is_complex_dtype(dtype)
-    ]
-    if odd and len(frame):  # without rows no column has a kind; load_table calls it empty
-        hint = "drop or encode them" if label else "name the label's column, drop or encode others"
-        raise ValueError(f"{path} has columns that are not numeric, {_listed(odd, 3)}: {hint}")
-    X = frame.to_numpy(dtype=np.float64, na_value=np.nan)
-    return np.ascontiguousarray(X), labels, list(frame.columns)
 
 
 def _encode(labels, anomaly, what):
@@ -307,7 +231,7 @@ def _encode(labels, anomaly, what):
         if any(value not in (0, 1) for value in values):
             raise ValueError(
                 f"{what} is not 0/1: say with anomaly= which of its values means anomaly, "
-                f"{_listed(values)}"
+                f"{listed(values)}"
             )
         anomaly = 1
     if pd.api.types.is_numeric_dtype(labels):
@@ -315,7 +239,7 @@ def _encode(labels, anomaly, what):
     else:
         is_anomaly = (labels.astype(str) == str(anomaly)).to_numpy()
     if not is_anomaly.any():
-        raise ValueError(f"{what} never is anomaly={anomaly!r}; its values are {_listed(values)}")
+        raise ValueError(f"{what} never is anomaly={anomaly!r}; its values are {listed(values)}")
     return is_anomaly.astype(np.int64)
 
 
@@ -326,9 +250,3 @@ def _as_number(value):
         return float({"true": "1", "false": "0"}.get(text, text))
     except ValueError:
         return np.nan
-
-
-def _listed(items, limit=10):
-    items = [repr(item) for item in items]
-    more = f" and {len(items) - limit} more" if len(items) > limit else ""
-    return ", ".join(items[:limit]) + more

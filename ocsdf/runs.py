@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from pathlib import Path
 
 import joblib
@@ -14,6 +13,8 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+
+from ocsdf.files import write_whole
 
 
 def run_cells(cells, work, folder, n_jobs=1):
@@ -55,26 +56,6 @@ def run_cells(cells, work, folder, n_jobs=1):
         for _ in parallel(jobs):
             progress.advance(task)
     return [json.loads(_row_file(folder, cell).read_text()) for cell in cells]
-
-
-def write_whole(path, text):
-    """Write a text file aside, then rename it: readers see the old file or the new one.
-
-    Parameters
-    ----------
-    path : str or os.PathLike
-    text : str
-    """
-    path = Path(path)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(aside, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def _do_cell(cell, work, folder):

@@ -12,8 +12,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
+import ocsdf.layers  # noqa: F401  registers the layers that a saved network names
 from ocsdf._version import __version__
 from ocsdf.domain import DOMAINS
+from ocsdf.files import write_whole
 
 _FORMAT = "ocsdf-detector"
 _MODEL, _META, _ARRAYS = "model.keras", "meta.json", "arrays.npz"
@@ -27,7 +29,6 @@ def save(estimator, path):
     estimator : OCSDF
     path : str or os.PathLike
     """
-    path = Path(path)
     parameters = estimator.get_params(deep=False)
     if parameters.pop("callbacks") is not None:
         warnings.warn("callbacks are not saved; pass them again after loading.", stacklevel=3)
@@ -50,18 +51,12 @@ def save(estimator, path):
     with tempfile.TemporaryDirectory() as folder:
         estimator.model_.save(Path(folder) / _MODEL)
         model = (Path(folder) / _MODEL).read_bytes()
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as aside:
-        try:
-            with zipfile.ZipFile(aside, "w") as archive:
-                archive.writestr(_META, json.dumps(meta, default=_plain_number))
-                archive.writestr(_ARRAYS, buffer.getvalue())
-                archive.writestr(_MODEL, model)
-            aside.flush()
-            os.fsync(aside.fileno())
-            os.replace(aside.name, path)
-        except BaseException:
-            os.unlink(aside.name)
-            raise
+    archive_bytes = io.BytesIO()
+    with zipfile.ZipFile(archive_bytes, "w") as archive:
+        archive.writestr(_META, json.dumps(meta, default=_plain_number))
+        archive.writestr(_ARRAYS, buffer.getvalue())
+        archive.writestr(_MODEL, model)
+    write_whole(path, archive_bytes.getvalue())
 
 
 def load(cls, path):

@@ -16,7 +16,7 @@ from sklearn.neighbors import LocalOutlierFactor
 from sklearn.svm import OneClassSVM
 
 from ocsdf import OCSDF
-from ocsdf.runs import write_whole
+from ocsdf.files import write_whole
 
 
 def main():

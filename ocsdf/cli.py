@@ -1,0 +1,339 @@
+"""The `ocsdf` command. Heavy modules are imported inside commands, so that help stays quick."""
+
+import os
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ocsdf._version import __version__
+from ocsdf.console import (
+    OneLineErrors,
+    epoch_callback,
+    load_estimator,
+    print_info,
+    print_json,
+    print_summary,
+    progress_bar,
+    warnings_told,
+)
+
+
+class Protocol(StrEnum):
+    """How rows are shared out between the fit and the judgement."""
+
+    OC = "oc"
+    AD = "ad"
+
+
+class Method(StrEnum):
+    """The estimator's `method`."""
+
+    ANCHORED = "anchored"
+    PAPER = "paper"
+
+
+app = typer.Typer(
+    cls=OneLineErrors,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+
+Data = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA", help="An embedded data set's name, or a CSV, Parquet, .npz or .mat file."
+    ),
+]
+Label = Annotated[
+    str | None, typer.Option(metavar="COLUMN", help="The column that marks the anomalies.")
+]
+Anomaly = Annotated[
+    str | None,
+    typer.Option(
+        metavar="VALUE",
+        help="The label's value for an anomaly. 1 for a 0/1 column, required for any other.",
+    ),
+]
+MethodOption = Annotated[
+    Method, typer.Option(help="'anchored': the label-free default; 'paper': as published.")
+]
+Margin = Annotated[
+    str,
+    typer.Option(metavar="NUMBER|auto", help="Margin > 0 in scaled l2, or 'auto': from the data."),
+]
+Epochs = Annotated[
+    int | None, typer.Option(min=1, help="Passes over the data.", show_default="the estimator's")
+]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the split, the training, the intervals.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+
+
+def _show_version(wanted):
+    if wanted:
+        typer.echo(f"ocsdf {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Version.")
+    ] = False,
+):
+    """Anomaly detection with a certificate: a score, and how far a row may move before it flips.
+
+    Try it: `ocsdf report breast_cancer`
+    """
+
+
+@app.command()
+def report(
+    data: Data,
+    label: Label = None,
+    anomaly: Anomaly = None,
+    protocol: Annotated[
+        Protocol,
+        typer.Option(
+            help="'oc': fit on half of the normal rows, judge the other half and all anomalies. "
+            "'ad': fit on all rows and judge the same."
+        ),
+    ] = Protocol.OC,
+    radii: Annotated[
+        str, typer.Option(metavar="R,R,...", help="Attack radii to certify, scaled l2.")
+    ] = "0.05,0.1,0.2,0.3,0.5",
+    method: MethodOption = Method.ANCHORED,
+    margin: Margin = "auto",
+    epochs: Epochs = None,
+    seed: Seed = 0,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Where the report goes.", show_default="ocsdf-report-DATA.html"),
+    ] = None,
+    as_json: Json = False,
+):
+    """Fit, judge and certify on one table, and write an HTML report.
+
+    Without a label: scores, radii and verdict counts of all rows, no AUROC.
+
+    Example: `ocsdf report transactions.csv --label fraud --anomaly yes --radii 0.1,0.2`
+    """
+    import numpy as np
+
+    from ocsdf.data import load_table, split_one_class
+    from ocsdf.files import check_output, write_whole
+    from ocsdf.judgement import check_radii, judge
+    from ocsdf.report import Setting, render, summarize
+
+    output = output or Path(f"ocsdf-report-{_slug(data)}.html")
+    check_output(output, inputs=[data])
+    radii = check_radii(_numbers(radii))
+    table = load_table(data, label=label, anomaly=anomaly)
+    if table.y is None:
+        kind, fitted, rows = "unlabelled", slice(None), slice(None)
+    elif protocol is Protocol.AD:
+        kind, fitted, rows = "ad", slice(None), slice(None)
+    else:
+        kind, (fitted, rows) = "oc", split_one_class(table.y, random_state=seed)
+    estimator, warned = _fit(table, fitted, method, margin, epochs, seed)
+    setting = Setting(
+        name=table.name,
+        protocol=kind,
+        seed=seed,
+        n_fitted=len(table.X[fitted]),
+        rows=np.arange(len(table.X))[rows],
+        feature_names=tuple(table.feature_names),
+        warnings=warned,
+    )
+    y = None if table.y is None else table.y[rows]
+    with progress_bar("judging"):
+        judgement = judge(estimator, _frame(table, rows), y, radii=radii, random_state=seed)
+    write_whole(output, render(judgement, estimator, setting))
+    summary = summarize(judgement, estimator, setting) | {"report": str(output.resolve())}
+    if as_json:
+        print_json(summary)
+    else:
+        print_summary(summary)
+
+
+@app.command()
+def fit(
+    data: Data,
+    output: Annotated[Path, typer.Option(metavar="MODEL.ocsdf", help="Where the model goes.")],
+    label: Label = None,
+    anomaly: Anomaly = None,
+    method: MethodOption = Method.ANCHORED,
+    margin: Margin = "auto",
+    epochs: Epochs = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+):
+    """Fit a model and save it.
+
+    With a label, the model is fitted on the normal rows only, and the label is no feature.
+
+    Example: `ocsdf fit transactions.csv --label fraud --output fraud.ocsdf`
+    """
+    from ocsdf.data import load_table
+    from ocsdf.files import check_output
+
+    check_output(output, inputs=[data])
+    table = load_table(data, label=label, anomaly=anomaly)
+    rows = slice(None) if table.y is None else table.y == 0
+    estimator, warned = _fit(table, rows, method, margin, epochs, seed)
+    estimator.save(output)
+    summary = {
+        "data": table.name,
+        "rows_fitted": len(table.X[rows]),
+        "features": estimator.n_features_in_,
+        "lipschitz_bound": float(estimator.lipschitz_bound_),
+        "margin": float(estimator.margin_),
+        "epochs": estimator.n_iter_,
+        "seed": seed,
+        "warnings": list(warned),
+        "model": str(output.resolve()),
+    }
+    if as_json:
+        print_json(summary)
+    else:
+        typer.echo(
+            f"fitted on {summary['rows_fitted']:,} rows x {summary['features']} features of "
+            f"{table.name}, seed {seed}; Lipschitz bound {summary['lipschitz_bound']:.9g}"
+        )
+        typer.echo(f"model: {summary['model']}")
+
+
+@app.command()
+def score(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A file written by ocsdf fit.")],
+    data: Data,
+    label: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="A column that is no feature: it is left out."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="SCORES.csv", help="Where the scores go.", show_default="stdout"),
+    ] = None,
+    as_json: Json = False,
+):
+    """Score each row: score, verdict, and the certified radius (scaled l2) no change below flips.
+
+    Labels are not needed; name their column with --label so that it is left out.
+
+    Example: `ocsdf score fraud.ocsdf today.csv --output scores.csv`
+    """
+    from ocsdf.data import load_features
+    from ocsdf.files import check_output, write_whole
+
+    if output is not None:
+        check_output(output, inputs=[model, data])
+    table = load_features(data, drop=label)
+    with progress_bar("scoring"):
+        scores = _scores(model, table)
+    summary = {
+        "data": table.name,
+        "rows": len(scores),
+        "rows_called_anomalies": int((scores["verdict"] == "anomaly").sum()),
+        "radius_unit": "scaled l2",
+    }
+    if output is None:
+        text = scores.to_csv(index=False, lineterminator="\n")
+        summary["scores"] = scores.to_dict(orient="records")
+    else:
+        write_whole(output, scores.to_csv(index=False, lineterminator="\n"))
+        text = (
+            f"{summary['rows_called_anomalies']:,} of {len(scores):,} rows are called anomalies\n"
+            f"scores: {output.resolve()}\n"
+        )
+        summary["output"] = str(output.resolve())
+    if as_json:
+        print_json(summary)
+    else:
+        typer.echo(text, nl=False)
+
+
+@app.command()
+def info(as_json: Json = False):
+    """Versions, devices, and which extras are installed.
+
+    Example: `ocsdf info --json`
+    """
+    from ocsdf.report import installed_extras, package_versions
+
+    load_estimator()
+    import tensorflow as tf
+
+    facts = {
+        "versions": package_versions(),
+        "devices": [device.name for device in tf.config.list_physical_devices()],
+        "extras": installed_extras(),
+    }
+    (print_json if as_json else print_info)(facts)
+
+
+def _slug(data):
+    return re.sub(r"[^\w.-]+", "-", Path(data).stem) or "data"
+
+
+def _numbers(text):
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise ValueError(f"--radii must be numbers parted by commas; got {text!r}") from None
+
+
+def _margin(text):
+    if text == "auto":
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"--margin must be 'auto' or a number > 0; got {text!r}") from None
+
+
+def _frame(table, rows):
+    """The rows as a data frame, so that the model remembers and checks feature names."""
+    import pandas as pd
+
+    return pd.DataFrame(table.X[rows], columns=list(table.feature_names))
+
+
+def _fit(table, rows, method, margin, epochs, seed):
+    """Fit with a progress bar; return the estimator and the texts of what it warned of."""
+    margin = _margin(margin)
+    settings = {"method": method.value, "margin": margin, "random_state": seed}
+    if epochs is not None:
+        settings["epochs"] = epochs
+    OCSDF = load_estimator()
+    with warnings_told() as told, progress_bar("training") as bar:
+        estimator = OCSDF(**settings, callbacks=[epoch_callback(bar)])
+        estimator.fit(_frame(table, rows))
+    estimator.set_params(callbacks=None)
+    return estimator, tuple(told)
+
+
+def _scores(model, table):
+    import numpy as np
+    import pandas as pd
+
+    OCSDF, X = load_estimator(), _frame(table, slice(None))
+    with warnings_told():
+        estimator = OCSDF.load(model)
+    return pd.DataFrame(
+        {
+            "row": range(len(X)),
+            "score": estimator.score_samples(X),
+            "verdict": np.where(estimator.predict(X) == 1, "normal", "anomaly"),
+            "certified_radius": estimator.certified_radius(X),
+        }
+    )
+
+
+def main():
+    """Entry point of the `ocsdf` command."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    app()

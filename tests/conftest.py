@@ -1,0 +1,29 @@
+"""What every test needs before TensorFlow loads."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+# TensorFlow reads this once, when it loads; processes that tests start inherit it.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+# For the scripts in experiments/, which are run from the root and not installed.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+
+@pytest.fixture(scope="session")
+def judged():
+    """A small detector, the breast cancer rows it is judged on, the judgement, its setting."""
+    from ocsdf import OCSDF
+    from ocsdf.data import load_table, split_one_class
+    from ocsdf.judgement import judge
+    from ocsdf.report import Setting
+
+    table = load_table("breast_cancer")
+    train, test = split_one_class(table.y, random_state=0)
+    estimator = OCSDF(hidden_layer_sizes=(16, 16), epochs=2, random_state=0).fit(table.X[train])
+    judgement = judge(estimator, table.X[test], table.y[test], radii=[0.2, 0.05], n_resamples=200)
+    setting = Setting("breast_cancer", "oc", 0, len(train), test, tuple(table.feature_names))
+    return estimator, table.X[test], table.y[test], judgement, setting
