@@ -1,0 +1,108 @@
+"""``import ocsdf``: quick, lazy, and clear about what is missing."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import ocsdf
+
+PACKAGE = Path(ocsdf.__file__).parent
+NAMES = {
+    "OCSDF",
+    "CertifiedAUROCDisplay",
+    "ScoreHistogramDisplay",
+    "__version__",
+    "certified_auroc",
+    "certified_radius",
+    "certified_recall",
+    "certified_tpr",
+    "load_table",
+}
+# Installed in place or not, only what stands on the path is found.
+WITHOUT_INSTALLATION = (
+    "import sys; from importlib.machinery import BuiltinImporter, FrozenImporter, PathFinder;"
+    "sys.meta_path[:] = [BuiltinImporter, FrozenImporter, PathFinder];"
+    "sys.path = [place for place in sys.path if not place.startswith('__editable__')];"
+)
+
+
+def python(code, folder):
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    answer = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
+    return answer.stdout.split("\n")[:-1]
+
+
+def test_import_is_quick(tmp_path):
+    code = (
+        "import sys, time; start = time.perf_counter(); import ocsdf;"
+        "print(time.perf_counter() - start); print('sklearn' in sys.modules)"
+    )
+    answers = [python(code, tmp_path) for _ in range(3)]
+    assert min(float(seconds) for seconds, _ in answers) < 0.5
+    assert {loaded for _, loaded in answers} == {"False"}
+
+
+def test_an_unfitted_detector_does_not_load_tensorflow(tmp_path):
+    code = (
+        "import sys; from ocsdf import OCSDF; from sklearn.base import clone;"
+        "detector = clone(OCSDF(margin=0.3)).set_params(epochs=3); repr(detector);"
+        "print(*sorted({'tensorflow', 'keras', 'deel'} & set(sys.modules)))"
+    )
+    assert python(code, tmp_path) == [""]
+
+
+def test_scores_are_certified_without_tensorflow(tmp_path):
+    code = (
+        "import sys; from ocsdf import certified_auroc, load_table; load_table('wine');"
+        "print(certified_auroc([1.0], [0.0], [0.0, 0.6]).tolist());"
+        "print('tensorflow' in sys.modules)"
+    )
+    assert python(code, tmp_path) == ["[1.0, 0.0]", "False"]
+
+
+def test_names():
+    assert set(ocsdf.__all__) >= NAMES
+    assert dir(ocsdf) == sorted(ocsdf.__all__)
+    assert len(set(ocsdf.__all__)) == len(ocsdf.__all__)
+    for name in ocsdf.__all__:
+        assert getattr(ocsdf, name) is not None, name
+
+
+def test_version():
+    from importlib.metadata import version
+
+    assert ocsdf.__version__ == version("ocsdf")
+
+
+def test_unknown_name():
+    with pytest.raises(AttributeError, match="module 'ocsdf' has no attribute 'OneClass'"):
+        ocsdf.OneClass  # noqa: B018
+    with pytest.raises(ImportError, match="cannot import name 'OneClass'"):
+        from ocsdf import OneClass  # noqa: F401
+
+
+def test_source_tree_without_installation_says_what_to_do(tmp_path):
+    shutil.copytree(PACKAGE, tmp_path / "ocsdf", ignore=shutil.ignore_patterns("__pycache__"))
+    code = WITHOUT_INSTALLATION + (
+        "import ocsdf; print(ocsdf.__file__)\n"
+        "print(ocsdf.certified_auroc([1.0], [0.0], 0.0)[0])\n"
+        "try: ocsdf.OCSDF\n"
+        "except ModuleNotFoundError as error: print(error.name, error, sep='\\n')"
+    )
+    place, value, missing, *message = python(code, tmp_path)
+    assert Path(place) == tmp_path / "ocsdf" / "__init__.py"
+    assert (value, missing) == ("1.0", "ocsdf.sklearn_compat")
+    assert len(message) == 1 and "pip install -e ." in message[0]
+
+
+def test_another_missing_library_is_named(tmp_path):
+    code = (
+        "import sys; sys.modules['sklearn'] = None; import ocsdf\n"
+        "try: ocsdf.OCSDF\n"
+        "except ModuleNotFoundError as error: print(error.name.split('.')[0])"
+    )
+    assert python(code, tmp_path) == ["sklearn"]

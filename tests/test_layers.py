@@ -1,0 +1,213 @@
+"""Orthogonal kernels and sorting against float64 SVD and NumPy."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from deel.lip.layers.activations import FullSort as DeelFullSort
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reference import bjorck, group_sort_2, matrix_with, singular_values
+
+from ocsdf.layers import ACTIVATIONS, BjorckDense, FullSort, Orthogonal, bjorck_step
+
+SHAPES = [(7, 4), (4, 7), (5, 5), (6, 1), (1, 6), (1, 1)]
+shapes = st.tuples(st.integers(1, 9), st.integers(1, 9))
+# What s (15 - 10 s^2 + 3 s^4) / 8 is at s^2 = 2; it grows with s.
+LARGEST = bjorck(np.sqrt(2.0))
+
+
+def steps(kernel, n_steps):
+    kernel = tf.constant(kernel)
+    for _ in range(n_steps):
+        kernel = bjorck_step(kernel)
+    return kernel.numpy()
+
+
+def nearest_orthogonal(kernel):
+    left, _, right = np.linalg.svd(np.asarray(kernel, dtype=np.float64), full_matrices=False)
+    return left @ right
+
+
+class TestBjorckStep:
+    @pytest.mark.parametrize("shape", SHAPES)
+    def test_maps_each_singular_value(self, shape):
+        rng = np.random.default_rng(0)
+        values = np.sort(rng.uniform(0.8, 1.15, min(shape)))[::-1]
+        kernel = matrix_with(values, shape, rng)
+        moved = steps(kernel, 1)
+        np.testing.assert_allclose(singular_values(moved), bjorck(values), rtol=1e-12)
+        # Singular vectors stay.
+        left, _, right = np.linalg.svd(kernel, full_matrices=False)
+        np.testing.assert_allclose(moved, left * bjorck(values) @ right, atol=1e-12)
+
+    def test_error_is_of_third_order(self):
+        delta = np.array([1e-2, 1e-3, -1e-3, -1e-2])
+        found = singular_values(steps(np.diag(1.0 + delta), 1)) - 1.0
+        np.testing.assert_allclose(found, np.sort(2.5 * delta**3)[::-1], rtol=0.03)
+
+    @pytest.mark.parametrize("shape", SHAPES)
+    def test_converges_to_the_nearest_orthogonal_matrix(self, shape):
+        kernel = np.random.default_rng(1).normal(size=shape)
+        np.testing.assert_allclose(steps(kernel, 40), nearest_orthogonal(kernel), atol=1e-12)
+
+    def test_column_becomes_a_unit_vector(self):
+        column = np.float32([[3.0], [0.0], [-4.0]])
+        np.testing.assert_allclose(steps(column, 8), column / 5.0, atol=1e-6)
+
+    @given(shapes, st.integers(0, 2**32 - 1), st.floats(0.1, 5.0))
+    @settings(max_examples=20, deadline=None)
+    def test_large_singular_values_converge(self, shape, seed, smallest):
+        rng = np.random.default_rng(seed)
+        kernel = matrix_with(rng.uniform(smallest, 5.0, min(shape)), shape, rng)
+        moved = steps(kernel.astype(np.float32), 16)
+        np.testing.assert_allclose(singular_values(moved), 1.0, atol=1e-5)
+        np.testing.assert_allclose(moved, nearest_orthogonal(kernel), atol=1e-4)
+
+    @given(shapes, st.integers(0, 2**32 - 1), st.floats(-6, 6))
+    @settings(max_examples=40, deadline=None)
+    def test_never_diverges_from_anywhere(self, shape, seed, exponent):
+        rng = np.random.default_rng(seed)
+        kernel = tf.constant((10.0**exponent * rng.normal(size=shape)).astype(np.float32))
+        for _ in range(4):
+            kernel = bjorck_step(kernel)
+            assert singular_values(kernel)[0] <= LARGEST * (1 + 1e-5)
+
+    def test_zeros_stay(self):
+        np.testing.assert_array_equal(steps(np.zeros((4, 3), np.float32), 2), np.zeros((4, 3)))
+
+
+def test_constraint_keeps_a_kernel_orthogonal_after_updates():
+    rng = np.random.default_rng(0)
+    layer = keras.layers.Dense(5, kernel_constraint=Orthogonal())
+    layer.build((None, 8))
+    layer.kernel.assign(matrix_with(np.ones(5), (8, 5), rng))
+    optimizer, before = keras.optimizers.RMSprop(1e-3), layer.kernel.numpy()
+    for _ in range(5):
+        optimizer.apply([tf.constant(rng.normal(size=(8, 5)), tf.float32)], [layer.kernel])
+        np.testing.assert_allclose(singular_values(layer.kernel.numpy()), 1.0, atol=1e-4)
+    assert np.abs(layer.kernel.numpy() - before).max() > 1e-3
+
+
+class TestSorting:
+    @pytest.mark.parametrize("rows", ["distinct", "tied"])
+    def test_full_sort_is_numpys_and_deel_lips(self, rows):
+        rng = np.random.default_rng(0)
+        points = rng.normal(size=(20, 7)) if rows == "distinct" else rng.integers(3, size=(20, 7))
+        points = points.astype(np.float32)
+        found = FullSort()(points).numpy()
+        np.testing.assert_array_equal(found, np.sort(points, axis=1))
+        np.testing.assert_array_equal(found, DeelFullSort()(points).numpy())
+
+    @pytest.mark.parametrize("in_graph", [False, True])
+    def test_full_sort_gradient_is_that_of_tf_sort(self, in_graph):
+        rng = np.random.default_rng(1)
+        points = tf.constant(rng.normal(size=(20, 7)), tf.float32)
+        upstream = tf.constant(rng.normal(size=(20, 7)), tf.float32)
+
+        def gradient(sort):
+            with tf.GradientTape() as tape:
+                tape.watch(points)
+                ordered = sort(points)
+            return tape.gradient(ordered, points, upstream)
+
+        layer = FullSort()
+        found = (tf.function(gradient) if in_graph else gradient)(layer)
+        np.testing.assert_array_equal(found, gradient(tf.sort))
+
+    @pytest.mark.parametrize("rows", [[[0.3, -2.0, 5.0, 0.1]], [[1.0, 0.0, 1.0, 0.0]]])
+    @pytest.mark.parametrize("name", ACTIVATIONS)
+    def test_jacobian_is_orthogonal(self, rows, name):
+        points, layer = tf.constant(rows), ACTIVATIONS[name]()
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(points)
+            ordered = layer(points)
+        jacobian = tape.batch_jacobian(ordered, points, experimental_use_pfor=False)[0]
+        np.testing.assert_allclose(singular_values(jacobian), 1.0, rtol=1e-12)
+
+    def test_group_sort_2_is_minimum_and_maximum_of_pairs(self):
+        points = np.random.default_rng(2).normal(size=(20, 6)).astype(np.float32)
+        found = ACTIVATIONS["groupsort2"]()(points).numpy()
+        np.testing.assert_array_equal(found, group_sort_2(points))
+
+    @given(st.integers(0, 2**32 - 1), st.sampled_from(sorted(ACTIVATIONS)))
+    @settings(max_examples=20, deadline=None)
+    def test_sorting_is_one_lipschitz_and_keeps_the_norm(self, seed, name):
+        one, other = np.random.default_rng(seed).normal(size=(2, 10, 6)).astype(np.float32)
+        layer = ACTIVATIONS[name]()
+        moved = np.linalg.norm(np.float64(layer(one)) - np.float64(layer(other)), axis=1)
+        apart = np.linalg.norm(np.float64(one) - np.float64(other), axis=1)
+        assert (moved <= apart * (1 + 1e-12)).all()
+        norms = [np.linalg.norm(np.float64(rows), axis=1) for rows in (layer(one), one)]
+        np.testing.assert_allclose(*norms, rtol=1e-12)
+
+
+@pytest.fixture(scope="module")
+def dense():
+    """A BjorckDense layer from 6 to 4, with a free kernel far from orthogonal."""
+    layer = BjorckDense(4)
+    layer.build((None, 6))
+    rng = np.random.default_rng(0)
+    layer.kernel.assign(matrix_with([3.0, 2.0, 1.0, 0.7], (6, 4), rng))
+    layer.bias.assign(rng.normal(size=4))
+    return layer
+
+
+class TestBjorckDense:
+    def test_kernel_is_the_nearest_orthogonal_one(self, dense):
+        kernel = dense.orthogonal_kernel()[0].numpy()
+        np.testing.assert_allclose(singular_values(kernel), 1.0, atol=1e-3)
+        np.testing.assert_allclose(kernel, nearest_orthogonal(dense.kernel.numpy()), atol=1e-3)
+
+    def test_output_is_affine_in_the_orthogonal_kernel(self, dense):
+        points = np.random.default_rng(3).normal(size=(5, 6)).astype(np.float32)
+        expected = points @ nearest_orthogonal(dense.kernel.numpy()) + dense.bias.numpy()
+        np.testing.assert_allclose(dense(points), expected, atol=1e-2)
+
+    def test_gradient_of_the_free_kernel_is_tangent(self, dense):
+        # The nearest orthogonal matrix does not change when W is scaled: no gradient along W.
+        upstream = np.random.default_rng(4).normal(size=(6, 4)).astype(np.float32)
+        with tf.GradientTape() as tape:
+            kernel, _ = dense.orthogonal_kernel()
+            value = tf.reduce_sum(kernel * upstream)
+        gradient = tape.gradient(value, dense.kernel.value).numpy()
+        assert np.isfinite(gradient).all()
+        assert np.linalg.norm(gradient) > 0.1
+        along = np.sum(gradient * dense.kernel.numpy())
+        assert abs(along) < 1e-2 * np.linalg.norm(gradient) * np.linalg.norm(dense.kernel.numpy())
+
+    def test_power_iteration_vector_moves_in_training_only(self, dense):
+        points = np.zeros((1, 6), np.float32)
+        before = dense.u.numpy()
+        dense(points)
+        dense(points, training=False)
+        np.testing.assert_array_equal(dense.u.numpy(), before)
+        for _ in range(3):
+            dense(points, training=True)
+        # It is the right singular vector of the largest singular value.
+        direction = np.linalg.svd(dense.kernel.numpy())[2][0]
+        cosine = abs(dense.u.numpy()[0] @ direction) / np.linalg.norm(dense.u.numpy())
+        assert cosine == pytest.approx(1.0, abs=1e-4)
+        assert abs(before[0] @ direction) / np.linalg.norm(before) < 0.999
+        assert [weight.path for weight in dense.non_trainable_weights] == [dense.u.path]
+
+
+def test_model_of_all_layers_comes_back_from_a_file(tmp_path):
+    model = keras.Sequential(
+        [
+            keras.Input((3,)),
+            BjorckDense(6, kernel_initializer=keras.initializers.RandomNormal(seed=0)),
+            FullSort(),
+            keras.layers.Dense(4, kernel_constraint=Orthogonal()),
+            ACTIVATIONS["groupsort2"](),
+            keras.layers.Dense(1),
+        ]
+    )
+    points = np.random.default_rng(0).normal(size=(9, 3)).astype(np.float32)
+    model(points, training=True)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
+    np.testing.assert_array_equal(loaded(points), model(points))
+    np.testing.assert_array_equal(loaded.layers[0].u.numpy(), model.layers[0].u.numpy())
+    assert isinstance(loaded.layers[2].kernel.constraint, Orthogonal)
+    assert [type(layer) for layer in loaded.layers] == [type(layer) for layer in model.layers]

@@ -1,0 +1,127 @@
+"""Networks: their size, their bound, and that condensing keeps the function."""
+
+import keras
+import numpy as np
+import pytest
+from reference import forward, input_gradient, singular_values
+
+from ocsdf.layers import ACTIVATIONS, FullSort
+from ocsdf.lipschitz import matrix_bound, network_bound
+from ocsdf.models import ORTHOGONALITY, build_mlp, condense, shift_output
+
+
+def with_random_biases(model, seed=0):
+    rng = np.random.default_rng(seed)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Dense):
+            layer.bias.assign(rng.normal(scale=0.3, size=layer.units))
+    return model
+
+
+def rows(n_rows, n_features, seed=0):
+    return np.random.default_rng(seed).normal(scale=2.0, size=(n_rows, n_features))
+
+
+class TestBuild:
+    def test_size_of_the_papers_network(self):
+        # 2-512-512-512-512-1: weights and biases; the paper's Table 6 says 792K, which is with
+        # the vector of each layer's power iteration.
+        sizes = [2, 512, 512, 512, 512, 1]
+        n_weights = sum((a + 1) * b for a, b in zip(sizes, sizes[1:], strict=False))
+        assert n_weights == 790_017
+        assert build_mlp(2, sizes[1:-1]).count_params() == n_weights
+        model = build_mlp(2, sizes[1:-1], orthogonality="reparametrization")
+        assert sum(np.prod(w.shape) for w in model.trainable_weights) == n_weights
+        assert model.count_params() == n_weights + sum(sizes[1:]) == 792_066
+
+    @pytest.mark.parametrize("orthogonality", ORTHOGONALITY)
+    def test_starts_orthogonal_and_one_dimensional(self, orthogonality):
+        model = build_mlp(3, (8, 4, 6), orthogonality=orthogonality)
+        assert model.output_shape == (None, 1)
+        kernels = [w.numpy() for w in model.trainable_weights if w.name == "kernel"]
+        assert [k.shape for k in kernels] == [(3, 8), (8, 4), (4, 6), (6, 1)]
+        for kernel in kernels:
+            np.testing.assert_allclose(singular_values(kernel), 1.0, atol=1e-5)
+
+    def test_seed_decides(self):
+        one, same, other = (build_mlp(3, (4, 4), seed=seed).get_weights() for seed in (1, 1, 2))
+        for a, b in zip(one, same, strict=True):
+            np.testing.assert_array_equal(a, b)
+        assert all((a != b).any() for a, b in zip(one[0::2], other[0::2], strict=True))
+        # Layers of one shape do not share their values.
+        square = build_mlp(4, (4, 4), seed=1).get_weights()
+        assert (square[0] != square[2]).any()
+
+    def test_odd_pairs_are_refused(self):
+        message = r"even number of units; got 7 in hidden_layer_sizes=\(8, 7\)"
+        with pytest.raises(ValueError, match=message):
+            build_mlp(2, (8, 7), activation="groupsort2")
+        assert build_mlp(3, (8, 6), activation="groupsort2").output_shape == (None, 1)
+
+
+class TestCondense:
+    @pytest.mark.parametrize("activation", ACTIVATIONS)
+    @pytest.mark.parametrize("orthogonality", ORTHOGONALITY)
+    def test_keeps_the_function(self, activation, orthogonality):
+        model = with_random_biases(build_mlp(3, (8, 8, 4), activation, orthogonality))
+        condensed = condense(model)
+        points = rows(50, 3).astype(np.float32)
+        np.testing.assert_allclose(condensed(points), model(points), atol=1e-4)
+        np.testing.assert_allclose(condensed(points)[:, 0], forward(condensed, points), atol=1e-5)
+        kinds = {type(layer) for layer in condensed.layers}
+        assert kinds == {keras.layers.Dense, ACTIVATIONS[activation]}
+
+    @pytest.mark.parametrize("seed", range(4))
+    @pytest.mark.parametrize("sizes", [(16, 16), (5, 12, 3), ()])
+    def test_bound_is_at_most_one_exactly(self, sizes, seed):
+        condensed = condense(build_mlp(3, sizes, seed=seed))
+        assert network_bound(condensed) <= 1.0
+        for kernel in condensed.get_weights()[0::2]:
+            assert matrix_bound(kernel) <= 1.0
+            np.testing.assert_allclose(singular_values(kernel), 1.0, atol=2e-6)
+
+    def test_takes_the_nearest_orthogonal_kernel(self):
+        model = build_mlp(4, (6, 5))
+        rng = np.random.default_rng(0)
+        model.set_weights([rng.normal(size=w.shape) for w in model.get_weights()])
+        condensed = condense(model)
+        assert network_bound(condensed) <= 1.0
+        before, after = model.get_weights(), condensed.get_weights()
+        for free, kernel in zip(before[0::2], after[0::2], strict=True):
+            left, _, right = np.linalg.svd(np.float64(free), full_matrices=False)
+            np.testing.assert_allclose(kernel, left @ right, atol=3e-6)
+        for free, bias in zip(before[1::2], after[1::2], strict=True):
+            np.testing.assert_array_equal(bias, free)
+
+    def test_leaves_the_trained_model_alone(self):
+        model = build_mlp(2, (4,))
+        model.layers[0].kernel.assign(2.0 * model.layers[0].kernel)
+        before = model.get_weights()
+        condense(model)
+        for a, b in zip(model.get_weights(), before, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+    @pytest.mark.parametrize("activation", ACTIVATIONS)
+    @pytest.mark.parametrize(("sizes", "steepest"), [((16, 6, 16), 0.5), ((4, 4), 0.99999)])
+    def test_no_pair_of_points_exceeds_the_bound(self, sizes, steepest, activation):
+        model = condense(with_random_biases(build_mlp(4, sizes, activation)))
+        bound = network_bound(model)
+        start = rows(10_000, 4)
+        gradient = input_gradient(model, start)
+        step = 10.0 ** np.random.default_rng(1).uniform(-3, 1, size=(len(start), 1))
+        for end in (rows(len(start), 4, seed=2), start + step * gradient, start - step * gradient):
+            apart = np.linalg.norm(start - end, axis=1)
+            rise = np.abs(forward(model, start) - forward(model, end))
+            assert (rise <= bound * apart + 1e-13).all()
+        # Following the gradient comes close to the bound: the check above has teeth.
+        assert (rise / apart).max() > steepest
+
+
+def test_shift_output_adds_a_constant():
+    model = condense(with_random_biases(build_mlp(3, (8,))))
+    points, bound = rows(20, 3), network_bound(model)
+    before = forward(model, points)
+    assert shift_output(model, 0.75) is model
+    np.testing.assert_allclose(forward(model, points), before + 0.75, atol=1e-7)
+    assert network_bound(model) == bound
+    assert isinstance(model.layers[1], FullSort)
