@@ -32,13 +32,10 @@ class Box:
         Box
             Contains every row (OCSDF Def. 3).
         """
-        spread = points.std(axis=0)
-        spread = _WIDTH * np.where(spread > 0.0, spread, 1.0)
+        least, most = points.min(axis=0), points.max(axis=0)
+        spread = _WIDTH * np.where(most > least, points.std(axis=0), 1.0)
         mean = points.mean(axis=0)
-        return cls(
-            np.minimum(mean - spread, points.min(axis=0)),
-            np.maximum(mean + spread, points.max(axis=0)),
-        )
+        return cls(np.minimum(mean - spread, least), np.maximum(mean + spread, most))
 
     def project(self, points):
         """Return the nearest points of the box, in l2: a tensor of the same shape."""
@@ -96,7 +93,7 @@ class Ball:
             Contains every row (OCSDF Def. 3).
         """
         center = points.mean(axis=0).astype(np.float32)
-        spread = np.sqrt(np.mean(np.var(points, axis=0)))
+        spread = np.sqrt(np.mean(np.var(points, axis=0))) if np.ptp(points, axis=0).any() else 1.0
         farthest = np.linalg.norm(points - center, axis=1).max()
         # A little more than the farthest row, so that float32 rounding leaves none outside.
         return cls(center, max(_WIDTH * spread, farthest * (1.0 + 1e-5)))
@@ -129,7 +126,9 @@ class Ball:
     def contains(self, points):
         """Tell which rows lie in the ball: ndarray of bool, shape (n_samples,)."""
         offset = np.asarray(points, dtype=np.float64) - self.center
-        return np.linalg.norm(offset, axis=1) <= self.radius * (1.0 + 1e-6)
+        # What float32 may round a projected point by.
+        rounding = 4.0 * np.finfo(np.float32).eps * np.linalg.norm(abs(self.center) + self.radius)
+        return np.linalg.norm(offset, axis=1) <= self.radius + rounding
 
     def arrays(self):
         """Return what the constructor takes, by name."""

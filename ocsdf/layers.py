@@ -95,6 +95,13 @@ class BjorckDense(keras.layers.Dense):
             self.u.assign(u)
         return ops.matmul(inputs, kernel) + self.bias
 
+    # Dense stores its kernel and bias by name; u must be stored too.
+    def save_own_variables(self, store):
+        keras.layers.Layer.save_own_variables(self, store)
+
+    def load_own_variables(self, store):
+        keras.layers.Layer.load_own_variables(self, store)
+
 
 @keras.saving.register_keras_serializable("ocsdf")
 class FullSort(deel_activations.FullSort):
@@ -105,7 +112,7 @@ class FullSort(deel_activations.FullSort):
     """
 
     def call(self, inputs):
-        return _sort_rows(inputs)
+        return _sort_rows(inputs) * self._get_coef()
 
 
 @tf.custom_gradient

@@ -41,12 +41,18 @@ def matrix_bound(matrix):
     matrix = np.asarray(matrix, dtype=np.float64)
     if not np.all(np.isfinite(matrix)):
         raise ValueError("Cannot bound a matrix with NaN or infinite entries.")
-    if matrix.shape[0] < matrix.shape[1]:
-        matrix = matrix.T
+    largest = float(np.max(np.abs(matrix), initial=0.0))
+    if largest == 0.0:
+        return 0.0
+    # By a power of two, which rounds nothing, so that squares neither overflow nor vanish.
+    exponent = int(np.frexp(largest)[1])
+    matrix = np.ldexp(matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T, -exponent)
+    return float(np.ldexp(_scaled_matrix_bound(matrix), exponent))
+
+
+def _scaled_matrix_bound(matrix):
     size = max(matrix.shape) + 4
     squared_norm = float(np.sum(np.square(matrix)))
-    if squared_norm == 0.0:
-        return 0.0
     slack = _summation_error(size, _FLOAT64_ROUNDOFF)
     gram = matrix.T @ matrix
     mean = float(np.trace(gram)) / len(gram)
@@ -152,15 +158,25 @@ def float_error(model):
     norm, error = np.array([0.0, 1.0]), np.array([0.0, _FLOAT32_ROUNDOFF])
     for layer in _layers_in_order(model):
         factor = layer_bound(layer)
+        if layer.compute_dtype != "float32":
+            raise TypeError(
+                f"The rounding bound holds for float32; layer {layer.name!r} computes in "
+                f"{layer.compute_dtype}."
+            )
         if isinstance(layer, keras.layers.Dense):
             kernel = np.abs(layer.kernel.numpy().astype(np.float64))
-            bias = np.array([np.linalg.norm(layer.bias.numpy().astype(np.float64)), 0.0])
+            bias = np.zeros(2)
+            if layer.use_bias:
+                bias[0] = np.linalg.norm(layer.bias.numpy().astype(np.float64))
             gamma = _summation_error(kernel.shape[0] + 1, _FLOAT32_ROUNDOFF)
             absolute_norm = min(
                 np.linalg.norm(kernel), np.sqrt(kernel.sum(axis=0).max() * kernel.sum(axis=1).max())
             )
             error = factor * error + gamma * (absolute_norm * (norm + error) + bias)
             norm = factor * norm + bias
+        elif factor != 1.0:
+            error = factor * (error + _FLOAT32_ROUNDOFF * (norm + error))
+            norm = factor * norm
     constant, slope = error * (1.0 + 1e-9)
     return float(constant), float(slope)
 

@@ -60,10 +60,10 @@ def run_cells(cells, work, folder, n_jobs=1):
 
 def _do_cell(cell, work, folder):
     try:
-        values = work(**cell)
+        row = json.dumps({**cell, **work(**cell)})
     except Exception as error:  # the row says so, and the other cells go on
-        values = {"error": f"{type(error).__name__}: {error}"}
-    write_whole(_row_file(folder, cell), json.dumps({**cell, **values}))
+        row = json.dumps({**cell, "error": f"{type(error).__name__}: {error}"})
+    write_whole(_row_file(folder, cell), row)
 
 
 def _row_file(folder, cell):

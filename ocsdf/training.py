@@ -38,6 +38,8 @@ class Settings(NamedTuple):
     uniform_epochs : int
         The first epochs, with negatives uniform on B (T = 0).
     batch_size : int
+    min_steps_per_epoch : int
+        Batches that an epoch has at least; rows then come more than once.
     """
 
     margin: float
@@ -49,6 +51,7 @@ class Settings(NamedTuple):
     max_steps: int | None = None
     uniform_epochs: int = 5
     batch_size: int = 128
+    min_steps_per_epoch: int = 1
 
 
 class Outcome(NamedTuple):
@@ -103,6 +106,9 @@ class Trainer:
         self.random_state = random_state
         self.n_samples = len(points)
         self.batch_size = min(settings.batch_size, self.n_samples)
+        self.steps_per_epoch = max(
+            math.ceil(self.n_samples / self.batch_size), settings.min_steps_per_epoch
+        )
         self.probability = None if sample_weight is None else sample_weight / sample_weight.sum()
         self._points = tf.constant(points)
         self._generator = tf.random.Generator.from_seed(
@@ -113,7 +119,7 @@ class Trainer:
         # Algorithm 2 attracts negatives with the network of the last outer step.
         self.alternating = settings.updates_per_batch == "converged"
         self._attractor = keras.models.clone_model(model) if self.alternating else model
-        self._inner_losses = []
+        self._begin_inner_loop()
         # Traced once here: a concrete function is not retraced, whatever else TensorFlow runs.
         self._run_batches = tf.function(self._train_on_batches).get_concrete_function(
             tf.TensorSpec((None, self.batch_size), tf.int32), tf.TensorSpec((), tf.int32)
@@ -137,14 +143,16 @@ class Trainer:
         Outcome
         """
         settings = self.settings
-        steps_per_epoch = math.ceil(self.n_samples / self.batch_size)
+        steps_per_epoch = self.steps_per_epoch
         n_steps = settings.epochs * steps_per_epoch
         n_steps = n_steps if settings.max_steps is None else min(n_steps, settings.max_steps)
         n_epochs = math.ceil(n_steps / steps_per_epoch)
         hooks = keras.callbacks.CallbackList(
             list(callbacks), model=self.model, epochs=n_epochs, steps=steps_per_epoch
         )
-        bar = keras.utils.Progbar(n_epochs, verbose=verbose, unit_name="epoch") if verbose else None
+        bar = keras.utils.Progbar(
+            n_epochs, verbose=verbose, unit_name="epoch", stateful_metrics=HISTORY
+        )
         history = {name: [] for name in HISTORY}
         self.model.stop_training = False
         interrupted = False
@@ -157,8 +165,8 @@ class Trainer:
                 for name in HISTORY:
                     history[name].append(logs[name])
                 hooks.on_epoch_end(epoch, logs)
-                if bar is not None:
-                    bar.update(epoch + 1, [(name, logs[name]) for name in HISTORY])
+                # Finalizing each time is what prints a line an epoch at verbose=2.
+                bar.update(epoch + 1, list(logs.items()), finalize=verbose == 2 or None)
                 if self.model.stop_training or not math.isfinite(logs["loss"]):
                     break
         except KeyboardInterrupt:
@@ -179,15 +187,15 @@ class Trainer:
         """Run one epoch, in chunks after which Algorithm 2 may renew its attractor."""
         batches = self._draw_batches(n_steps)
         newton_steps = tf.constant(self.settings.newton_steps if attracted else 0)
-        chunk = _INNER_STEPS if self.alternating else n_steps
-        totals = np.zeros(3)
-        for start in range(0, n_steps, chunk):
-            sums = self._run_batches(
-                tf.constant(batches[start : start + chunk]), newton_steps
-            ).numpy()
+        totals, start = np.zeros(3), 0
+        while start < n_steps:
+            most = _INNER_STEPS - self._inner_steps if self.alternating else n_steps
+            chunk = batches[start : start + most]
+            sums = self._run_batches(tf.constant(chunk), newton_steps).numpy()
             totals += sums
+            start += len(chunk)
             if self.alternating:
-                self._renew_attractor(sums[0] / len(batches[start : start + chunk]))
+                self._end_inner_loop_if_settled(sums[0] / len(chunk), len(chunk))
         loss, share_inside, hinge_share = totals / n_steps
         rows = self._points[:_GRADIENT_ROWS]
         return {
@@ -208,18 +216,19 @@ class Trainer:
             rows = np.concatenate(passes)[:size]
         return rows.reshape(n_steps, self.batch_size).astype(np.int32)
 
-    def _renew_attractor(self, loss):
-        """End the inner loop of Algorithm 2: once the loss has settled, or after 50 steps."""
-        self._inner_losses.append(loss)
-        steps = len(self._inner_losses) * min(
-            _INNER_STEPS, math.ceil(self.n_samples / self.batch_size)
-        )
-        settled = len(self._inner_losses) > 1 and abs(
-            loss - self._inner_losses[-2]
-        ) < _INNER_TOLERANCE * abs(self._inner_losses[-2])
-        if settled or steps >= _INNER_STEPS:
+    def _begin_inner_loop(self):
+        """Begin an outer step of Algorithm 2: attract with the network as it is now."""
+        self._inner_steps, self._inner_loss = 0, None
+        if self.alternating:
             self._attractor.set_weights(self.model.get_weights())
-            self._inner_losses.clear()
+
+    def _end_inner_loop_if_settled(self, loss, n_steps):
+        """End the inner loop once its loss has settled over an epoch, or after 50 steps."""
+        last, self._inner_loss = self._inner_loss, loss
+        self._inner_steps += n_steps
+        settled = last is not None and abs(loss - last) < _INNER_TOLERANCE * abs(last)
+        if settled or self._inner_steps >= _INNER_STEPS:
+            self._begin_inner_loop()
 
     def _train_on_batches(self, batches, newton_steps):
         """Train on batches; return the sums of loss, share inside and hinge share."""

@@ -34,9 +34,10 @@ class OCSDF(CertifiedDetector):
     Parameters
     ----------
     method : {"anchored", "paper"}, default="anchored"
-        "paper" is the papers' algorithm with its printed schedule of Newton steps. "anchored",
-        the label-free default, spreads negatives evenly on their path to the boundary and, in the
-        end, shifts f by the constant that leaves one training row in a hundred outside.
+        "paper" is the papers' algorithm with its printed schedule of Newton steps, and nothing
+        else. "anchored", the label-free default, spreads negatives evenly on their path to the
+        boundary, trains longer on small tables and, in the end, shifts f by the constant that
+        leaves one training row in a hundred outside.
     margin : float or "auto", default="auto"
         m of the loss, in the units of ``score_samples``; "auto" takes half the typical distance
         between nearest neighbours.
@@ -52,7 +53,8 @@ class OCSDF(CertifiedDetector):
         K of Algorithm 3; "converged" runs Algorithm 2, whose inner loop ends when the loss does
         not change by more than 1e-3, or after 50 steps.
     epochs : int, default=40
-        Passes over the data.
+        Passes over the data. With method="anchored" an epoch has at least 10 batches, so that
+        small tables get updates enough.
     max_steps : int or None, default=None
         Most batches to train on, whatever the epochs.
     uniform_epochs : int, default=5

@@ -11,6 +11,8 @@ from ocsdf.recipe import boundary_level, nearest_neighbor_margin
 from ocsdf.training import Settings, Trainer, diagnose
 
 _SCHEDULES = {"paper": "printed", "anchored": "even"}
+# Two batches an epoch, as a table of 200 rows has, are too few updates to learn its boundary.
+_MIN_STEPS_PER_EPOCH = {"paper": 1, "anchored": 10}
 
 
 class Fit(NamedTuple):
@@ -93,4 +95,5 @@ def _settings(estimator, margin):
         max_steps=estimator.max_steps,
         uniform_epochs=estimator.uniform_epochs,
         batch_size=estimator.batch_size,
+        min_steps_per_epoch=_MIN_STEPS_PER_EPOCH[estimator.method],
     )
