@@ -114,7 +114,7 @@ def check_slopes(detector, X, random_state):
     import tensorflow as tf
 
     half = _SLOPE_PAIRS // 2
-    points = detector._scaled(X[random_state.integers(len(X), size=_SLOPE_PAIRS)])
+    points = detector._checked_points(X[random_state.integers(len(X), size=_SLOPE_PAIRS)])
     points += random_state.normal(size=points.shape).astype(np.float32)
     steps = random_state.normal(size=points.shape).astype(np.float32)
     for start in range(half, _SLOPE_PAIRS, 10_000):

@@ -19,7 +19,8 @@ class CertifiedNetwork:
     Parameters
     ----------
     model : keras.Sequential
-        Maps (n, n_features) to (n, 1). Its weights must not change afterwards.
+        Maps (n, n_features) to (n, 1). Its weights must not change afterwards, but by
+        :meth:`shift`.
 
     Attributes
     ----------
@@ -30,8 +31,8 @@ class CertifiedNetwork:
     """
 
     def __init__(self, model):
-        self.lipschitz_bound = network_bound(model)
-        self.rounding_constant, self.rounding_slope = float_error(model)
+        self.model = model
+        self._bound()
         block_shape = (_BLOCK, model.input_shape[1])
 
         def score_block(block):
@@ -41,6 +42,21 @@ class CertifiedNetwork:
         self._score_blocks = tf.function(
             lambda blocks: tf.map_fn(score_block, blocks)
         ).get_concrete_function(tf.TensorSpec((None, *block_shape), tf.float32))
+
+    def _bound(self):
+        self.lipschitz_bound = network_bound(self.model)
+        self.rounding_constant, self.rounding_slope = float_error(self.model)
+
+    def shift(self, constant):
+        """Add a constant to f, in place.
+
+        Parameters
+        ----------
+        constant : float
+        """
+        bias = self.model.layers[-1].bias
+        bias.assign(bias + constant)
+        self._bound()
 
     def score(self, points):
         """Evaluate f.

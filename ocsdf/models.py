@@ -91,31 +91,13 @@ def condense(model):
                 layer.orthogonal_kernel()[0] if isinstance(layer, BjorckDense) else layer.kernel
             )
             weights += [_polished(keras.ops.convert_to_numpy(kernel)), layer.bias.numpy()]
-            layers.append(keras.layers.Dense(layer.units))
+            # The weights are set below; drawing them first would use up global randomness.
+            layers.append(keras.layers.Dense(layer.units, kernel_initializer="zeros"))
         else:
             layers.append(type(layer).from_config(layer.get_config()))
     condensed = keras.Sequential(layers)
     condensed.set_weights(weights)
     return condensed
-
-
-def shift_output(model, constant):
-    """Add a constant to what a network returns; its Lipschitz constant stays.
-
-    Parameters
-    ----------
-    model : keras.Sequential
-        Ends in a ``Dense`` layer; changed in place.
-    constant : float
-
-    Returns
-    -------
-    keras.Sequential
-        The same model.
-    """
-    bias = model.layers[-1].bias
-    bias.assign(bias + constant)
-    return model
 
 
 def _polished(kernel):

@@ -66,11 +66,15 @@ class Outcome(NamedTuple):
         Epochs finished.
     interrupted : bool
         Whether Ctrl-C ended it.
+    diverged : bool
+        Whether a loss or weight that is not finite ended it. The network is as it was at the end
+        of the epoch before.
     """
 
     history: dict
     n_epochs: int
     interrupted: bool
+    diverged: bool
 
 
 class Trainer:
@@ -155,7 +159,8 @@ class Trainer:
         )
         history = {name: [] for name in HISTORY}
         self.model.stop_training = False
-        interrupted = False
+        interrupted = diverged = False
+        weights = self.model.get_weights()
         hooks.on_train_begin()
         try:
             for epoch in range(n_epochs):
@@ -167,12 +172,16 @@ class Trainer:
                 hooks.on_epoch_end(epoch, logs)
                 # Finalizing each time is what prints a line an epoch at verbose=2.
                 bar.update(epoch + 1, list(logs.items()), finalize=verbose == 2 or None)
-                if self.model.stop_training or not math.isfinite(logs["loss"]):
+                last_weights, weights = weights, self.model.get_weights()
+                if not all(np.all(np.isfinite(value)) for value in (logs["loss"], *weights)):
+                    self.model.set_weights(last_weights)
+                    diverged = True
+                if diverged or self.model.stop_training:
                     break
         except KeyboardInterrupt:
             interrupted = True
         hooks.on_train_end()
-        return Outcome(history, len(history["loss"]), interrupted)
+        return Outcome(history, len(history["loss"]), interrupted, diverged)
 
     def uniform_negatives(self):
         """Draw one batch uniformly from B.
@@ -274,7 +283,7 @@ class Trainer:
         return tf.reduce_mean(tf.norm(tape.gradient(scores, points), axis=1))
 
 
-def diagnose(scores, negative_scores, history):
+def diagnose(scores, negative_scores, diverged):
     """Say what went wrong in training, if anything did.
 
     Parameters
@@ -283,7 +292,7 @@ def diagnose(scores, negative_scores, history):
         Of the training rows.
     negative_scores : ndarray of shape (n_negatives,)
         Of points uniform on B.
-    history : dict of str to list of float
+    diverged : bool
         As in :class:`Outcome`.
 
     Returns
@@ -291,9 +300,12 @@ def diagnose(scores, negative_scores, history):
     list of str
         One message a defect, with what to change; empty where training looks sound.
     """
-    if not np.all(np.isfinite(history["loss"])) or not np.all(np.isfinite(scores)):
-        return ["Training diverged: the loss is not finite. Lower learning_rate."]
     messages = []
+    if diverged:
+        messages.append(
+            "Training diverged: the loss or a weight is not finite, and the network of the epoch "
+            "before was kept. Lower learning_rate."
+        )
     if scores.std() < _COLLAPSED:
         messages.append(
             f"Training collapsed: scores of the training rows are all alike (standard deviation "

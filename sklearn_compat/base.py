@@ -11,7 +11,7 @@ class CertifiedDetector(OutlierMixin, BaseEstimator):
     """An outlier detector whose score is a 1-Lipschitz network of checked points.
 
     Abstract: a subclass has parameters, ``fit``, and ``_checked_points(X)``, which gives the
-    network's input for checked rows. ``fit`` calls ``_set_model`` and sets ``offset_``.
+    network's input for checked rows. ``fit`` calls ``_set_network`` and sets ``offset_``.
     """
 
     def score_samples(self, X):
@@ -123,7 +123,8 @@ class CertifiedDetector(OutlierMixin, BaseEstimator):
             If ``y`` does not fit X or lacks one of the classes.
         """
         points = self._checked_points(X)
-        anomaly = np.asarray(y) == pos_label
+        y = np.asarray(y)
+        anomaly = y == pos_label
         if anomaly.shape != (len(points),):
             raise ValueError(f"y must have {len(points)} labels, one a row; got {np.shape(y)}.")
         if anomaly.all() or not anomaly.any():
@@ -131,6 +132,8 @@ class CertifiedDetector(OutlierMixin, BaseEstimator):
                 f"y needs both anomalies (label {pos_label!r}) and normal rows; got only "
                 f"{'anomalies' if anomaly.any() else 'normal rows'}."
             )
+        if len(np.unique(y)) > 2:
+            raise ValueError(f"y must hold two classes; got {len(np.unique(y))}.")
         radii = np.atleast_1d(np.asarray(radii, dtype=np.float64))
         network = self._network
         scores = network.score(points)
@@ -180,19 +183,23 @@ class CertifiedDetector(OutlierMixin, BaseEstimator):
 
         return persistence.load(cls, path)
 
-    def _set_model(self, model):
-        """Take a certified network and derive all that depends on its weights."""
-        from ocsdf.inference import CertifiedNetwork
-
-        self.model_ = model
-        self._network = CertifiedNetwork(model)
-        self.lipschitz_bound_ = self._network.lipschitz_bound
+    def _set_network(self, network):
+        self._network = network
+        self.model_ = network.model
+        self.lipschitz_bound_ = network.lipschitz_bound
 
     def __getstate__(self):
-        # It holds a compiled function, which does not pickle, and is made from the model again.
-        return {name: value for name, value in super().__getstate__().items() if name != "_network"}
+        state = dict(super().__getstate__())
+        # Its compiled function does not pickle, and is made from the model again.
+        if state.pop("_network", None) is not None:
+            from ocsdf.sklearn_compat.persistence import model_to_bytes
+
+            state["model_"] = model_to_bytes(self.model_)
+        return state
 
     def __setstate__(self, state):
         super().__setstate__(state)
-        if hasattr(self, "model_"):
-            self._set_model(self.model_)
+        if "model_" in state:
+            from ocsdf.sklearn_compat.persistence import network_from_bytes
+
+            self._set_network(network_from_bytes(state["model_"]))

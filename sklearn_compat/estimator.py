@@ -207,7 +207,7 @@ class OCSDF(CertifiedDetector):
         self.mean_, self.scale_ = mean, scale
         self.domain_, self.margin_ = fit.domain, fit.margin
         self.history_, self.n_iter_ = fit.outcome.history, fit.outcome.n_epochs
-        self._set_model(fit.model)
+        self._set_network(fit.network)
         self.offset_ = (
             0.0
             if self.contamination == "auto"

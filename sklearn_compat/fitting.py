@@ -6,7 +6,7 @@ import keras
 
 from ocsdf.domain import DOMAINS
 from ocsdf.inference import CertifiedNetwork
-from ocsdf.models import build_mlp, condense, shift_output
+from ocsdf.models import build_mlp, condense
 from ocsdf.recipe import boundary_level, nearest_neighbor_margin
 from ocsdf.training import Settings, Trainer, diagnose
 
@@ -20,8 +20,7 @@ class Fit(NamedTuple):
 
     Attributes
     ----------
-    model : keras.Sequential
-        Certified.
+    network : CertifiedNetwork
     domain : Box or Ball
     margin : float
     scores : ndarray of shape (n_samples,)
@@ -31,7 +30,7 @@ class Fit(NamedTuple):
         What went wrong, and what to change.
     """
 
-    model: keras.Sequential
+    network: CertifiedNetwork
     domain: object
     margin: float
     scores: object
@@ -74,14 +73,14 @@ def fit_network(estimator, points, sample_weight, random_state):
     settings = _settings(estimator, margin)
     trainer = Trainer(model, points, domain, settings, optimizer, random_state, sample_weight)
     outcome = trainer.run(estimator.callbacks or (), estimator.verbose)
-    certified = condense(model)
-    network = CertifiedNetwork(certified)
+    network = CertifiedNetwork(condense(model))
     scores = network.score(points)
-    messages = diagnose(scores, network.score(trainer.uniform_negatives()), outcome.history)
+    negative_scores = network.score(trainer.uniform_negatives())
+    messages = diagnose(scores, negative_scores, outcome.diverged)
     if estimator.method == "anchored":
-        certified = shift_output(certified, -boundary_level(scores))
-        scores = CertifiedNetwork(certified).score(points)
-    return Fit(certified, domain, margin, scores, outcome, messages)
+        network.shift(-boundary_level(scores))
+        scores = network.score(points)
+    return Fit(network, domain, margin, scores, outcome, messages)
 
 
 def _settings(estimator, margin):

@@ -2,6 +2,9 @@
 
 from numbers import Integral, Real
 
+import numpy as np
+from sklearn.utils import check_random_state
+
 _CHOICES = {
     "method": ("anchored", "paper"),
     "activation": ("fullsort", "groupsort2"),
@@ -27,7 +30,7 @@ def check_parameters(estimator):
     """
     for name, choices in _CHOICES.items():
         value = getattr(estimator, name)
-        if not any(value is choice or value == choice for choice in choices):
+        if not (isinstance(value, str | Integral | np.bool_) and value in choices):
             raise _invalid(name, "one of " + ", ".join(map(repr, choices)), value)
     for name, least in _COUNTS.items():
         if not _is_count(getattr(estimator, name), least):
@@ -35,20 +38,27 @@ def check_parameters(estimator):
     for name in ("hinge_weight", "learning_rate"):
         if not _is_positive(getattr(estimator, name)):
             raise _invalid(name, "a finite number > 0", getattr(estimator, name))
-    if estimator.margin != "auto" and not _is_positive(estimator.margin):
+    if not (_is(estimator.margin, "auto") or _is_positive(estimator.margin)):
         raise _invalid("margin", "'auto' or a finite number > 0", estimator.margin)
-    if estimator.updates_per_batch != "converged" and not _is_count(estimator.updates_per_batch, 1):
+    updates = estimator.updates_per_batch
+    if not (_is(updates, "converged") or _is_count(updates, 1)):
         raise _invalid(
             "updates_per_batch", "an integer >= 1 or 'converged'", estimator.updates_per_batch
         )
     if estimator.max_steps is not None and not _is_count(estimator.max_steps, 1):
         raise _invalid("max_steps", "None or an integer >= 1", estimator.max_steps)
-    if estimator.contamination != "auto" and not (
-        _is_positive(estimator.contamination) and estimator.contamination <= 0.5
-    ):
+    contamination = estimator.contamination
+    if not (_is(contamination, "auto") or (_is_positive(contamination) and contamination <= 0.5)):
         raise _invalid("contamination", "'auto' or a number in (0, 0.5]", estimator.contamination)
     _check_hidden_layers(estimator)
     _check_optimizer(estimator.optimizer)
+    _check_callbacks(estimator.callbacks)
+    try:
+        check_random_state(estimator.random_state)
+    except ValueError:
+        raise _invalid(
+            "random_state", "None, an integer or a RandomState", estimator.random_state
+        ) from None
 
 
 def _check_hidden_layers(estimator):
@@ -67,11 +77,26 @@ def _check_optimizer(name):
     if not isinstance(name, str):
         raise _invalid("optimizer", "the name of a Keras optimizer, as 'rmsprop' or 'adam'", name)
     try:
-        keras.optimizers.get(name)
-    except ValueError:
+        keras.optimizers.get({"class_name": name, "config": {"learning_rate": 1e-3}})
+    except (ValueError, TypeError, KeyError):
         raise _invalid(
             "optimizer", "the name of a Keras optimizer, as 'rmsprop' or 'adam'", name
         ) from None
+
+
+def _check_callbacks(callbacks):
+    if callbacks is None:
+        return
+    import keras  # loads TensorFlow, which only a fit needs
+
+    if not isinstance(callbacks, list | tuple) or not all(
+        isinstance(callback, keras.callbacks.Callback) for callback in callbacks
+    ):
+        raise _invalid("callbacks", "None or a list of keras.callbacks.Callback", callbacks)
+
+
+def _is(value, text):
+    return isinstance(value, str) and value == text
 
 
 def _is_count(value, least):

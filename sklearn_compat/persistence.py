@@ -6,7 +6,7 @@ import os
 import tempfile
 import warnings
 import zipfile
-import zlib
+from numbers import Integral
 from pathlib import Path
 
 import keras
@@ -16,6 +16,7 @@ import ocsdf.layers  # noqa: F401  registers the layers that a saved network nam
 from ocsdf._version import __version__
 from ocsdf.domain import DOMAINS
 from ocsdf.files import write_whole
+from ocsdf.inference import CertifiedNetwork
 
 _FORMAT = "ocsdf-detector"
 _MODEL, _META, _ARRAYS = "model.keras", "meta.json", "arrays.npz"
@@ -32,13 +33,14 @@ def save(estimator, path):
     parameters = estimator.get_params(deep=False)
     if parameters.pop("callbacks") is not None:
         warnings.warn("callbacks are not saved; pass them again after loading.", stacklevel=3)
-    if not isinstance(parameters["random_state"], (int, type(None))):
+    if not isinstance(parameters["random_state"], Integral):
         parameters["random_state"] = None
     names = getattr(estimator, "feature_names_in_", None)
     meta = {
         "format": _FORMAT,
         "versions": _versions(),
         "parameters": parameters,
+        "domain": next(name for name, kind in DOMAINS.items() if kind is type(estimator.domain_)),
         "offset": estimator.offset_,
         "margin": estimator.margin_,
         "n_iter": estimator.n_iter_,
@@ -48,14 +50,11 @@ def save(estimator, path):
     arrays = {"mean": estimator.mean_, "scale": estimator.scale_, **estimator.domain_.arrays()}
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
-    with tempfile.TemporaryDirectory() as folder:
-        estimator.model_.save(Path(folder) / _MODEL)
-        model = (Path(folder) / _MODEL).read_bytes()
     archive_bytes = io.BytesIO()
     with zipfile.ZipFile(archive_bytes, "w") as archive:
         archive.writestr(_META, json.dumps(meta, default=_plain_number))
         archive.writestr(_ARRAYS, buffer.getvalue())
-        archive.writestr(_MODEL, model)
+        archive.writestr(_MODEL, model_to_bytes(estimator.model_))
     write_whole(path, archive_bytes.getvalue())
 
 
@@ -74,63 +73,105 @@ def load(cls, path):
     -------
     OCSDF
     """
+    content = Path(path).read_bytes()
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
             meta = json.loads(archive.read(_META))
             if meta["format"] != _FORMAT:
-                raise KeyError("format")
+                raise ValueError("another format")
             with np.load(io.BytesIO(archive.read(_ARRAYS)), allow_pickle=False) as stored:
                 arrays = dict(stored)
-            model = _read_model(archive.read(_MODEL))
-        return _restore(cls, meta, arrays, model)
-    except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, TypeError, EOFError) as error:
+            network = network_from_bytes(archive.read(_MODEL))
+        estimator, changes = _restore(cls, meta, arrays, network), _changes(meta["versions"])
+    except Exception as error:  # parsers answer damaged files with anything
         raise ValueError(
             f"{os.fspath(path)} is not a detector saved by OCSDF.save, or it is damaged "
             f"({type(error).__name__}); save it again."
         ) from error
+    if changes:
+        warnings.warn(
+            f"The detector was saved with {', '.join(changes)}: scores may differ in their "
+            "last bits.",
+            stacklevel=3,
+        )
+    return estimator
 
 
-def _restore(cls, meta, arrays, model):
-    _warn_of_versions(meta["versions"])
+def model_to_bytes(model):
+    """Write a Keras model as the bytes of a ``.keras`` file.
+
+    Parameters
+    ----------
+    model : keras.Model
+
+    Returns
+    -------
+    bytes
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / _MODEL
+        model.save(file)
+        return file.read_bytes()
+
+
+def network_from_bytes(content):
+    """Read what :func:`model_to_bytes` wrote, in Keras' safe mode, and bound it anew.
+
+    Parameters
+    ----------
+    content : bytes
+
+    Returns
+    -------
+    CertifiedNetwork
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / _MODEL
+        file.write_bytes(content)
+        return CertifiedNetwork(keras.models.load_model(file, compile=False, safe_mode=True))
+
+
+def _restore(cls, meta, arrays, network):
     parameters = meta["parameters"]
     parameters["hidden_layer_sizes"] = tuple(parameters["hidden_layer_sizes"])
     estimator = cls(**parameters)
     estimator.mean_, estimator.scale_ = arrays.pop("mean"), arrays.pop("scale")
-    estimator.domain_ = DOMAINS[parameters["domain"]](**arrays)
-    estimator.offset_, estimator.margin_ = meta["offset"], meta["margin"]
+    estimator.domain_ = DOMAINS[meta["domain"]](**arrays)
+    estimator.offset_, estimator.margin_ = float(meta["offset"]), float(meta["margin"])
     estimator.n_iter_, estimator.history_ = meta["n_iter"], meta["history"]
     estimator.n_features_in_ = len(estimator.mean_)
     if meta["feature_names"] is not None:
         estimator.feature_names_in_ = np.array(meta["feature_names"], dtype=object)
-    if model.input_shape != (None, estimator.n_features_in_):
-        raise ValueError("the network does not fit the features")
-    estimator._set_model(model)
+    _check_consistent(estimator, network)
+    estimator._set_network(network)
     return estimator
 
 
-def _read_model(content):
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / _MODEL
-        file.write_bytes(content)
-        return keras.models.load_model(file, compile=False, safe_mode=True)
+def _check_consistent(estimator, network):
+    n_features = estimator.n_features_in_
+    names = getattr(estimator, "feature_names_in_", np.empty(n_features))
+    numbers = (estimator.mean_, estimator.scale_, estimator.offset_, estimator.margin_)
+    if not (
+        network.model.input_shape == (None, n_features)
+        and network.model.output_shape == (None, 1)
+        and estimator.mean_.shape == estimator.scale_.shape == names.shape
+        and all(np.all(np.isfinite(value)) for value in numbers)
+        and np.all(estimator.scale_ > 0.0)
+    ):
+        raise ValueError("its parts do not fit together")
 
 
 def _versions():
     return {"ocsdf": __version__, "keras": keras.__version__, "numpy": np.__version__}
 
 
-def _warn_of_versions(saved):
+def _changes(saved):
     now = _versions()
-    other = [
+    return [
         f"{name} {saved.get(name)} (now {now[name]})"
         for name in now
         if saved.get(name) != now[name]
     ]
-    if other:
-        warnings.warn(
-            f"The detector was saved with {', '.join(other)}: scores may differ in the last bits.",
-            stacklevel=4,
-        )
 
 
 def _plain_number(value):

@@ -1,9 +1,21 @@
 """Checks of the estimator's input: one line that names what came and how to mend it."""
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 _MOST_NAMES = 5
+_MUST_BE_NUMERIC = (
+    "every column must be numeric: encode categories and dates first, e.g. with "
+    "sklearn.preprocessing.OneHotEncoder."
+)
+# How NumPy words that an entry is no number.
+_NOT_A_NUMBER = (
+    "argument must be a string",
+    "setting an array element",
+    "too large to convert",
+    "could not be promoted",
+)
 
 
 def check_rows(estimator, X, reset):
@@ -27,28 +39,23 @@ def check_rows(estimator, X, reset):
     ValueError, TypeError
         In one line: sparse, complex, not numeric, of the wrong shape, too few rows, NaN, infinite.
     """
-    if getattr(getattr(X, "dtype", None), "kind", None) == "c":
-        raise ValueError(
-            "Complex data not supported: pass real numbers, such as the real and the imaginary "
-            "parts as columns of their own."
-        )
     try:
+        _check_numeric(X)
         rows = validate_data(
             estimator,
             X,
             reset=reset,
             dtype=np.float64,
+            order="C",
             ensure_all_finite=False,
             ensure_min_samples=2 if reset else 1,
         )
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         message = " ".join(str(error).split())
-        if "could not convert string" in message or "argument must be a string" in message:
-            message += (
-                "; every column must be numeric: encode categories first, e.g. with "
-                "sklearn.preprocessing.OneHotEncoder."
-            )
-        raise type(error)(message) from None
+        if any(start in message for start in _NOT_A_NUMBER):
+            message += f"; {_MUST_BE_NUMERIC}"
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(message) from None
     names = getattr(estimator, "feature_names_in_", None)
     _check_finite(rows, names)
     return rows
@@ -100,6 +107,23 @@ def check_weights(sample_weight, rows):
             f"{np.count_nonzero(weights)} of {len(weights)}."
         )
     return weights
+
+
+def _check_numeric(X):
+    """Refuse what would be taken for numbers in silence: text, dates, the real part of complex."""
+    if issparse(X):
+        return
+    values = np.asarray(X)
+    kind = values.dtype.kind
+    if kind == "c":
+        raise ValueError(
+            "Complex data not supported: pass real numbers, such as the real and the imaginary "
+            "parts as columns of their own."
+        )
+    is_text = kind == "O" and any(isinstance(value, str | bytes) for value in values.flat)
+    if kind in "USmM" or is_text:
+        what = "dates or durations" if kind in "mM" else "text"
+        raise ValueError(f"Input X holds {what}; {_MUST_BE_NUMERIC}")
 
 
 def _check_finite(rows, names):

@@ -45,7 +45,7 @@ ORDER = [
 FRONT_DOOR = "ocsdf"
 MOST_LINES = 350
 # Methods that Keras calls, documented by Keras.
-KERAS_METHODS = {"build", "call", "get_config"}
+KERAS_METHODS = {"build", "call", "get_config", "load_own_variables", "save_own_variables"}
 
 
 def module_files():

@@ -434,7 +434,8 @@ def test_history_has_a_row_an_epoch(detector):
 
 
 def test_max_steps_ends_training(X):
-    assert OCSDF(**TINY | {"epochs": 50, "batch_size": 50, "max_steps": 9}).fit(X).n_iter_ == 3
+    settings = TINY | {"method": "paper", "epochs": 50, "batch_size": 50, "max_steps": 9}
+    assert OCSDF(**settings).fit(X).n_iter_ == 3
 
 
 def test_verbose_speaks(X, capsys):

@@ -80,3 +80,14 @@ def test_carries_the_bounds_of_the_model(model, network, rows):
 
 def test_scores_are_within_their_rounding_error(model, network, rows, scores):
     assert (np.abs(scores - forward(model, rows)) <= network.rounding_error(rows)).all()
+
+
+def test_shift_adds_a_constant_and_bounds_anew():
+    shifted = CertifiedNetwork(condense(build_mlp(3, (8,), seed=2)))
+    points = np.random.default_rng(2).normal(size=(70, 3)).astype(np.float32)
+    before, bound, constant = shifted.score(points), shifted.lipschitz_bound, 0.75
+    rounding = shifted.rounding_constant
+    shifted.shift(constant)
+    np.testing.assert_allclose(shifted.score(points), before + constant, atol=1e-6)
+    assert shifted.lipschitz_bound == bound
+    assert shifted.rounding_constant > rounding

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from reference import forward, input_gradient, singular_values
 
-from ocsdf.layers import ACTIVATIONS, FullSort
+from ocsdf.layers import ACTIVATIONS
 from ocsdf.lipschitz import matrix_bound, network_bound
-from ocsdf.models import ORTHOGONALITY, build_mlp, condense, shift_output
+from ocsdf.models import ORTHOGONALITY, build_mlp, condense
 
 
 def with_random_biases(model, seed=0):
@@ -115,13 +115,3 @@ class TestCondense:
             assert (rise <= bound * apart + 1e-13).all()
         # Following the gradient comes close to the bound: the check above has teeth.
         assert (rise / apart).max() > steepest
-
-
-def test_shift_output_adds_a_constant():
-    model = condense(with_random_biases(build_mlp(3, (8,))))
-    points, bound = rows(20, 3), network_bound(model)
-    before = forward(model, points)
-    assert shift_output(model, 0.75) is model
-    np.testing.assert_allclose(forward(model, points), before + 0.75, atol=1e-7)
-    assert network_bound(model) == bound
-    assert isinstance(model.layers[1], FullSort)
