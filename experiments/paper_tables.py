@@ -43,6 +43,10 @@ NETWORKS = {
     "cpu": [(128, 0), (128, 1), (128, 2), (512, 0)],
     "paper": [(512, seed) for seed in range(20)],
 }
+# Forty passes over vowels' 703 training rows are 240 updates, too few; the authors' training loop
+# counts an epoch as a number of updates, which the paper does not give. As many updates as 96 a
+# pass would make, marked by their epochs.
+LONGER = {("oc", "vowels"): 640}
 _SLOPE_PAIRS = 100_000
 
 
@@ -60,6 +64,11 @@ def main():
         for table in tables
         for margin in MARGINS
     ]
+    cells += [
+        {**cell, "epochs": LONGER[cell["protocol"], cell["table"]]}
+        for cell in cells
+        if (cell["protocol"], cell["table"]) in LONGER and cell["width"] == 128
+    ]
     if arguments.preset == "smoke":
         cells = [{**cell, "max_steps": 20} for cell in cells if cell["margin"] == 0.05]
     name = f"paper_tables_{arguments.preset}"
@@ -71,7 +80,7 @@ def main():
     print(f"Rows: {folder / name}.csv. Table: {folder / name}.md")
 
 
-def fit_and_judge(protocol, table, width, seed, margin, max_steps=None):
+def fit_and_judge(protocol, table, width, seed, margin, max_steps=None, epochs=40):
     """Fit the paper's algorithm on one table; return AUROC and what the certificate rests on."""
     from ocsdf import OCSDF
 
@@ -84,6 +93,8 @@ def fit_and_judge(protocol, table, width, seed, margin, max_steps=None):
         margin=margin,
         hidden_layer_sizes=(width,) * 4,
         max_steps=max_steps,
+        epochs=epochs,
+        uniform_epochs=epochs // 8,
         random_state=seed,
     )
     start = time.perf_counter()
@@ -139,16 +150,19 @@ def check_slopes(detector, X, random_state):
 
 
 def summarize(rows):
-    """Per table and width: the paper's AUROC, and ours at the oracle margin, mean over seeds."""
+    """Per table, width and epochs: the paper's AUROC and ours at the oracle margin, over seeds."""
     if "error" in rows:
         rows = rows[rows["error"].isna()]
-    keys = ["protocol", "table", "width"]
+    rows = rows.assign(
+        epochs=rows.get("epochs", pd.Series(index=rows.index)).fillna(40).astype(int)
+    )
+    keys = ["protocol", "table", "width", "epochs"]
     means = rows.groupby([*keys, "margin"])["auroc"].agg(["mean", "std", "count"]).reset_index()
     best = means.loc[means.groupby(keys)["mean"].idxmax()]
-    best.insert(3, "paper", [PAPER[p][t] for p, t in zip(best.protocol, best.table, strict=True)])
-    return best.rename(
-        columns={"margin": "oracle margin", "mean": "AUROC", "count": "seeds"}
-    ).round({"AUROC": 1, "std": 1})
+    best.insert(4, "paper", [PAPER[p][t] for p, t in zip(best.protocol, best.table, strict=True)])
+    best["margins tried"] = means.groupby(keys).size().to_numpy()
+    names = {"margin": "oracle margin", "mean": "AUROC", "count": "seeds"}
+    return best.rename(columns=names).round({"AUROC": 1, "std": 1})
 
 
 if __name__ == "__main__":
