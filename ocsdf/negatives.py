@@ -1,10 +1,14 @@
 """Algorithm 1: negatives drawn from seeds in B towards a level set of the network."""
 
+import numpy as np
 import tensorflow as tf
 
 from ocsdf.newton import newton_step
 
-SCHEDULES = ("printed", "even")
+SCHEDULES = ("printed", "even", "full")
+_ROUNDS = 20
+_STEPS = 64
+_TOLERANCE = 1e-3
 
 
 def attract(network, seeds, domain, *, level, eta, steps, schedule="printed", lipschitz=1.0):
@@ -15,7 +19,8 @@ def attract(network, seeds, domain, *, level, eta, steps, schedule="printed", li
     * ``"printed"``: :math:`\eta / T`, as in Algorithm 1, which leaves
       :math:`(1 - \eta/T)^T` of the first gap wherever f is affine with unit gradient;
     * ``"even"``: :math:`\eta / (T - \eta t)`, which leaves exactly :math:`1 - \eta`, so that
-      negatives are spread evenly on the path, as Sec. 3.2 describes.
+      negatives are spread evenly on the path, as Sec. 3.2 describes;
+    * ``"full"``: :math:`\eta`, so that with :math:`\eta = 1` samples reach the level.
 
     Parameters
     ----------
@@ -31,7 +36,7 @@ def attract(network, seeds, domain, *, level, eta, steps, schedule="printed", li
         Each sample's learning rate in [0, 1].
     steps : int or scalar tensor
         T; 0 gives the seeds back.
-    schedule : {"printed", "even"}, default="printed"
+    schedule : {"printed", "even", "full"}, default="printed"
     lipschitz : float, default=1.0
         A Lipschitz constant of the network. No sample crosses the level.
 
@@ -43,7 +48,53 @@ def attract(network, seeds, domain, *, level, eta, steps, schedule="printed", li
     steps = tf.convert_to_tensor(steps, dtype=tf.int32)
     total = tf.cast(steps, tf.float32)
     for step in tf.range(steps):
-        done = eta * tf.cast(step, tf.float32) if schedule == "even" else 0.0
-        moved = newton_step(network, points, level, eta / (total - done), lipschitz)
+        if schedule == "full":
+            share = eta
+        else:
+            done = eta * tf.cast(step, tf.float32) if schedule == "even" else 0.0
+            share = eta / (total - done)
+        moved = newton_step(network, points, level, share, lipschitz)
         points = domain.project(moved.points)
     return points
+
+
+def sample_level_set(network, domain, n_samples, level, generator):
+    """Sample points of B on a level set: Algorithm 1 with full Newton steps from uniform seeds.
+
+    Seeds that do not come within 1e-3 of the level are drawn anew.
+
+    Parameters
+    ----------
+    network : callable
+        1-Lipschitz, maps (n, n_features) to (n, 1).
+    domain : Box or Ball
+        B.
+    n_samples : int
+    level : float
+    generator : tf.random.Generator
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_features), float32
+
+    Raises
+    ------
+    ValueError
+        If too few seeds reach the level, as where f has no such value on B.
+    """
+    found, seen = [], []
+    for _ in range(_ROUNDS):
+        seeds = domain.sample(n_samples, generator)
+        eta = tf.ones(n_samples)
+        points = attract(
+            network, seeds, domain, level=level, eta=eta, steps=_STEPS, schedule="full"
+        )
+        values = network(points)[:, 0].numpy()
+        found.extend(points.numpy()[np.abs(values - level) <= _TOLERANCE])
+        seen.append(values)
+        if len(found) >= n_samples:
+            return np.stack(found[:n_samples])
+    raise ValueError(
+        f"Only {len(found)} of {n_samples} points reached level {level:g}: from uniform seeds in B, "
+        f"f ends between {np.min(seen):.3g} and {np.max(seen):.3g}. Choose a level in between."
+    )

@@ -9,7 +9,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from ocsdf.sklearn_compat.base import CertifiedDetector
-from ocsdf.sklearn_compat.parameters import check_parameters
+from ocsdf.sklearn_compat.parameters import check_count, check_parameters
 from ocsdf.sklearn_compat.validation import check_rows, check_varied, check_weights
 
 # Coordinates beyond are clipped: a 1-Lipschitz map, so that certificates hold, and float32 stays
@@ -218,6 +218,37 @@ class OCSDF(CertifiedDetector):
         for message in fit.messages:
             warnings.warn(message, ConvergenceWarning, stacklevel=2)
         return self
+
+    def sample_level_set(self, n_samples, level=0.0):
+        """Sample points where f has a given value, such as the edge of the data at 0.
+
+        OCSDF Algorithm 1 from uniform seeds in B, with full Newton steps.
+
+        Parameters
+        ----------
+        n_samples : int
+        level : float, default=0.0
+            In the units of ``score_samples``.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features_in_), float64
+            Rows in the units of X, whose scores are within 1e-3 of the level.
+
+        Raises
+        ------
+        ValueError
+            If n_samples is no integer >= 1, or f does not take this value on B.
+        """
+        from ocsdf.sklearn_compat.fitting import sample_edge
+
+        check_is_fitted(self)
+        check_count("n_samples", n_samples, 1)
+        seed = check_random_state(self.random_state).randint(2**31)
+        return (
+            sample_edge(self._network, self.domain_, n_samples, level, seed) * self.scale_
+            + self.mean_
+        )
 
     def _scaling(self, rows):
         """Return each column's mean and standard deviation, or 0 and 1; 1 for a constant one."""

@@ -3,10 +3,13 @@
 from typing import NamedTuple
 
 import keras
+import numpy as np
+import tensorflow as tf
 
 from ocsdf.domain import DOMAINS
 from ocsdf.inference import CertifiedNetwork
 from ocsdf.models import build_mlp, condense
+from ocsdf.negatives import sample_level_set
 from ocsdf.recipe import boundary_level, nearest_neighbor_margin
 from ocsdf.training import Settings, Trainer, diagnose
 
@@ -96,3 +99,23 @@ def _settings(estimator, margin):
         batch_size=estimator.batch_size,
         min_steps_per_epoch=_MIN_STEPS_PER_EPOCH[estimator.method],
     )
+
+
+def sample_edge(network, domain, n_samples, level, seed):
+    """Sample standardized points on a level set; see ``OCSDF.sample_level_set``.
+
+    Parameters
+    ----------
+    network : CertifiedNetwork
+    domain : Box or Ball
+    n_samples : int
+    level : float
+    seed : int
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_features), float64
+    """
+    generator = tf.random.Generator.from_seed(seed, alg="philox")
+    points = sample_level_set(network.model, domain, n_samples, level, generator)
+    return points.astype(np.float64)

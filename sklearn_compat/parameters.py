@@ -33,8 +33,7 @@ def check_parameters(estimator):
         if not (isinstance(value, str | Integral | np.bool_) and value in choices):
             raise _invalid(name, "one of " + ", ".join(map(repr, choices)), value)
     for name, least in _COUNTS.items():
-        if not _is_count(getattr(estimator, name), least):
-            raise _invalid(name, f"an integer >= {least}", getattr(estimator, name))
+        check_count(name, getattr(estimator, name), least)
     for name in ("hinge_weight", "learning_rate"):
         if not _is_positive(getattr(estimator, name)):
             raise _invalid(name, "a finite number > 0", getattr(estimator, name))
@@ -59,6 +58,24 @@ def check_parameters(estimator):
         raise _invalid(
             "random_state", "None, an integer or a RandomState", estimator.random_state
         ) from None
+
+
+def check_count(name, value, least):
+    """Refuse what is no integer, or below the least allowed.
+
+    Parameters
+    ----------
+    name : str
+    value : object
+    least : int
+
+    Raises
+    ------
+    ValueError
+        Naming the parameter.
+    """
+    if not _is_count(value, least):
+        raise _invalid(name, f"an integer >= {least}", value)
 
 
 def _check_hidden_layers(estimator):

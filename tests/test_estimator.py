@@ -645,3 +645,25 @@ def test_grid_search(X, n_jobs):
     assert np.all(np.isfinite(search.cv_results_["mean_test_score"]))
     assert search.best_estimator_.margin_ == search.best_params_["margin"]
     assert not math.isnan(search.score(rows, y))
+
+
+@pytest.mark.parametrize("domain", ["box", "ball"])
+def test_sampled_level_set_is_on_the_level(X, domain):
+    detector = OCSDF(**TINY | {"domain": domain, "epochs": 4}).fit(X)
+    level = float(np.quantile(detector.score_samples(X), 0.3))
+    points = detector.sample_level_set(40, level=level)
+    assert points.shape == (40, X.shape[1])
+    # 1e-3 on the network's own float32 points, and what rounding to X's units and back adds.
+    np.testing.assert_allclose(detector.score_samples(points), level, atol=1.1e-3)
+    scaled = (points - detector.mean_) / detector.scale_
+    assert detector.domain_.contains(scaled * (1 - 1e-6)).all()
+    np.testing.assert_array_equal(points, detector.sample_level_set(40, level=level))
+    assert len(np.unique(points, axis=0)) == 40
+
+
+def test_level_that_f_does_not_take_is_refused(X):
+    detector = OCSDF(**TINY).fit(X)
+    with pytest.raises(ValueError, match="points reached level 1000.*Choose a level in between"):
+        detector.sample_level_set(5, level=1000.0)
+    with pytest.raises(ValueError, match="n_samples must be an integer >= 1; got 0"):
+        detector.sample_level_set(0)
