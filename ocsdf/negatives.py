@@ -95,6 +95,6 @@ def sample_level_set(network, domain, n_samples, level, generator):
         if len(found) >= n_samples:
             return np.stack(found[:n_samples])
     raise ValueError(
-        f"Only {len(found)} of {n_samples} points reached level {level:g}: from uniform seeds in B, "
-        f"f ends between {np.min(seen):.3g} and {np.max(seen):.3g}. Choose a level in between."
+        f"Only {len(found)} of {n_samples} points reached level {level:g}: from uniform seeds in "
+        f"B, f ends between {np.min(seen):.3g} and {np.max(seen):.3g}. Choose a level in between."
     )
