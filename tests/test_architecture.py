@@ -39,6 +39,7 @@ ORDER = [
     "ocsdf.judgement",
     "ocsdf.report",
     "ocsdf.console",
+    "ocsdf.options",
     "ocsdf.cli",
 ]
 # The front door hands out names from anywhere, and imports none of their modules by itself.
