@@ -22,6 +22,7 @@ _HOME = {
     "load_table": "ocsdf.data",
     "CertifiedAUROCDisplay": "ocsdf.displays",
     "ScoreHistogramDisplay": "ocsdf.displays",
+    "TrainingHistoryDisplay": "ocsdf.displays",
 }
 
 __all__ = ["__version__", *sorted(_HOME)]

@@ -33,13 +33,12 @@ def certified_radius(scores, offset=0.0, lipschitz=1.0, slack=0.0):
     lipschitz : float, default=1.0
         Upper bound of the Lipschitz constant of f, in l2.
     slack : float or array-like of shape (n,), default=0.0
-        Bound of the error that floating point makes in the comparison of two scores. The
-        rounding of the three float64 operations above counts as part of it.
+        Bound of the error that floating point makes in the comparison of two scores.
 
     Returns
     -------
     radii : ndarray of shape (n,), float64
-        Radii in units of the input, never negative; 0 certifies nothing.
+        Radii in units of the input, rounded down, never negative; 0 certifies nothing.
 
     Raises
     ------
@@ -51,7 +50,10 @@ def certified_radius(scores, offset=0.0, lipschitz=1.0, slack=0.0):
     offset = _finite(offset, "offset")
     lipschitz = _positive(lipschitz, "lipschitz")
     slack = _slack(slack, len(scores), "scores")
-    return np.maximum(0.0, np.abs(scores - offset) - slack) / lipschitz
+    # Four operations, each rounded to nearest: less than four units in the last place.
+    rounded_down = 1.0 - 4.0 * np.finfo(np.float64).eps
+    gap = np.abs(scores - offset) * rounded_down
+    return np.maximum(0.0, gap - slack) / lipschitz * rounded_down
 
 
 def certified_auroc(

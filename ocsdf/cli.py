@@ -274,7 +274,7 @@ def _fit(table, rows, method, margin, epochs, seed):
     margin = _margin(margin)
     settings = {"method": method.value, "margin": margin, "random_state": seed}
     if epochs is not None:
-        settings["epochs"] = epochs
+        settings |= {"epochs": epochs, "uniform_epochs": min(5, epochs // 8)}
     OCSDF = load_estimator()
     with warnings_told() as told, progress_bar("training") as bar:
         estimator = OCSDF(**settings, callbacks=[epoch_callback(bar)])

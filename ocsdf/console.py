@@ -13,7 +13,7 @@ _CTRL_C = 130
 
 
 class OneLineErrors(TyperGroup):
-    """Turns what bad input raises into one line and exit code 2; a bug keeps its traceback."""
+    """Turns errors of the kinds that bad input raises into one line and exit code 2."""
 
     def invoke(self, ctx):
         """Run a command; see click."""

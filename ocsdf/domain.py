@@ -32,6 +32,7 @@ class Box:
         Box
             Contains every row (OCSDF Def. 3).
         """
+        points = points.astype(np.float64)
         least, most = points.min(axis=0), points.max(axis=0)
         spread = _WIDTH * np.where(most > least, points.std(axis=0), 1.0)
         mean = points.mean(axis=0)
@@ -92,6 +93,7 @@ class Ball:
         Ball
             Contains every row (OCSDF Def. 3).
         """
+        points = points.astype(np.float64)
         center = points.mean(axis=0).astype(np.float32)
         spread = np.sqrt(np.mean(np.var(points, axis=0))) if np.ptp(points, axis=0).any() else 1.0
         farthest = np.linalg.norm(points - center, axis=1).max()

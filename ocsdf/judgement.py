@@ -4,12 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ocsdf.certification import certified_recall, certified_tpr
+from ocsdf.certification import certified_auroc, certified_recall, certified_tpr
 
 RESAMPLES = 1000
 _CURVE_POINTS = 41
 _FALSE_POSITIVES = 0.05
-_FLOAT64_MARGIN = 1e-12
 
 
 class Ranking(NamedTuple):
@@ -115,7 +114,7 @@ def judge(estimator, X, y=None, *, radii, random_state=0, n_resamples=RESAMPLES)
     return Judgement(
         radii=radii,
         scores=scores,
-        inside=estimator.predict(X) == 1,
+        inside=scores >= estimator.offset_,
         certified_radii=certified,
         y=y,
         certified_verdicts=(certified > radii[:, None]).sum(axis=1),
@@ -152,36 +151,21 @@ def _rank(estimator, X, scores, y, radii, seed, n_resamples):
 
     from ocsdf.lipschitz import float_error
 
-    normal, anomalous = y == 0, y == 1
+    normal, anomalies = scores[y == 0], scores[y == 1]
     grid = np.union1d(np.linspace(0.0, radii[-1], _CURVE_POINTS), radii)
-    bound, threshold = estimator.lipschitz_bound_, estimator.offset_
-    # What a row's float slack counts at the row itself; the rest grows with the radius.
-    _, slope = float_error(estimator.model_)
-    rounding = estimator.float_slack(X) - slope * np.abs(scores - threshold) / bound
-    rounding *= 1.0 + _FLOAT64_MARGIN
-    clean = scores[normal], scores[anomalous]
-    worst = (scores - rounding)[normal], (scores + rounding)[anomalous]
-    known = {"lipschitz": bound, "slack": slope * grid}
-
-    def curve(certified, *clean_and_worst, **settings):
-        at_rest, attacked = (certified(*one, grid, **settings) for one in clean_and_worst)
-        return np.where(grid > 0.0, attacked, at_rest)
-
-    margins = 2.0 * (bound + slope) * grid
-    intervals = [
-        _bootstrap_interval(*clean, margins[:1], seed, n_resamples),
-        _bootstrap_interval(*worst, margins[1:], seed, n_resamples),
-    ]
-    lower, upper = np.concatenate(intervals, axis=1)
+    bound = estimator.lipschitz_bound_
+    _, rounding_slope = float_error(estimator.model_)
+    slack = estimator.float_slack(X).max() + rounding_slope * grid
+    known = {"lipschitz": bound, "slack": slack}
+    margins = np.where(grid > 0.0, 2.0 * (bound * grid + slack), 0.0)
+    lower, upper = _bootstrap_interval(normal, anomalies, margins, seed, n_resamples)
     return Ranking(
         radii=grid,
-        certified_auroc=estimator.certified_auroc(X, y, grid),
+        certified_auroc=certified_auroc(normal, anomalies, grid, **known),
         lower=lower,
         upper=upper,
-        certified_tpr=curve(certified_tpr, clean, worst, fpr=_FALSE_POSITIVES, **known),
-        certified_recall=curve(
-            certified_recall, clean[1:], worst[1:], threshold=threshold, **known
-        ),
+        certified_tpr=certified_tpr(normal, anomalies, grid, fpr=_FALSE_POSITIVES, **known),
+        certified_recall=certified_recall(anomalies, grid, threshold=estimator.offset_, **known),
         average_precision=average_precision_score(y, -scores),
     )
 
@@ -213,6 +197,8 @@ def _bootstrap_interval(normal, anomalies, margins, seed, n_resamples):
         share,
         vectorized=False,
         n_resamples=n_resamples,
+        # Resamples are drawn in batches of at most a million rows, or one at a time.
+        batch=max(1, 1_000_000 // max(len(normal), len(anomalies))),
         method="percentile",
         random_state=np.random.default_rng(seed),
     ).confidence_interval

@@ -68,8 +68,13 @@ class BjorckDense(keras.layers.Dense):
     units : int
         Number of outputs.
     **kwargs
-        Passed to ``keras.layers.Dense``.
+        Passed to ``keras.layers.Dense``; no ``activation``, and ``use_bias`` stays True.
     """
+
+    def __init__(self, units, **kwargs):
+        super().__init__(units, **kwargs)
+        if not self.use_bias or self.activation is not keras.activations.linear:
+            raise ValueError("BjorckDense is affine: it takes no activation and needs its bias.")
 
     def build(self, input_shape):
         super().build(input_shape)

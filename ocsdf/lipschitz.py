@@ -7,12 +7,11 @@ import keras
 import numpy as np
 from deel.lip.layers.activations import GroupSort
 
-_FLOAT64_ROUNDOFF = 2.0**-53
-_FLOAT32_ROUNDOFF = 2.0**-24
+_ROUNDOFF = 2.0**-53
 _GRAM_ITERATIONS = 12
 
 
-def _summation_error(n_terms, roundoff):
+def _summation_error(n_terms, roundoff=_ROUNDOFF):
     """Higham's gamma_n: relative error bound of a sum of n products in any order."""
     return n_terms * roundoff / (1.0 - n_terms * roundoff)
 
@@ -53,7 +52,7 @@ def matrix_bound(matrix):
 def _scaled_matrix_bound(matrix):
     size = max(matrix.shape) + 4
     squared_norm = float(np.sum(np.square(matrix)))
-    slack = _summation_error(size, _FLOAT64_ROUNDOFF)
+    slack = _summation_error(size)
     gram = matrix.T @ matrix
     mean = float(np.trace(gram)) / len(gram)
     residual = float(np.linalg.norm(gram - mean * np.eye(len(gram)))) + slack * squared_norm
@@ -67,15 +66,18 @@ def _gram_iteration_bound(gram, squared_norm, slack):
     """Bound sigma_max by the Frobenius norm of a high even power of the Gram matrix."""
     # log of an upper bound of ||G^(2^t)||: each squaring doubles it and the error so far.
     power, log_scale, error = gram, 0.0, slack * squared_norm / np.linalg.norm(gram)
-    for _ in range(_GRAM_ITERATIONS):
+    best = np.inf
+    for iteration in range(1, _GRAM_ITERATIONS + 1):
         norm = np.linalg.norm(power)
         log_scale = 2.0 * (log_scale + np.log(norm))
         power = (power / norm) @ (power / norm)
         size_now = np.linalg.norm(power)
         # ||fl(PP) - PP|| <= gamma_n ||P||^2 and the old relative error enters twice.
         error = (2.0 * error + error**2 + 2.0 * slack) / size_now
-    log_bound = log_scale + np.log(np.linalg.norm(power)) + np.log1p(error)
-    return float(np.exp(log_bound / 2.0 ** (_GRAM_ITERATIONS + 1)) * (1.0 + 4.0 * slack))
+        # Rounding grows with each squaring: a later bound need not be the better one.
+        log_bound = (log_scale + np.log(size_now) + np.log1p(error)) / 2.0 ** (iteration + 1)
+        best = min(best, np.exp(log_bound))
+    return float(best * (1.0 + 4.0 * slack))
 
 
 def layer_bound(layer):
@@ -98,7 +100,7 @@ def layer_bound(layer):
     if isinstance(layer, keras.layers.InputLayer):
         return 1.0
     if isinstance(layer, GroupSort):
-        return float(layer._get_coef())
+        return abs(float(layer._get_coef()))
     if type(layer) is keras.layers.Dense and layer.activation is keras.activations.linear:
         return matrix_bound(layer.kernel.numpy())
     raise TypeError(
@@ -128,21 +130,57 @@ def network_bound(model):
         If the model is not sequential or has a layer without a known bound.
     """
     bound = 1.0
-    for layer in _layers_in_order(model):
+    for layer in layers_in_order(model):
         factor = layer_bound(layer)
         # A factor of exactly 1 needs no rounding, so that a product of ones stays 1.
         bound = bound if factor == 1.0 else np.nextafter(bound * factor, np.inf)
     return float(bound)
 
 
-def float_error(model):
-    r"""Bound how far the float32 forward pass strays from the real-valued function.
+def float_error(model, roundoff=_ROUNDOFF):
+    r"""Bound how far a forward pass in floating point strays from the real-valued function.
 
-    For a layer :math:`y = xW + b` computed in float32 by any order of summation,
+    For a layer :math:`y = xW + b` computed by any order of summation,
     :math:`\|\hat y - y\| \le \gamma_{n+1} (\|x\| \, \||W|\|_2 + \|b\|)` with
-    :math:`\gamma_n = n u / (1 - n u)`, :math:`u = 2^{-24}`; errors pass on through the layers'
-    Lipschitz constants, and sorting is exact. (Higham, *Accuracy and Stability of Numerical
-    Algorithms*, Sec. 3.5. Holds for IEEE float32 products: not for TF32 or float16.)
+    :math:`\gamma_n = n u / (1 - n u)`; errors pass on through the layers'
+    Lipschitz constants, and sorting is exact. Standardizing a row rounds it by a relative 2u.
+    (Higham, *Accuracy and Stability of Numerical Algorithms*, Sec. 3.5.)
+
+    Parameters
+    ----------
+    model : keras.Sequential
+    roundoff : float, default=2**-53
+        u, the unit roundoff: that of float64; 2**-24 for float32.
+
+    Returns
+    -------
+    constant, slope : float
+        ``|computed f(x) - f(x)| <= constant + slope * ||x||`` for every x.
+    """
+    # Affine functions of ||x||, as [constant, slope]: the norm of the activations, the error.
+    norm, error = np.array([0.0, 1.0]), np.array([0.0, 2.0 * roundoff])
+    for layer in layers_in_order(model):
+        factor = layer_bound(layer)
+        if isinstance(layer, keras.layers.Dense):
+            kernel = np.abs(layer.kernel.numpy().astype(np.float64))
+            bias = np.zeros(2)
+            if layer.use_bias:
+                bias[0] = np.linalg.norm(layer.bias.numpy().astype(np.float64))
+            gamma = _summation_error(kernel.shape[0] + 1, roundoff)
+            absolute_norm = min(
+                np.linalg.norm(kernel), np.sqrt(kernel.sum(axis=0).max() * kernel.sum(axis=1).max())
+            )
+            error = factor * error + gamma * (absolute_norm * (norm + error) + bias)
+            norm = factor * norm + bias
+        else:
+            error = factor * (error + roundoff * (norm + error) * (factor != 1.0))
+            norm = factor * norm
+    constant, slope = error * (1.0 + 1e-6)
+    return float(constant), float(slope)
+
+
+def layers_in_order(model):
+    """Return the layers of a sequential network.
 
     Parameters
     ----------
@@ -150,41 +188,21 @@ def float_error(model):
 
     Returns
     -------
-    constant, slope : float
-        ``|f32(x) - f(x)| <= constant + slope * ||x||`` for every x, its rounding to float32
-        included.
+    list of keras.layers.Layer
+
+    Raises
+    ------
+    TypeError
+        If the model is not sequential, or a layer is not float32 throughout.
     """
-    # Affine functions of ||x||, as [constant, slope]: the norm of the activations, the error.
-    norm, error = np.array([0.0, 1.0]), np.array([0.0, _FLOAT32_ROUNDOFF])
-    for layer in _layers_in_order(model):
-        factor = layer_bound(layer)
-        if layer.compute_dtype != "float32":
-            raise TypeError(
-                f"The rounding bound holds for float32; layer {layer.name!r} computes in "
-                f"{layer.compute_dtype}."
-            )
-        if isinstance(layer, keras.layers.Dense):
-            kernel = np.abs(layer.kernel.numpy().astype(np.float64))
-            bias = np.zeros(2)
-            if layer.use_bias:
-                bias[0] = np.linalg.norm(layer.bias.numpy().astype(np.float64))
-            gamma = _summation_error(kernel.shape[0] + 1, _FLOAT32_ROUNDOFF)
-            absolute_norm = min(
-                np.linalg.norm(kernel), np.sqrt(kernel.sum(axis=0).max() * kernel.sum(axis=1).max())
-            )
-            error = factor * error + gamma * (absolute_norm * (norm + error) + bias)
-            norm = factor * norm + bias
-        elif factor != 1.0:
-            error = factor * (error + _FLOAT32_ROUNDOFF * (norm + error))
-            norm = factor * norm
-    constant, slope = error * (1.0 + 1e-9)
-    return float(constant), float(slope)
-
-
-def _layers_in_order(model):
     if not isinstance(model, keras.Sequential):
         raise TypeError(
             f"Expected a keras.Sequential model, whose bound is its layers' product; got "
             f"{type(model).__name__}."
         )
+    for layer in model.layers:
+        if layer.dtype_policy.name != "float32":
+            raise TypeError(
+                f"Expected float32 layers; {layer.name!r} has the policy {layer.dtype_policy.name}."
+            )
     return model.layers

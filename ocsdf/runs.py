@@ -21,7 +21,8 @@ def run_cells(cells, work, folder, n_jobs=1):
     """Do the work of each cell that has no row yet, and keep its row as soon as it is done.
 
     A cell killed in the middle leaves nothing behind and is done again by the next call; a
-    finished one never is. A cell that raises keeps a row with ``error``.
+    finished one never is. A cell that raises keeps a row with ``error``
+    until a later call does it again.
 
     Parameters
     ----------
@@ -41,7 +42,7 @@ def run_cells(cells, work, folder, n_jobs=1):
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    missing = [cell for cell in cells if not _row_file(folder, cell).exists()]
+    missing = [cell for cell in cells if not _is_done(folder, cell)]
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -64,6 +65,11 @@ def _do_cell(cell, work, folder):
     except Exception as error:  # the row says so, and the other cells go on
         row = json.dumps({**cell, "error": f"{type(error).__name__}: {error}"})
     write_whole(_row_file(folder, cell), row)
+
+
+def _is_done(folder, cell):
+    file = _row_file(folder, cell)
+    return file.exists() and "error" not in json.loads(file.read_text())
 
 
 def _row_file(folder, cell):

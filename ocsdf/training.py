@@ -61,7 +61,8 @@ class Outcome(NamedTuple):
     ----------
     history : dict of str to list of float
         One entry an epoch: "loss" (Eq. 2), "share_inside" (of training rows with f >= 0),
-        "gradient_norm" (mean over training rows), "hinge_share" (of samples with y f < margin).
+        "gradient_norm" (mean over up to 512 training rows, evenly spaced), "hinge_share" (of
+        samples with y f < margin).
     n_epochs : int
         Epochs finished.
     interrupted : bool
@@ -173,13 +174,15 @@ class Trainer:
                 # Finalizing each time is what prints a line an epoch at verbose=2.
                 bar.update(epoch + 1, list(logs.items()), finalize=verbose == 2 or None)
                 last_weights, weights = weights, self.model.get_weights()
-                if not all(np.all(np.isfinite(value)) for value in (logs["loss"], *weights)):
+                if not _all_finite([logs["loss"], *weights]):
                     self.model.set_weights(last_weights)
                     diverged = True
                 if diverged or self.model.stop_training:
                     break
         except KeyboardInterrupt:
             interrupted = True
+            if not _all_finite(self.model.get_weights()):
+                self.model.set_weights(weights)
         hooks.on_train_end()
         return Outcome(history, len(history["loss"]), interrupted, diverged)
 
@@ -206,7 +209,7 @@ class Trainer:
             if self.alternating:
                 self._end_inner_loop_if_settled(sums[0] / len(chunk), len(chunk))
         loss, share_inside, hinge_share = totals / n_steps
-        rows = self._points[:_GRADIENT_ROWS]
+        rows = self._points[:: -(-self.n_samples // _GRADIENT_ROWS)]
         return {
             "loss": float(loss),
             "share_inside": float(share_inside),
@@ -281,6 +284,10 @@ class Trainer:
             tape.watch(points)
             scores = self.model(points)
         return tf.reduce_mean(tf.norm(tape.gradient(scores, points), axis=1))
+
+
+def _all_finite(arrays):
+    return all(np.all(np.isfinite(array)) for array in arrays)
 
 
 def diagnose(scores, negative_scores, diverged):

@@ -57,9 +57,10 @@ class CertifiedDetector(OutlierMixin, BaseEstimator):
         return np.where(self.decision_function(X) >= 0.0, 1, -1)
 
     def float_slack(self, X):
-        r"""Bound what float32 can take from a row's certificate.
+        r"""Bound what rounding can take from a row's certificate.
 
-        With :math:`a + b \|z\|` the rounding error of f at a standardized row z,
+        With :math:`a + b \|z\|` the rounding error of f, evaluated in float64 at a standardized
+        row z,
 
         .. math:: 2 (a + b \|z\|) + b \, |f(z) - \text{offset}| / L
 
@@ -75,9 +76,13 @@ class CertifiedDetector(OutlierMixin, BaseEstimator):
             In the units of ``score_samples``.
         """
         points = self._checked_points(X)
+        return self._slack(points, self._network.score(points))
+
+    def _slack(self, points, scores):
         network = self._network
-        gap = np.abs(network.score(points) - self.offset_)
-        within_radius = network.rounding_slope * gap / self.lipschitz_bound_
+        within_radius = (
+            network.rounding_slope * np.abs(scores - self.offset_) / self.lipschitz_bound_
+        )
         return 2.0 * network.rounding_error(points) + within_radius
 
     def certified_radius(self, X):
@@ -94,9 +99,10 @@ class CertifiedDetector(OutlierMixin, BaseEstimator):
         ndarray of shape (n_samples,)
             l2 radius in standardized units, that is on ``(X - mean_) / scale_``.
         """
-        return certified_radius(
-            self.score_samples(X), self.offset_, self.lipschitz_bound_, self.float_slack(X)
-        )
+        points = self._checked_points(X)
+        scores = self._network.score(points)
+        slack = self._slack(points, scores)
+        return certified_radius(scores, self.offset_, self.lipschitz_bound_, slack)
 
     def certified_auroc(self, X, y, radii, pos_label=1):
         """Bound the AUROC from below under any l2 attack on normal rows and anomalies.
@@ -137,17 +143,11 @@ class CertifiedDetector(OutlierMixin, BaseEstimator):
         radii = np.atleast_1d(np.asarray(radii, dtype=np.float64))
         network = self._network
         scores = network.score(points)
-        clean = certified_auroc(scores[~anomaly], scores[anomaly], 0.0)
-        # Each row's own rounding, at its place and (with the slope) wherever it is moved to.
-        rounding = 2.0 * network.rounding_error(points)
-        attacked = certified_auroc(
-            (scores - rounding)[~anomaly],
-            (scores + rounding)[anomaly],
-            radii,
-            self.lipschitz_bound_,
-            slack=network.rounding_slope * np.abs(radii),
+        # Any row's rounding, where it is and (with the slope) wherever it is moved to.
+        slack = 2.0 * network.rounding_error(points).max() + network.rounding_slope * np.abs(radii)
+        return certified_auroc(
+            scores[~anomaly], scores[anomaly], radii, self.lipschitz_bound_, slack=slack
         )
-        return np.where(radii > 0.0, attacked, clean)
 
     def save(self, path):
         """Write the fitted detector to one file, without pickle.

@@ -13,7 +13,7 @@ from ocsdf.sklearn_compat.parameters import check_count, check_parameters
 from ocsdf.sklearn_compat.validation import check_rows, check_varied, check_weights
 
 # Coordinates beyond are clipped: a 1-Lipschitz map, so that certificates hold, and float32 stays
-# finite.
+# finite in training.
 _FARTHEST = 1e30
 _FEATURES = ("n_features_in_", "feature_names_in_")
 
@@ -270,4 +270,4 @@ class OCSDF(CertifiedDetector):
 
 def _scaled(rows, mean, scale):
     with np.errstate(over="ignore"):
-        return np.clip((rows - mean) / scale, -_FARTHEST, _FARTHEST).astype(np.float32)
+        return np.clip((rows - mean) / scale, -_FARTHEST, _FARTHEST)

@@ -48,7 +48,7 @@ def fit_network(estimator, points, sample_weight, random_state):
     ----------
     estimator : OCSDF
         Only its parameters are read.
-    points : ndarray of shape (n_samples, n_features), float32
+    points : ndarray of shape (n_samples, n_features), float64
         Standardized rows.
     sample_weight : ndarray of shape (n_samples,) or None
     random_state : numpy.random.Generator
@@ -74,7 +74,15 @@ def fit_network(estimator, points, sample_weight, random_state):
         {"class_name": estimator.optimizer, "config": {"learning_rate": estimator.learning_rate}}
     )
     settings = _settings(estimator, margin)
-    trainer = Trainer(model, points, domain, settings, optimizer, random_state, sample_weight)
+    trainer = Trainer(
+        model,
+        points.astype(np.float32),
+        domain,
+        settings,
+        optimizer,
+        random_state,
+        sample_weight,
+    )
     outcome = trainer.run(estimator.callbacks or (), estimator.verbose)
     network = CertifiedNetwork(condense(model))
     scores = network.score(points)

@@ -15,7 +15,7 @@ import numpy as np
 import ocsdf.layers  # noqa: F401  registers the layers that a saved network names
 from ocsdf._version import __version__
 from ocsdf.domain import DOMAINS
-from ocsdf.files import write_whole
+from ocsdf.files import check_output, write_whole
 from ocsdf.inference import CertifiedNetwork
 
 _FORMAT = "ocsdf-detector"
@@ -30,10 +30,12 @@ def save(estimator, path):
     estimator : OCSDF
     path : str or os.PathLike
     """
+    check_output(path)
     parameters = estimator.get_params(deep=False)
     if parameters.pop("callbacks") is not None:
         warnings.warn("callbacks are not saved; pass them again after loading.", stacklevel=3)
-    if not isinstance(parameters["random_state"], Integral):
+    if not isinstance(parameters["random_state"], Integral | None):
+        warnings.warn("random_state is no integer and is not saved.", stacklevel=3)
         parameters["random_state"] = None
     names = getattr(estimator, "feature_names_in_", None)
     meta = {
@@ -157,6 +159,8 @@ def _check_consistent(estimator, network):
         and estimator.mean_.shape == estimator.scale_.shape == names.shape
         and all(np.all(np.isfinite(value)) for value in numbers)
         and np.all(estimator.scale_ > 0.0)
+        and estimator.domain_.contains(np.zeros((1, n_features))).shape == (1,)
+        and 0.0 < network.lipschitz_bound < np.inf
     ):
         raise ValueError("its parts do not fit together")
 

@@ -106,12 +106,13 @@ def check_weights(sample_weight, rows):
             f"sample_weight must be positive on at least 2 rows; it is on "
             f"{np.count_nonzero(weights)} of {len(weights)}."
         )
-    return weights
+    return weights / weights.max()
 
 
 def _check_numeric(X):
     """Refuse what would be taken for numbers in silence: text, dates, the real part of complex."""
-    if issparse(X):
+    kinds = {getattr(dtype, "kind", "O") for dtype in getattr(X, "dtypes", ())}
+    if issparse(X) or (kinds and kinds <= set("biuf")):
         return
     values = np.asarray(X)
     kind = values.dtype.kind

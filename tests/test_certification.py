@@ -59,11 +59,18 @@ def labels(normals, anomalies):
 class TestRadius:
     def test_formula(self):
         radii = certified_radius([3.0, -1.0, 1.5, 1.25], offset=1.0, lipschitz=0.5, slack=0.25)
-        np.testing.assert_array_equal(radii, [3.5, 3.5, 0.5, 0.0])
+        np.testing.assert_allclose(radii, [3.5, 3.5, 0.5, 0.0], rtol=1e-14)
         assert radii.dtype == np.float64
 
     def test_slack_per_sample(self):
-        np.testing.assert_array_equal(certified_radius([2.0, -2.0], slack=[0.5, 3.0]), [1.5, 0.0])
+        radii = certified_radius([2.0, -2.0], slack=[0.5, 3.0])
+        np.testing.assert_allclose(radii, [1.5, 0.0], rtol=1e-14)
+
+    @given(st.floats(-1e3, 1e3), st.floats(-1e3, 1e3), st.floats(0.1, 10.0), st.floats(0.0, 1.0))
+    def test_is_never_above_the_exact_radius(self, score, offset, lipschitz, slack):
+        (radius,) = certified_radius([score], offset, lipschitz, slack)
+        gap = abs(Fraction(score) - Fraction(offset)) - Fraction(slack)
+        assert Fraction(float(radius)) <= max(gap, 0) / Fraction(lipschitz)
 
     @given(st.lists(st.floats(-10, 10), min_size=1, max_size=8), st.floats(-5, 5))
     def test_a_smaller_move_keeps_the_verdict(self, scores, offset):

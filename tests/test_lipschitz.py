@@ -131,12 +131,16 @@ class TestNetworkBound:
             network_bound(keras.Model(inputs, outputs))
 
 
+# The unit roundoff of float32, whose errors are large enough to be seen.
+UNIT = 2.0**-24
+
+
 class TestFloatError:
     @pytest.mark.parametrize("activation", ACTIVATIONS)
     @pytest.mark.parametrize("scale", [1.0, 3.0])
     def test_covers_the_rounding_of_the_forward_pass(self, activation, scale):
         model = dense_net(5, 64, 32, 1, activation=activation, scale=scale)
-        constant, slope = float_error(model)
+        constant, slope = float_error(model, UNIT)
         rng = np.random.default_rng(0)
         rows = rng.normal(size=(2000, 5))
         norm = 10.0 ** rng.uniform(-2, 3, size=2000)
@@ -155,15 +159,23 @@ class TestFloatError:
                 for s in shapes
             ]
         )
-        constant, slope = float_error(model)
-        assert 2.0**-24 <= slope < 1e-2
+        constant, slope = float_error(model, UNIT)
+        assert UNIT <= slope < 1e-2
         assert 0.0 < constant < 1e-2
+        # In float64, which scores are computed in, nothing to speak of.
+        assert max(float_error(model)) < 1e-11
 
     def test_closed_form_of_one_layer(self):
         model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
         model.set_weights([np.float32([[3.0], [4.0]]), np.float32([2.0])])
-        unit = 2.0**-24
-        gamma = 3 * unit / (1 - 3 * unit)
-        constant, slope = float_error(model)
-        assert constant == pytest.approx(gamma * 2.0, rel=1e-6)
-        assert slope == pytest.approx(5 * unit + gamma * 5 * (1 + unit), rel=1e-6)
+        gamma = 3 * UNIT / (1 - 3 * UNIT)
+        constant, slope = float_error(model, UNIT)
+        assert constant == pytest.approx(gamma * 2.0, rel=1e-5)
+        assert slope == pytest.approx(10 * UNIT + gamma * 5 * (1 + 2 * UNIT), rel=1e-5)
+
+    def test_layers_must_be_float32(self):
+        half = keras.layers.Dense(1, dtype="float16")
+        model = keras.Sequential([keras.Input((2,)), half])
+        for function in (network_bound, float_error):
+            with pytest.raises(TypeError, match="Expected float32 layers.* policy float16"):
+                function(model)

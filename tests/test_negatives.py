@@ -140,7 +140,7 @@ def test_nothing_crosses_the_level_or_leaves_the_set(
     start, eta = domain.sample(64, generator), generator.uniform((64,))
     end = run(start, tf.constant(level), eta, tf.constant(steps))
     # All that float32 can do: to the score a step starts from, and to the points themselves.
-    constant, slope = float_error(net)
+    constant, slope = float_error(net, 2.0**-24)
     tolerance = 2 * (constant + (slope + 2.0**-20) * np.linalg.norm(start, axis=1).max())
     assert tolerance < 2e-4
     side = np.sign(level - forward(net, start))
