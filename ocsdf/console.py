@@ -126,7 +126,7 @@ def print_summary(summary):
     for row in summary["radii"]:
         certified = [_interval(row["certified_auroc"], certified_percent)] if labelled else []
         verdicts = f"{row['certified_verdicts']:,} of {summary['rows_judged']:,}"
-        table.add_row(f"{row['radius']:g}", *certified, verdicts)
+        table.add_row(str(row["radius"]), *certified, verdicts)
     Console().print(table)
     typer.echo(f"report: {summary['report']}")
 

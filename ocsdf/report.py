@@ -5,6 +5,7 @@ import math
 import platform
 import re
 from contextlib import suppress
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context
 from importlib import metadata
 from typing import NamedTuple
 
@@ -143,6 +144,8 @@ def render(judgement, estimator, setting):
     )
     environment.filters["percent"] = percent
     environment.filters["certified"] = certified_percent
+    environment.filters["at_least"] = at_least
+    environment.filters["at_most"] = at_most
     environment.filters["number"] = "{:.4g}".format
     environment.filters["median"] = np.median
     order = np.argsort(-judgement.scores, kind="stable")
@@ -194,6 +197,16 @@ def installed_extras():
             present = any(metadata.distributions(name=name))
             installed[extra.group(1)] = installed.get(extra.group(1), True) and present
     return installed
+
+
+def at_least(value):
+    """Text of a proved lower bound: four digits, rounded down."""
+    return f"{Context(prec=4, rounding=ROUND_FLOOR).create_decimal(float(value)):g}"
+
+
+def at_most(value):
+    """Text of a proved upper bound: four digits, rounded up."""
+    return f"{Context(prec=4, rounding=ROUND_CEILING).create_decimal(float(value)):g}"
 
 
 def percent(share):

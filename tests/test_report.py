@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from ocsdf.report import certified_percent, percent, render
+from ocsdf.report import at_least, at_most, certified_percent, percent, render
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,21 @@ from ocsdf.report import certified_percent, percent, render
 def test_certified_shares_are_rounded_down(share, near, proved):
     assert percent(share) == f"{near}\N{NO-BREAK SPACE}%"
     assert certified_percent(share) == f"{proved}\N{NO-BREAK SPACE}%"
+
+
+@pytest.mark.parametrize(
+    ("value", "down", "up"),
+    [
+        (0.12345678, "0.1234", "0.1235"),
+        (0.5, "0.5", "0.5"),
+        (4.00001e-11, "4.000e-11", "4.001e-11"),
+        (98765.0, "9.876e+4", "9.877e+4"),
+        (0.0, "0", "0"),
+    ],
+)
+def test_bounds_are_rounded_to_the_safe_side(value, down, up):
+    assert (at_least(value), at_most(value)) == (down, up)
+    assert float(down) <= value <= float(up)
 
 
 class _Page(html.parser.HTMLParser):
