@@ -50,10 +50,9 @@ def certified_radius(scores, offset=0.0, lipschitz=1.0, slack=0.0):
     offset = _finite(offset, "offset")
     lipschitz = _positive(lipschitz, "lipschitz")
     slack = _slack(slack, len(scores), "scores")
-    # Four operations, each rounded to nearest: less than four units in the last place.
-    rounded_down = 1.0 - 4.0 * np.finfo(np.float64).eps
-    gap = np.abs(scores - offset) * rounded_down
-    return np.maximum(0.0, gap - slack) / lipschitz * rounded_down
+    # Each operation rounds to nearest: the next number below is not above the exact result.
+    gap = _below(np.abs(scores - offset))
+    return np.maximum(0.0, _below(np.maximum(0.0, _below(gap - slack)) / lipschitz))
 
 
 def certified_auroc(
@@ -247,6 +246,10 @@ def _n_attacked(attacked):
         options = ", ".join(map(repr, _ATTACKED))
         raise ValueError(f"attacked must be one of {options}, got {attacked!r}")
     return _ATTACKED[attacked]
+
+
+def _below(values):
+    return np.nextafter(values, -np.inf)
 
 
 def _vector(values, name):

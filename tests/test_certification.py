@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.special import ndtr, ndtri
 from sklearn.metrics import roc_auc_score, roc_curve
@@ -67,6 +67,7 @@ class TestRadius:
         np.testing.assert_allclose(radii, [1.5, 0.0], rtol=1e-14)
 
     @given(st.floats(-1e3, 1e3), st.floats(-1e3, 1e3), st.floats(0.1, 10.0), st.floats(0.0, 1.0))
+    @example(score=0.0, offset=2.2250738585e-313, lipschitz=0.1015625, slack=0.0)
     def test_is_never_above_the_exact_radius(self, score, offset, lipschitz, slack):
         (radius,) = certified_radius([score], offset, lipschitz, slack)
         gap = abs(Fraction(score) - Fraction(offset)) - Fraction(slack)
