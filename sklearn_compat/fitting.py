@@ -6,12 +6,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from ocsdf.diagnosis import diagnose
 from ocsdf.domain import DOMAINS
 from ocsdf.inference import CertifiedNetwork
 from ocsdf.models import build_mlp, condense
 from ocsdf.negatives import sample_level_set
 from ocsdf.recipe import boundary_level, nearest_neighbor_margin
-from ocsdf.training import Settings, Trainer, diagnose
+from ocsdf.training import Settings, Trainer
 
 _SCHEDULES = {"paper": "printed", "anchored": "even"}
 # Two batches an epoch, as a table of 200 rows has, are too few updates to learn its boundary.

@@ -26,6 +26,7 @@ ORDER = [
     "ocsdf.newton",
     "ocsdf.negatives",
     "ocsdf.training",
+    "ocsdf.diagnosis",
     "ocsdf.recipe",
     "ocsdf.certification",
     "ocsdf.displays",
