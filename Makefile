@@ -23,7 +23,8 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 
 speed: $(INSTALLED)
-	$(BIN)/python -m experiments.speed.fit_and_score
+	$(BIN)/python -m pip install --quiet -e '.[experiments]'
+	$(BIN)/python -m experiments.speed
 
 $(INSTALLED): setup.cfg
 	$(PYTHON) -m venv $(VENV)

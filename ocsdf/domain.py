@@ -11,13 +11,13 @@ class Box:
 
     Parameters
     ----------
-    lower, upper : array-like of shape (n_features,)
+    lower, upper : array-like or tensor of shape (n_features,)
         Its corners.
     """
 
     def __init__(self, lower, upper):
-        self.lower = np.asarray(lower, dtype=np.float32)
-        self.upper = np.asarray(upper, dtype=np.float32)
+        self.lower = _as_float32(lower)
+        self.upper = _as_float32(upper)
 
     @classmethod
     def from_data(cls, points):
@@ -39,22 +39,23 @@ class Box:
         return cls(np.minimum(mean - spread, least), np.maximum(mean + spread, most))
 
     def project(self, points):
-        """Return the nearest points of the box, in l2: a tensor of the same shape."""
-        return tf.clip_by_value(points, self.lower, self.upper)
+        """Return the nearest points of the box, in l2: an array or tensor like ``points``."""
+        xp = namespace_of(points)
+        return xp.minimum(xp.maximum(points, self.lower), self.upper)
 
-    def sample(self, n_samples, generator):
+    def sample(self, n_samples, random_state):
         """Draw uniformly from the box.
 
         Parameters
         ----------
         n_samples : int
-        generator : tf.random.Generator
+        random_state : numpy.random.Generator
 
         Returns
         -------
-        tensor of shape (n_samples, n_features), float32
+        ndarray of shape (n_samples, n_features), float32
         """
-        share = generator.uniform((n_samples, len(self.lower)))
+        share = random_state.random((n_samples, len(self.lower)), dtype=np.float32)
         return self.project(self.lower + share * (self.upper - self.lower))
 
     def contains(self, points):
@@ -72,13 +73,13 @@ class Ball:
 
     Parameters
     ----------
-    center : array-like of shape (n_features,)
+    center : array-like or tensor of shape (n_features,)
     radius : float
     """
 
     def __init__(self, center, radius):
-        self.center = np.asarray(center, dtype=np.float32)
-        self.radius = np.float32(radius)
+        self.center = _as_float32(center)
+        self.radius = _as_float32(radius)
 
     @classmethod
     def from_data(cls, points):
@@ -101,12 +102,13 @@ class Ball:
         return cls(center, max(_WIDTH * spread, farthest * (1.0 + 1e-5)))
 
     def project(self, points):
-        """Return the nearest points of the ball, in l2: a tensor of the same shape."""
+        """Return the nearest points of the ball, in l2: an array or tensor like ``points``."""
         offset = points - self.center
-        distance = tf.norm(offset, axis=1, keepdims=True)
-        return self.center + offset * (self.radius / tf.maximum(distance, self.radius))
+        xp = namespace_of(points)
+        distance = xp.linalg.norm(offset, axis=1, keepdims=True)
+        return self.center + offset * (self.radius / xp.maximum(distance, self.radius))
 
-    def sample(self, n_samples, generator):
+    def sample(self, n_samples, random_state):
         """Draw uniformly from the ball.
 
         A normal direction, and a distance of radius * u^(1/d) with u uniform.
@@ -114,15 +116,16 @@ class Ball:
         Parameters
         ----------
         n_samples : int
-        generator : tf.random.Generator
+        random_state : numpy.random.Generator
 
         Returns
         -------
-        tensor of shape (n_samples, n_features), float32
+        ndarray of shape (n_samples, n_features), float32
         """
         n_features = len(self.center)
-        direction = tf.math.l2_normalize(generator.normal((n_samples, n_features)), axis=1)
-        distance = generator.uniform((n_samples, 1)) ** (1.0 / n_features)
+        direction = random_state.standard_normal((n_samples, n_features), dtype=np.float32)
+        direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+        distance = random_state.random((n_samples, 1), dtype=np.float32) ** (1.0 / n_features)
         return self.project(self.center + self.radius * distance * direction)
 
     def contains(self, points):
@@ -135,6 +138,16 @@ class Ball:
     def arrays(self):
         """Return what the constructor takes, by name."""
         return {"center": self.center, "radius": self.radius}
+
+
+def namespace_of(points):
+    """Return the library of an array or tensor: NumPy or TensorFlow."""
+    return np if isinstance(points, np.ndarray) else tf
+
+
+def _as_float32(values):
+    """Take arrays, and in a graph tensors."""
+    return values if tf.is_tensor(values) else np.asarray(values, dtype=np.float32)
 
 
 DOMAINS = {"box": Box, "ball": Ball}

@@ -3,9 +3,16 @@
 import keras
 import numpy as np
 
+from ocsdf.layers import GroupSort2
 from ocsdf.lipschitz import float_error, layers_in_order, network_bound
+from ocsdf.threads import crew, slices
 
+# Rows of one matrix product, and the products of one NumPy call.
 _BLOCK = 64
+_PRODUCTS = 8
+# Rows and numbers of one thread's turn.
+_MOST_ROWS = 64 * _BLOCK
+_MOST_CELLS = 2**18
 
 
 class CertifiedNetwork:
@@ -13,8 +20,9 @@ class CertifiedNetwork:
 
     In float64 what rounding takes from a certificate is far below any radius of interest, and
     NumPy sorts rows faster than TensorFlow does. A matrix product's rounding may depend on its
-    shape, so every product has one shape, a block of 64 rows: a row's score is the same, to the
-    last bit, alone and among others. Memory does not grow with the number of rows.
+    shape and on the number of BLAS threads, so every product has one shape, a block of 64 rows,
+    and one thread; other threads take other rows. A row's score is the same, to the last bit,
+    alone and among others. Memory does not grow with the number of rows, but for the scores.
 
     Parameters
     ----------
@@ -51,17 +59,21 @@ class CertifiedNetwork:
         Parameters
         ----------
         points : ndarray of shape (n_samples, n_features)
+            Or anything of that shape whose slices of rows are such arrays; each is taken once,
+            from several threads: no more than joblib counts processors, nor than BLAS may use.
 
         Returns
         -------
         ndarray of shape (n_samples,), float64
         """
         scores = np.empty(len(points))
-        block = np.zeros((_BLOCK, points.shape[1]))
-        for start in range(0, len(points), _BLOCK):
-            rows = points[start : start + _BLOCK]
-            block[: len(rows)] = rows
-            scores[start : start + len(rows)] = self._score_block(block)[: len(rows)]
+
+        def fill(chunk):
+            scores[chunk] = self._score_chunk(points[chunk])
+
+        chunks = _chunks(points)
+        with crew(len(chunks)) as run:
+            run(fill, chunks)
         return scores
 
     def rounding_error(self, points):
@@ -70,12 +82,16 @@ class CertifiedNetwork:
         Parameters
         ----------
         points : ndarray of shape (n_samples, n_features)
+            Or anything that :meth:`score` takes.
 
         Returns
         -------
         ndarray of shape (n_samples,)
         """
-        norms = np.linalg.norm(np.asarray(points, dtype=np.float64), axis=1)
+        norms = np.empty(len(points))
+        for chunk in _chunks(points):
+            rows = np.asarray(points[chunk], dtype=np.float64)
+            norms[chunk] = np.linalg.norm(rows, axis=1)
         return self.rounding_constant + self.rounding_slope * norms
 
     def _take_weights(self):
@@ -83,25 +99,68 @@ class CertifiedNetwork:
         self.rounding_constant, self.rounding_slope = float_error(self.model)
         self._steps = [_float64_step(layer) for layer in layers_in_order(self.model)]
 
-    def _score_block(self, values):
+    def _score_chunk(self, rows):
+        scores = np.empty(len(rows))
+        for part in slices(len(rows), _PRODUCTS * _BLOCK):
+            scores[part] = self._score_blocks(rows[part])
+        return scores
+
+    def _score_blocks(self, rows):
+        """Score rows, padded to whole blocks for the products."""
+        n_rows = len(rows)
+        values = np.zeros((-(-n_rows // _BLOCK) * _BLOCK, rows.shape[1]))
+        values[:n_rows] = rows
         for step in self._steps:
-            values = step(values)
-        return values[:, 0]
+            values = step(values, n_rows)
+        return values[:n_rows, 0]
 
 
 def _float64_step(layer):
-    """Return a layer as a function of a float64 block."""
-    if isinstance(layer, keras.layers.Dense):
-        kernel = layer.kernel.numpy().astype(np.float64)
-        bias = layer.bias.numpy().astype(np.float64) if layer.use_bias else 0.0
-        if layer.units == 1:
-            # Not a matrix-vector product, whose rounding may depend on the row's place.
-            return lambda values: (values * kernel[:, 0]).sum(axis=1, keepdims=True) + bias
-        return lambda values: values @ kernel + bias
-    coefficient = layer._get_coef()
+    """Return a layer as a function of float64 blocks, and of how many rows are no padding.
 
-    def sort(values):
-        groups = values.reshape(len(values), -1, layer.n)
-        return coefficient * np.sort(groups, axis=2).reshape(values.shape)
+    What it is given it may change.
+    """
+    if not isinstance(layer, keras.layers.Dense):
+        halves = isinstance(layer, GroupSort2)
+        return _sorting_step(layer.n, layer._get_coef(), halves)
+    kernel = layer.kernel.numpy().astype(np.float64)
+    bias = layer.bias.numpy().astype(np.float64) if layer.use_bias else 0.0
+    if layer.units == 1:
+        # Not a matrix-vector product, whose rounding may depend on the row's place.
+        return lambda values, n_rows: (values * kernel[:, 0]).sum(axis=1, keepdims=True) + bias
 
-    return sort
+    def affine(values, n_rows):
+        # NumPy multiplies a stack one block at a time: each product has the one shape.
+        products = np.matmul(values.reshape(-1, _BLOCK, values.shape[1]), kernel)
+        values = products.reshape(len(values), -1)
+        values[:n_rows] += bias
+        return values
+
+    return affine
+
+
+def _sorting_step(group_size, coefficient, halves):
+    def sort_groups(values, n_rows):
+        rows = values[:n_rows]
+        if halves or group_size == 2:
+            # Pairs, by units i of the two halves or by neighbours: many times faster than a sort.
+            middle = rows.shape[1] // 2
+            first = rows[:, :middle] if halves else rows[:, 0::2]
+            second = rows[:, middle:] if halves else rows[:, 1::2]
+            smaller = np.minimum(first, second)
+            np.maximum(first, second, out=second)
+            first[...] = smaller
+        else:
+            rows.reshape(n_rows, -1, group_size).sort(axis=2)
+        if coefficient != 1.0:
+            rows *= coefficient
+        return values
+
+    return sort_groups
+
+
+def _chunks(points):
+    """Slices of rows, of whole blocks but for the last."""
+    n_rows, n_features = points.shape
+    n_blocks = max(1, min(_MOST_ROWS, _MOST_CELLS // max(1, n_features)) // _BLOCK)
+    return slices(n_rows, n_blocks * _BLOCK)

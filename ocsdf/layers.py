@@ -1,22 +1,35 @@
 """Orthogonal weights on Keras 3: kept so after each update, or made so in the forward pass."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 from deel.lip.layers import activations as deel_activations
 from deel.lip.normalizers import reshaped_kernel_orthogonalization
 from keras import ops
 
+# Bounds of the eigenvalues of Q up to which the polynomial of order 1, and that of order 2, leave
+# singular values within 2e-2 of 1.
+FIRST_ORDER, SECOND_ORDER = 0.2, 0.5
+MOST_STEPS = 12
 
-def bjorck_step(kernel):
-    r"""Move a matrix one second-order Björck step towards the nearest orthogonal one.
 
-    .. math:: W \leftarrow W \left(I + \tfrac{1}{2} Q + \tfrac{3}{8} Q^2\right),
-       \qquad Q = I - W^\top W
+def orthogonalize(kernel):
+    r"""Move a matrix to within 2e-2 of the nearest orthogonal one, by Björck's iteration.
 
-    A singular value :math:`1 + \delta` goes to about :math:`1 + 5\delta^3/2`. The step converges
-    for singular values below 1.52, so W is first scaled down where its bound
+    .. math:: W \leftarrow W \left(I + a Q + b Q^2\right), \qquad Q = I - W^\top W
+
+    where :math:`I + Q/2 + 3 Q^2/8 + 5 Q^3/16 + 35 Q^4/128 + \dots` is the inverse square root of
+    :math:`W^\top W`, and Q has small eigenvalues:
+
+    * where :math:`\|Q\|_F \le 0.2`: a = 1/2 and b = 0 leave :math:`1 - 3\delta^2/2` of a singular
+      value :math:`1 + \delta`;
+    * else with :math:`c = \min(1/2, \|Q^2\|_F^{1/2})`: :math:`a = 1/2 + 15 c^2/64` and
+      :math:`b = 3/8 + 35 c^2/128`, the next two terms being replaced by the nearest lower ones on
+      [-c, c] (Chebyshev); and where that norm is above 1/2 a further step follows.
+
+    Steps converge for singular values below 1.41, so W is first scaled down where its bound
     :math:`\sigma_{max}^2 \le \min(\|G\|_\infty, 1 + \|G - I\|_F)`, G the smaller Gram matrix,
-    exceeds 2. (OCSDF App. D; Björck and Bowie, 1971, where it is the order p = 2.)
+    exceeds 2. (OCSDF App. D; Björck and Bowie, 1971.)
 
     Parameters
     ----------
@@ -25,33 +38,52 @@ def bjorck_step(kernel):
     Returns
     -------
     tensor of shape (n_in, n_out)
-        Its columns (n_in >= n_out) or rows (n_in < n_out) are closer to orthonormal.
+        All singular values, of its columns (n_in >= n_out) or rows, are within 2e-2 of 1.
     """
+    kernel, _ = ops.while_loop(
+        lambda _, distance: distance > SECOND_ORDER,
+        lambda kernel, _: _bjorck_step(kernel),
+        (ops.convert_to_tensor(kernel), ops.convert_to_tensor(np.inf, kernel.dtype)),
+        maximum_iterations=MOST_STEPS,
+    )
+    return kernel
+
+
+def _bjorck_step(kernel):
+    """Make one step; return also a bound of the eigenvalues of Q before it."""
     tall = kernel.shape[0] >= kernel.shape[1]
     transposed = ops.transpose(kernel)
     gram = ops.matmul(transposed, kernel) if tall else ops.matmul(kernel, transposed)
     identity = ops.eye(gram.shape[0], dtype=gram.dtype)
-    bound = ops.minimum(
-        ops.max(ops.sum(ops.abs(gram), axis=1)),
-        1.0 + ops.sqrt(ops.sum(ops.square(gram - identity))),
-    )
+    distance = ops.sqrt(ops.sum(ops.square(identity - gram)))
+    bound = ops.minimum(ops.max(ops.sum(ops.abs(gram), axis=1)), 1.0 + distance)
     shrink = ops.minimum(1.0, 2.0 / bound)
     defect = identity - shrink * gram
-    polynomial = identity + 0.5 * defect + 0.375 * ops.matmul(defect, defect)
+    is_near = distance <= FIRST_ORDER
+    squared = ops.matmul(defect, defect)
+    distance = ops.sqrt(ops.sqrt(ops.sum(ops.square(squared))))
+    first, second = second_order_coefficients(ops.minimum(distance, SECOND_ORDER))
+    first, second = ops.where(is_near, 0.5, first), ops.where(is_near, 0.0, second)
+    polynomial = identity + first * defect + second * squared
     polynomial *= ops.sqrt(shrink)
-    return ops.matmul(kernel, polynomial) if tall else ops.matmul(polynomial, kernel)
+    return ops.matmul(kernel, polynomial) if tall else ops.matmul(polynomial, kernel), distance
+
+
+def second_order_coefficients(distance):
+    """Return a and b of :func:`orthogonalize` for c, a float or a scalar tensor."""
+    return 0.5 + 15.0 / 64.0 * distance**2, 0.375 + 35.0 / 128.0 * distance**2
 
 
 @keras.saving.register_keras_serializable("ocsdf")
 class Orthogonal(keras.constraints.Constraint):
-    """Keep a dense kernel orthogonal: one Björck step after each update.
+    """Keep a dense kernel orthogonal within 2e-2, see :func:`orthogonalize`, after each update.
 
-    The forward pass stays a plain matrix product. What the step leaves, of third order in the
-    update, is removed in float64 when training ends.
+    The forward pass stays a plain matrix product. What remains is removed in float64 when
+    training ends.
     """
 
     def __call__(self, kernel):
-        return bjorck_step(kernel)
+        return orthogonalize(kernel)
 
 
 @keras.saving.register_keras_serializable("ocsdf")
@@ -120,6 +152,18 @@ class FullSort(deel_activations.FullSort):
         return _sort_rows(inputs) * self._get_coef()
 
 
+@keras.saving.register_keras_serializable("ocsdf")
+class GroupSort2(deel_activations.GroupSort2):
+    """Sort pairs of units: unit i of the first half with unit i of the second.
+
+    deel-lip's GroupSort2 with other pairs, whose units lie side by side: on contiguous halves the
+    minimum, the maximum and their gradient cost little. 1-Lipschitz in l2, as every sort.
+    """
+
+    def call(self, inputs):
+        return _sort_halves(inputs) * self._get_coef()
+
+
 @tf.custom_gradient
 def _sort_rows(inputs):
     """Sort each row of (n, d) in ascending order."""
@@ -136,4 +180,17 @@ def _sort_rows(inputs):
     return -descending, gradient
 
 
-ACTIVATIONS = {"fullsort": FullSort, "groupsort2": deel_activations.GroupSort2}
+@tf.custom_gradient
+def _sort_halves(inputs):
+    """Sort the pairs (i, i + d/2) of each row of (n, d)."""
+    first, second = tf.split(inputs, 2, axis=1)
+    swap = first > second
+
+    def gradient(upstream):
+        lower, upper = tf.split(upstream, 2, axis=1)
+        return tf.concat([tf.where(swap, upper, lower), tf.where(swap, lower, upper)], axis=1)
+
+    return tf.concat([tf.minimum(first, second), tf.maximum(first, second)], axis=1), gradient
+
+
+ACTIVATIONS = {"fullsort": FullSort, "groupsort2": GroupSort2}

@@ -24,15 +24,15 @@ def attract(network, seeds, domain, *, level, eta, steps, schedule="printed", li
 
     Parameters
     ----------
-    network : callable
-        Maps (n, n_features) to (n, 1).
-    seeds : tensor of shape (n, n_features)
+    network : callable or object
+        As for :func:`ocsdf.newton.newton_step`.
+    seeds : array or tensor of shape (n, n_features)
         Starting points in B.
     domain : Box or Ball
         B.
     level : float or scalar tensor
         The papers' default is minus the margin.
-    eta : tensor of shape (n,)
+    eta : array or tensor of shape (n,)
         Each sample's learning rate in [0, 1].
     steps : int or scalar tensor
         T; 0 gives the seeds back.
@@ -42,23 +42,21 @@ def attract(network, seeds, domain, *, level, eta, steps, schedule="printed", li
 
     Returns
     -------
-    tensor of shape (n, n_features)
+    array or tensor of shape (n, n_features)
     """
     points = seeds
-    steps = tf.convert_to_tensor(steps, dtype=tf.int32)
-    total = tf.cast(steps, tf.float32)
-    for step in tf.range(steps):
+    total = steps if isinstance(steps, int) else tf.cast(steps, tf.float32)
+    for step in range(steps) if isinstance(steps, int) else tf.range(total):
         if schedule == "full":
             share = eta
         else:
-            done = eta * tf.cast(step, tf.float32) if schedule == "even" else 0.0
-            share = eta / (total - done)
+            share = eta / (total - (eta * step if schedule == "even" else 0.0))
         moved = newton_step(network, points, level, share, lipschitz)
         points = domain.project(moved.points)
     return points
 
 
-def sample_level_set(network, domain, n_samples, level, generator):
+def sample_level_set(network, domain, n_samples, level, seed):
     """Sample points of B on a level set: Algorithm 1 with full Newton steps from uniform seeds.
 
     Seeds that do not come within 1e-3 of the level are drawn anew.
@@ -71,7 +69,7 @@ def sample_level_set(network, domain, n_samples, level, generator):
         B.
     n_samples : int
     level : float
-    generator : tf.random.Generator
+    seed : int
 
     Returns
     -------
@@ -83,11 +81,12 @@ def sample_level_set(network, domain, n_samples, level, generator):
         If too few seeds reach the level, as where f has no such value on B.
     """
     found, seen = [], []
+    random_state = np.random.default_rng(seed)
     for _ in range(_ROUNDS):
-        seeds = domain.sample(n_samples, generator)
+        seeds = tf.constant(domain.sample(n_samples, random_state))
         eta = tf.ones(n_samples)
         points = attract(
-            network, seeds, domain, level=level, eta=eta, steps=_STEPS, schedule="full"
+            network, seeds, domain, level=level, eta=eta, steps=tf.constant(_STEPS), schedule="full"
         )
         values = network(points)[:, 0].numpy()
         found.extend(points.numpy()[np.abs(values - level) <= _TOLERANCE])

@@ -2,7 +2,10 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
+
+from ocsdf.domain import namespace_of
 
 
 class NewtonStep(NamedTuple):
@@ -10,13 +13,13 @@ class NewtonStep(NamedTuple):
 
     Attributes
     ----------
-    points : tensor of shape (n, n_features)
-    gradient_norm : tensor of shape (n,)
+    points : array or tensor of shape (n, n_features)
+    gradient_norm : array or tensor of shape (n,)
         Norm of the gradient at the points the step started from.
     """
 
-    points: tf.Tensor
-    gradient_norm: tf.Tensor
+    points: np.ndarray | tf.Tensor
+    gradient_norm: np.ndarray | tf.Tensor
 
 
 def newton_step(network, points, level, share, lipschitz=1.0):
@@ -33,10 +36,11 @@ def newton_step(network, points, level, share, lipschitz=1.0):
     Parameters
     ----------
     network : callable
-        Maps (n, n_features) to (n, 1).
-    points : tensor of shape (n, n_features)
+        Maps (n, n_features) to (n, 1); or an object whose ``value_and_gradient(points)`` gives
+        f, of shape (n,), and its gradient.
+    points : array or tensor of shape (n, n_features)
     level : float or scalar tensor
-    share : tensor of shape (n,)
+    share : array or tensor of shape (n,)
         In [0, 1].
     lipschitz : float, default=1.0
 
@@ -44,12 +48,20 @@ def newton_step(network, points, level, share, lipschitz=1.0):
     -------
     NewtonStep
     """
+    xp = namespace_of(points)
+    if hasattr(network, "value_and_gradient"):
+        values, gradient = network.value_and_gradient(points)
+    else:
+        values, gradient = _differentiate(network, points)
+    norm = xp.linalg.norm(gradient, axis=1)
+    # Where the gradient is zero, so is the step, whatever it is divided by.
+    divisor = xp.where(norm > 0.0, norm, 1.0)
+    length = xp.minimum(share / divisor, 1.0 / lipschitz) * (level - values) / divisor
+    return NewtonStep(points + length[:, None] * gradient, norm)
+
+
+def _differentiate(network, points):
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(points)
         values = network(points)
-    gradient = tape.gradient(values, points)
-    gap = level - values[:, 0]
-    norm = tf.norm(gradient, axis=1)
-    length = tf.minimum(tf.math.divide_no_nan(share, norm), 1.0 / lipschitz) * gap
-    direction = tf.math.divide_no_nan(gradient, norm[:, tf.newaxis])
-    return NewtonStep(points + length[:, tf.newaxis] * direction, norm)
+    return values[:, 0], tape.gradient(values, points)

@@ -5,13 +5,14 @@ from typing import NamedTuple
 
 import keras
 import numpy as np
-import tensorflow as tf
 
-from ocsdf.losses import HKR, hkr
-from ocsdf.negatives import attract
+from ocsdf.host_training import HostTraining, trains_on_host
+from ocsdf.losses import HKR
+from ocsdf.training_graph import Batches, training_graph, variables_of
 
-_GRADIENT_ROWS = 512
 _INNER_STEPS = 50
+_MOST_CELLS = 2**22
+_GRADIENT_ROWS = 256
 _INNER_TOLERANCE = 1e-3
 HISTORY = ("loss", "share_inside", "gradient_norm", "hinge_share")
 
@@ -33,7 +34,7 @@ class Settings(NamedTuple):
         K of Algorithm 3; "converged" is Algorithm 2.
     epochs : int
     max_steps : int or None
-        Most batches to train on.
+        Most batches to train on. Where the epochs would take more, each gets an equal share.
     uniform_epochs : int
         The first epochs, with negatives uniform on B (T = 0).
     batch_size : int
@@ -60,7 +61,7 @@ class Outcome(NamedTuple):
     ----------
     history : dict of str to list of float
         One entry an epoch: "loss" (Eq. 2), "share_inside" (of training rows with f >= 0),
-        "gradient_norm" (mean over up to 512 training rows, evenly spaced), "hinge_share" (of
+        "gradient_norm" (mean over up to 256 training rows, evenly spaced), "hinge_share" (of
         samples with y f < margin).
     n_epochs : int
         Epochs finished.
@@ -110,27 +111,21 @@ class Trainer:
         self.random_state = random_state
         self.n_samples = len(points)
         self.batch_size = min(settings.batch_size, self.n_samples)
-        self.steps_per_epoch = max(
-            math.ceil(self.n_samples / self.batch_size), settings.min_steps_per_epoch
-        )
+        self.steps_per_epoch, self.epochs = _length(settings, self.n_samples, self.batch_size)
         self.probability = None if sample_weight is None else sample_weight / sample_weight.sum()
-        self._points = tf.constant(points)
-        self._generator = tf.random.Generator.from_seed(
-            int(random_state.integers(2**63)), alg="philox"
-        )
+        self._points = np.ascontiguousarray(points, dtype=np.float32)
         model.compile(optimizer=optimizer, loss=HKR(settings.margin, settings.hinge_weight))
         optimizer.build(model.trainable_variables)
         # Algorithm 2 attracts negatives with the network of the last outer step.
         self.alternating = settings.updates_per_batch == "converged"
-        self._attractor = keras.models.clone_model(model) if self.alternating else model
+        if trains_on_host(model, optimizer):
+            n_updates = 1 if self.alternating else settings.updates_per_batch
+            self._engine = HostTraining(model, optimizer, settings.schedule, n_updates)
+        else:
+            self._engine = training_graph(
+                model, optimizer, type(domain), settings.schedule, settings.updates_per_batch
+            )
         self._begin_inner_loop()
-        # Traced once here: a concrete function is not retraced, whatever else TensorFlow runs.
-        self._run_batches = tf.function(self._train_on_batches).get_concrete_function(
-            tf.TensorSpec((None, self.batch_size), tf.int32), tf.TensorSpec((), tf.int32)
-        )
-        self._gradient_norm = tf.function(self._mean_gradient_norm).get_concrete_function(
-            tf.TensorSpec((None, points.shape[1]), tf.float32)
-        )
 
     def run(self, callbacks=(), verbose=0):
         """Train until the epochs or steps are used up, a callback stops it, or Ctrl-C.
@@ -146,16 +141,11 @@ class Trainer:
         -------
         Outcome
         """
-        settings = self.settings
-        steps_per_epoch = self.steps_per_epoch
-        n_steps = settings.epochs * steps_per_epoch
-        n_steps = n_steps if settings.max_steps is None else min(n_steps, settings.max_steps)
-        n_epochs = math.ceil(n_steps / steps_per_epoch)
         hooks = keras.callbacks.CallbackList(
-            list(callbacks), model=self.model, epochs=n_epochs, steps=steps_per_epoch
+            list(callbacks), model=self.model, epochs=self.epochs, steps=self.steps_per_epoch
         )
         bar = keras.utils.Progbar(
-            n_epochs, verbose=verbose, unit_name="epoch", stateful_metrics=HISTORY
+            self.epochs, verbose=verbose, unit_name="epoch", stateful_metrics=HISTORY
         )
         history = {name: [] for name in HISTORY}
         self.model.stop_training = False
@@ -163,10 +153,9 @@ class Trainer:
         weights = self.model.get_weights()
         hooks.on_train_begin()
         try:
-            for epoch in range(n_epochs):
+            for epoch in range(self.epochs):
                 hooks.on_epoch_begin(epoch)
-                n_steps_now = min(steps_per_epoch, n_steps - epoch * steps_per_epoch)
-                logs = self._epoch(n_steps_now, attracted=epoch >= settings.uniform_epochs)
+                logs = self._epoch(attracted=epoch >= self.settings.uniform_epochs)
                 for name in HISTORY:
                     history[name].append(logs[name])
                 hooks.on_epoch_end(epoch, logs)
@@ -192,29 +181,52 @@ class Trainer:
         -------
         ndarray of shape (batch_size, n_features), float32
         """
-        return self.domain.sample(self.batch_size, self._generator).numpy()
+        return self.domain.sample(self.batch_size, self.random_state)
 
-    def _epoch(self, n_steps, attracted):
+    def _epoch(self, attracted):
         """Run one epoch, in chunks after which Algorithm 2 may renew its attractor."""
-        batches = self._draw_batches(n_steps)
-        newton_steps = tf.constant(self.settings.newton_steps if attracted else 0)
+        n_steps = self.steps_per_epoch
+        numbers = self._draw_batches(n_steps)
         totals, start = np.zeros(3), 0
         while start < n_steps:
-            most = _INNER_STEPS - self._inner_steps if self.alternating else n_steps
-            chunk = batches[start : start + most]
-            sums = self._run_batches(tf.constant(chunk), newton_steps).numpy()
+            chunk = numbers[start : start + self._most_steps()]
+            sums = self._train_on_batches(chunk, attracted)
             totals += sums
             start += len(chunk)
             if self.alternating:
                 self._end_inner_loop_if_settled(sums[0] / len(chunk), len(chunk))
         loss, share_inside, hinge_share = totals / n_steps
         rows = self._points[:: -(-self.n_samples // _GRADIENT_ROWS)]
+        values = [variable.numpy() for variable in variables_of(self.model, self.optimizer)]
         return {
             "loss": float(loss),
             "share_inside": float(share_inside),
-            "gradient_norm": float(self._gradient_norm(rows)),
+            "gradient_norm": self._engine.gradient_norm(values, rows),
             "hinge_share": float(hinge_share),
         }
+
+    def _most_steps(self):
+        """Return how many steps may be drawn at once: memory, and Algorithm 2, limit them."""
+        most = max(1, _MOST_CELLS // (self.batch_size * self._points.shape[1]))
+        return min(most, _INNER_STEPS - self._inner_steps) if self.alternating else most
+
+    def _train_on_batches(self, numbers, attracted):
+        """Train on batches, given as row numbers of shape (n_steps, batch_size)."""
+        seeds = self.domain.sample(numbers.size, self.random_state).reshape(*numbers.shape, -1)
+        eta = self.random_state.random(numbers.shape, dtype=np.float32)
+        variables = variables_of(self.model, self.optimizer)
+        values, sums = self._engine.run(
+            [variable.numpy() for variable in variables],
+            self._attractor,
+            self.domain,
+            Batches(self._points[numbers], seeds, eta),
+            self.settings.newton_steps if attracted else 0,
+            self.settings.margin,
+            self.settings.hinge_weight,
+        )
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+        return sums
 
     def _draw_batches(self, n_steps):
         """Draw row numbers, shape (n_steps, batch_size): each row once before any twice."""
@@ -225,13 +237,12 @@ class Trainer:
             n_passes = math.ceil(size / self.n_samples)
             passes = [self.random_state.permutation(self.n_samples) for _ in range(n_passes)]
             rows = np.concatenate(passes)[:size]
-        return rows.reshape(n_steps, self.batch_size).astype(np.int32)
+        return rows.reshape(n_steps, self.batch_size)
 
     def _begin_inner_loop(self):
         """Begin an outer step of Algorithm 2: attract with the network as it is now."""
         self._inner_steps, self._inner_loss = 0, None
-        if self.alternating:
-            self._attractor.set_weights(self.model.get_weights())
+        self._attractor = self.model.get_weights() if self.alternating else []
 
     def _end_inner_loop_if_settled(self, loss, n_steps):
         """End the inner loop once its loss has settled over an epoch, or after 50 steps."""
@@ -241,48 +252,15 @@ class Trainer:
         if settled or self._inner_steps >= _INNER_STEPS:
             self._begin_inner_loop()
 
-    def _train_on_batches(self, batches, newton_steps):
-        """Train on batches; return the sums of loss, share inside and hinge share."""
-        sums = tf.zeros(3)
-        for rows in batches:
-            data = tf.gather(self._points, rows)
-            sums += self._train_on_batch(data, self._draw_negatives(newton_steps))
-        return sums
 
-    def _draw_negatives(self, newton_steps):
-        return attract(
-            self._attractor,
-            self.domain.sample(self.batch_size, self._generator),
-            self.domain,
-            level=-self.settings.margin,
-            eta=self._generator.uniform((self.batch_size,)),
-            steps=newton_steps,
-            schedule=self.settings.schedule,
-        )
-
-    def _train_on_batch(self, data, negatives):
-        """Make K updates on one batch; return loss, share inside and hinge share of the last."""
-        size, settings = self.batch_size, self.settings
-        points = tf.concat([data, negatives], axis=0)
-        labels = tf.concat([tf.ones(size), -tf.ones(size)], axis=0)
-        n_updates = 1 if self.alternating else settings.updates_per_batch
-        for _ in range(n_updates):
-            with tf.GradientTape() as tape:
-                scores = self.model(points, training=True)[:, 0]
-                losses = hkr(labels, scores, settings.margin, settings.hinge_weight)
-                # Eq. 2: the mean over data plus the mean over negatives.
-                loss = 2.0 * tf.reduce_mean(losses)
-            variables = self.model.trainable_variables
-            self.optimizer.apply(tape.gradient(loss, variables), variables)
-        inside = tf.reduce_mean(tf.cast(scores[:size] >= 0.0, tf.float32))
-        hinged = tf.reduce_mean(tf.cast(labels * scores < settings.margin, tf.float32))
-        return tf.stack([loss, inside, hinged])
-
-    def _mean_gradient_norm(self, points):
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(points)
-            scores = self.model(points)
-        return tf.reduce_mean(tf.norm(tape.gradient(scores, points), axis=1))
+def _length(settings, n_samples, batch_size):
+    """Return the batches an epoch and the epochs that settings ask for."""
+    steps_per_epoch = max(math.ceil(n_samples / batch_size), settings.min_steps_per_epoch)
+    epochs = settings.epochs
+    if settings.max_steps is not None:
+        epochs = min(epochs, settings.max_steps)
+        steps_per_epoch = min(steps_per_epoch, settings.max_steps // epochs)
+    return steps_per_epoch, epochs
 
 
 def _all_finite(arrays):

@@ -11,15 +11,20 @@ class CertifiedDetector(OutlierMixin, BaseEstimator):
     """An outlier detector whose score is a 1-Lipschitz network of checked points.
 
     Abstract: a subclass has parameters, ``fit``, and ``_checked_points(X)``, which gives the
-    network's input for checked rows. ``fit`` calls ``_set_network`` and sets ``offset_``.
+    network's input for checked rows, a chunk at a time: its slices are arrays. ``fit`` calls
+    ``_set_network`` and sets ``offset_``.
     """
 
     def score_samples(self, X):
         """Return f(x), the learned signed distance to the edge of the data.
 
+        A row's score does not depend, to the last bit, on the rows beside it.
+
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Arrays, memory-mapped files and data frames are read a chunk of rows at a time and
+            never copied whole.
 
         Returns
         -------

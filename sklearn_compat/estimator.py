@@ -10,7 +10,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from ocsdf.sklearn_compat.base import CertifiedDetector
 from ocsdf.sklearn_compat.parameters import check_count, check_parameters
-from ocsdf.sklearn_compat.validation import check_rows, check_varied, check_weights
+from ocsdf.sklearn_compat.validation import (
+    LazyRows,
+    check_rows,
+    check_rows_in_chunks,
+    check_varied,
+    check_weights,
+)
 
 # Coordinates beyond are clipped: a 1-Lipschitz map, so that certificates hold, and float32 stays
 # finite in training.
@@ -55,8 +61,10 @@ class OCSDF(CertifiedDetector):
     epochs : int, default=40
         Passes over the data. With method="anchored" an epoch has at least 10 batches, so that
         small tables get updates enough.
-    max_steps : int or None, default=None
-        Most batches to train on, whatever the epochs.
+    max_steps : int, "auto" or None, default="auto"
+        Most batches to train on, which bounds the time that large tables take: where the epochs
+        would need more, each gets an equal share of them. "auto" is 2,500 with method="anchored"
+        and None, no limit, with method="paper".
     uniform_epochs : int, default=5
         The first of ``epochs``, with negatives uniform on B.
     batch_size : int, default=128
@@ -129,7 +137,7 @@ class OCSDF(CertifiedDetector):
         newton_steps=4,
         updates_per_batch=1,
         epochs=40,
-        max_steps=None,
+        max_steps="auto",
         uniform_epochs=5,
         batch_size=128,
         learning_rate=1e-3,
@@ -265,7 +273,8 @@ class OCSDF(CertifiedDetector):
 
     def _checked_points(self, X):
         check_is_fitted(self)
-        return _scaled(check_rows(self, X, reset=False), self.mean_, self.scale_)
+        rows = check_rows_in_chunks(self, X)
+        return LazyRows(rows, lambda chunk: _scaled(chunk, self.mean_, self.scale_))
 
 
 def _scaled(rows, mean, scale):

@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from ocsdf.diagnosis import diagnose
 from ocsdf.domain import DOMAINS
@@ -16,6 +15,8 @@ from ocsdf.training import Settings, Trainer
 
 _SCHEDULES = {"paper": "printed", "anchored": "even"}
 # Two batches an epoch, as a table of 200 rows has, are too few updates to learn its boundary.
+# Half a minute, whatever the number of rows.
+_MAX_STEPS = {"paper": None, "anchored": 2500}
 _MIN_STEPS_PER_EPOCH = {"paper": 1, "anchored": 10}
 
 
@@ -103,7 +104,9 @@ def _settings(estimator, margin):
         schedule=_SCHEDULES[estimator.method],
         updates_per_batch=estimator.updates_per_batch,
         epochs=estimator.epochs,
-        max_steps=estimator.max_steps,
+        max_steps=(
+            _MAX_STEPS[estimator.method] if estimator.max_steps == "auto" else estimator.max_steps
+        ),
         uniform_epochs=estimator.uniform_epochs,
         batch_size=estimator.batch_size,
         min_steps_per_epoch=_MIN_STEPS_PER_EPOCH[estimator.method],
@@ -125,6 +128,5 @@ def sample_edge(network, domain, n_samples, level, seed):
     -------
     ndarray of shape (n_samples, n_features), float64
     """
-    generator = tf.random.Generator.from_seed(seed, alg="philox")
-    points = sample_level_set(network.model, domain, n_samples, level, generator)
+    points = sample_level_set(network.model, domain, n_samples, level, seed)
     return points.astype(np.float64)

@@ -44,8 +44,9 @@ def check_parameters(estimator):
         raise _invalid(
             "updates_per_batch", "an integer >= 1 or 'converged'", estimator.updates_per_batch
         )
-    if estimator.max_steps is not None and not _is_count(estimator.max_steps, 1):
-        raise _invalid("max_steps", "None or an integer >= 1", estimator.max_steps)
+    most = estimator.max_steps
+    if not (most is None or _is(most, "auto") or _is_count(most, 1)):
+        raise _invalid("max_steps", "'auto', None or an integer >= 1", most)
     contamination = estimator.contamination
     if not (_is(contamination, "auto") or (_is_positive(contamination) and contamination <= 0.5)):
         raise _invalid("contamination", "'auto' or a number in (0, 0.5]", estimator.contamination)

@@ -1,10 +1,16 @@
 """Checks of the estimator's input: one line that names what came and how to mend it."""
 
+from functools import partial
+from numbers import Integral
+
 import numpy as np
 from scipy.sparse import issparse
+from sklearn.utils import check_array
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 _MOST_NAMES = 5
+# Numbers of a table that are checked at a time.
+_CHUNK_CELLS = 2**18
 _MUST_BE_NUMERIC = (
     "every column must be numeric: encode categories and dates first, e.g. with "
     "sklearn.preprocessing.OneHotEncoder."
@@ -16,6 +22,35 @@ _NOT_A_NUMBER = (
     "too large to convert",
     "could not be promoted",
 )
+_to_float64 = partial(check_array, dtype=np.float64, order="C", ensure_all_finite=False)
+
+
+class LazyRows:
+    """Rows of a table that are computed when they are taken, by a slice, anew each time.
+
+    Parameters
+    ----------
+    table : object
+        With a shape (n_samples, n_features), sliced by rows: an array, also a memory-mapped one,
+        a data frame, or other lazy rows.
+    transform : callable
+        Of a slice of the table; gives its rows as an array.
+
+    Attributes
+    ----------
+    shape : tuple of int
+    """
+
+    def __init__(self, table, transform):
+        self.shape = tuple(table.shape)
+        self._table = table
+        self._transform = transform
+
+    def __len__(self):
+        return self.shape[0]
+
+    def __getitem__(self, rows):
+        return self._transform(_take(self._table, rows))
 
 
 def check_rows(estimator, X, reset):
@@ -39,26 +74,41 @@ def check_rows(estimator, X, reset):
     ValueError, TypeError
         In one line: sparse, complex, not numeric, of the wrong shape, too few rows, NaN, infinite.
     """
-    try:
-        _check_numeric(X)
-        rows = validate_data(
-            estimator,
-            X,
-            reset=reset,
-            dtype=np.float64,
-            order="C",
-            ensure_all_finite=False,
-            ensure_min_samples=2 if reset else 1,
-        )
-    except (ValueError, TypeError, OverflowError) as error:
-        message = " ".join(str(error).split())
-        if any(start in message for start in _NOT_A_NUMBER):
-            message += f"; {_MUST_BE_NUMERIC}"
-        kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(message) from None
-    names = getattr(estimator, "feature_names_in_", None)
-    _check_finite(rows, names)
+    rows = _convert(
+        partial(validate_data, estimator, reset=reset, ensure_min_samples=2 if reset else 1), X
+    )
+    _check_finite([rows], estimator)
     return rows
+
+
+def check_rows_in_chunks(estimator, X):
+    """Check all of a table as :func:`check_rows` does, but without a copy of it.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        Fitted: knows the number and names of the features.
+    X : array-like of shape (n_samples, n_features)
+        Dense finite numbers. Arrays and data frames are read a chunk at a time, other sequences
+        at once.
+
+    Returns
+    -------
+    ndarray or LazyRows of shape (n_samples, n_features)
+        Its slices are float64 arrays.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As :func:`check_rows`; NaN and infinities are reported for the whole table.
+    """
+    chunks = _chunks(X)
+    if len(chunks) < 2:
+        return check_rows(estimator, X, reset=False)
+    # Names and width, for which the first chunk stands, so that a warning comes only once.
+    _convert(partial(validate_data, estimator, reset=False), _take(X, chunks[0]))
+    _check_finite((_convert(_to_float64, _take(X, chunk)) for chunk in chunks), estimator)
+    return LazyRows(X, _to_float64)
 
 
 def check_varied(rows):
@@ -109,6 +159,37 @@ def check_weights(sample_weight, rows):
     return weights / weights.max()
 
 
+def _chunks(X):
+    """Slices of rows, if X has them; otherwise none."""
+    shape = getattr(X, "shape", ())
+    if (
+        len(shape) != 2
+        or not all(isinstance(length, Integral) and length > 0 for length in shape)
+        or not hasattr(X, "__getitem__")
+        or issparse(X)
+    ):
+        return []
+    size = max(1, _CHUNK_CELLS // shape[1])
+    return [slice(start, start + size) for start in range(0, shape[0], size)]
+
+
+def _take(table, rows):
+    return table.iloc[rows] if hasattr(table, "iloc") else table[rows]
+
+
+def _convert(check, X):
+    """Convert to float64 by a check of scikit-learn, with its errors in one line."""
+    try:
+        _check_numeric(X)
+        return check(X, dtype=np.float64, order="C", ensure_all_finite=False)
+    except (ValueError, TypeError, OverflowError) as error:
+        message = " ".join(str(error).split())
+        if any(start in message for start in _NOT_A_NUMBER):
+            message += f"; {_MUST_BE_NUMERIC}"
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(message) from None
+
+
 def _check_numeric(X):
     """Refuse what would be taken for numbers in silence: text, dates, the real part of complex."""
     kinds = {getattr(dtype, "kind", "O") for dtype in getattr(X, "dtypes", ())}
@@ -127,19 +208,23 @@ def _check_numeric(X):
         raise ValueError(f"Input X holds {what}; {_MUST_BE_NUMERIC}")
 
 
-def _check_finite(rows, names):
-    finite = np.isfinite(rows)
-    if finite.all():
+def _check_finite(chunks, estimator):
+    """Refuse NaN and infinities, wherever in the chunks they are, by the names of the columns."""
+    has_nan = has_infinity = np.False_
+    for rows in chunks:
+        if not np.isfinite(rows).all():
+            has_nan = has_nan | np.isnan(rows).any(axis=0)
+            has_infinity = has_infinity | np.isinf(rows).any(axis=0)
+    columns = np.flatnonzero(has_nan | has_infinity)
+    if len(columns) == 0:
         return
-    columns = np.flatnonzero(~finite.all(axis=0))
+    names = getattr(estimator, "feature_names_in_", None)
     listed = ", ".join(
         repr(str(names[c])) if names is not None else str(c) for c in columns[:_MOST_NAMES]
     )
     more = f" and {len(columns) - _MOST_NAMES} more" if len(columns) > _MOST_NAMES else ""
     kinds = [
-        kind
-        for kind, found in (("NaN", np.isnan(rows).any()), ("infinity", np.isinf(rows).any()))
-        if found
+        kind for kind, found in (("NaN", has_nan.any()), ("infinity", has_infinity.any())) if found
     ]
     raise ValueError(
         f"Input X contains {' and '.join(kinds)} in columns {listed}{more}; OCSDF needs finite "

@@ -16,17 +16,10 @@ def matrix_with(values, shape, rng):
     return left * np.asarray(values) @ right.T
 
 
-def bjorck(values):
-    """Where a second-order Björck step sends singular values: s (15 - 10 s^2 + 3 s^4) / 8."""
-    values = np.asarray(values)
-    return values * (15.0 - 10.0 * values**2 + 3.0 * values**4) / 8.0
-
-
 def group_sort_2(rows):
-    """Each pair of neighbours as its minimum, then its maximum."""
-    first, second = rows[:, 0::2], rows[:, 1::2]
-    pairs = np.stack([np.minimum(first, second), np.maximum(first, second)], axis=2)
-    return pairs.reshape(rows.shape)
+    """Unit i of the first half and of the second: their minima, then their maxima."""
+    first, second = np.split(rows, 2, axis=1)
+    return np.hstack([np.minimum(first, second), np.maximum(first, second)])
 
 
 def forward(model, points):
@@ -52,10 +45,9 @@ def _trace(model, points):
             rows = rows @ kernel + layer.bias.numpy().astype(np.float64)
             backwards.append(lambda upstream, kernel=kernel: upstream @ kernel.T)
         elif kind in ("FullSort", "GroupSort2"):
-            width = rows.shape[1] if kind == "FullSort" else 2
-            groups = rows.reshape(len(rows), -1, width)
-            order = np.argsort(groups, axis=2, kind="stable")
-            rows = np.take_along_axis(groups, order, axis=2).reshape(rows.shape)
+            groups = rows.reshape(len(rows), rows.shape[1] if kind == "FullSort" else 2, -1)
+            order = np.argsort(groups, axis=1, kind="stable")
+            rows = np.take_along_axis(groups, order, axis=1).reshape(rows.shape)
             backwards.append(lambda upstream, order=order: _unsort(upstream, order))
         else:
             raise TypeError(f"The oracle knows no layer {kind}.")
@@ -64,7 +56,7 @@ def _trace(model, points):
 
 def _unsort(upstream, order):
     gradient = np.empty(order.shape)
-    np.put_along_axis(gradient, order, upstream.reshape(order.shape), axis=2)
+    np.put_along_axis(gradient, order, upstream.reshape(order.shape), axis=1)
     return gradient.reshape(upstream.shape)
 
 

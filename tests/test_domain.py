@@ -30,9 +30,9 @@ def tables(draw):
 
 
 def sample(domain, n_samples=4000, seed=0):
-    points = domain.sample(n_samples, tf.random.Generator.from_seed(seed))
-    assert points.dtype == tf.float32
-    return points.numpy()
+    points = domain.sample(n_samples, np.random.default_rng(seed))
+    assert points.dtype == np.float32
+    return points
 
 
 class TestFromData:
@@ -149,7 +149,7 @@ class TestSample:
         np.testing.assert_allclose(moments, np.eye(n_features) / (n_features + 2), atol=0.02)
 
     @pytest.mark.parametrize("domain", [BOX, BALL])
-    def test_the_generator_decides(self, domain):
+    def test_the_seed_decides(self, domain):
         np.testing.assert_array_equal(sample(domain, 5, seed=1), sample(domain, 5, seed=1))
         assert (sample(domain, 5, seed=1) != sample(domain, 5, seed=2)).any()
 

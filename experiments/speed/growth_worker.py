@@ -1,0 +1,102 @@
+"""One fit in a process of its own, so that its peak of memory is its own.
+
+Started by ``experiments.speed.growth`` with one JSON object, the cell; prints another, the row.
+"""
+
+import json
+import re
+import resource
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+from sklearn.datasets import make_blobs
+from sklearn.ensemble import IsolationForest
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neighbors import NearestNeighbors
+
+from ocsdf import OCSDF
+from ocsdf.data import load_table
+
+GENERATED = "generated"
+OURS, FOREST, NEIGHBORS = "OCSDF", "IsolationForest", "NearestNeighbors"
+_N_NEIGHBORS = 5
+_STATUS = Path("/proc/self/status")
+
+
+def memory(now=False):
+    """Return this process's peak of resident memory in megabytes, or what it holds now.
+
+    Parameters
+    ----------
+    now : bool, default=False
+        Only Linux tells it; elsewhere the peak is all there is.
+
+    Returns
+    -------
+    float
+    """
+    # Linux passes ru_maxrss on from the parent process, so a small child of a large one lies.
+    if _STATUS.exists():
+        name = "VmRSS" if now else "VmHWM"
+        return int(re.search(rf"{name}:\s+(\d+) kB", _STATUS.read_text())[1]) * 1024 / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+
+def measure(detector, data, n, d, width, depth, **_):
+    """Fit a detector and let it score its own rows.
+
+    Parameters
+    ----------
+    detector : {"OCSDF", "IsolationForest", "NearestNeighbors"}
+    data : str
+        A table, or "generated": a mixture of three Gaussians.
+    n, d : int
+    width, depth : int or None
+        Of the network.
+
+    Returns
+    -------
+    dict
+        Seconds and megabytes; those before fitting hold the libraries and the rows.
+    """
+    if data == GENERATED:
+        X, _ = make_blobs(n, d, centers=3, random_state=0)
+    else:
+        X = load_table(data).X
+    if np.shape(X) != (n, d):
+        raise ValueError(f"{data} has the shape {X.shape}; expected {(n, d)}.")
+    fit, score = _detector(detector, width, depth)
+    row = {"megabytes_before": memory()}
+    start = time.perf_counter()
+    fit(X)
+    row |= {"fit_seconds": time.perf_counter() - start, "fit_megabytes": memory()}
+    start = time.perf_counter()
+    score(X)
+    return row | {"score_seconds": time.perf_counter() - start, "megabytes": memory()}
+
+
+def _detector(name, width, depth):
+    """Return what fits and what scores."""
+    if name == OURS:
+        # Loading TensorFlow is not fitting.
+        import ocsdf.sklearn_compat.fitting  # noqa: F401
+
+        detector = OCSDF(hidden_layer_sizes=(width,) * depth, random_state=0)
+        return detector.fit, detector.score_samples
+    if name == FOREST:
+        forest = IsolationForest(random_state=0)
+        return forest.fit, forest.score_samples
+    neighbors = NearestNeighbors(n_neighbors=_N_NEIGHBORS)
+    return neighbors.fit, neighbors.kneighbors
+
+
+def main():
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    print(json.dumps(measure(**json.loads(sys.argv[1]))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,192 @@
+"""Rows scored a second by OCSDF and by other detectors, in turn, in one run.
+
+Run ``python -m experiments.speed.scoring --help``. What counts are the ratios within a round; the
+slowest detectors score fewer rows, which does not change their rate.
+"""
+
+import argparse
+import tempfile
+import time
+import tracemalloc
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pyod.models.hbos import HBOS
+from pyod.models.knn import KNN
+from rich.progress import track
+from sklearn.datasets import make_blobs
+from sklearn.ensemble import IsolationForest
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neighbors import NearestNeighbors
+from sklearn.svm import OneClassSVM
+
+from ocsdf import OCSDF
+from ocsdf.files import write_whole
+
+MANY, FEW, MAPPED = 100_000, 10_000, 1_000_000
+N_FEATURES, N_FIT, N_REFERENCE, N_SINGLE = 20, 2_000, 20_000, 200
+TABLE, SINGLE, MAP = "a table", "one row", "a memory-mapped file"
+FULLSORT, GROUPSORT2, FOREST = "OCSDF", "OCSDF groupsort2", "IsolationForest"
+NEIGHBORS, PYOD_NEIGHBORS = "NearestNeighbors", "PyOD KNN"
+# Detector, peer, and how many times the peer's rows a second it must reach.
+TARGETS = [
+    (GROUPSORT2, FOREST, 1.0),
+    (FULLSORT, FOREST, 0.5),
+    (FULLSORT, NEIGHBORS, 5.0),
+    (FULLSORT, PYOD_NEIGHBORS, 5.0),
+]
+
+
+def run(rounds):
+    """Time every detector once a round.
+
+    Parameters
+    ----------
+    rounds : int
+
+    Returns
+    -------
+    list of dict
+        By benchmark, detector and round: rows, seconds, rows_per_second and, for the file, the
+        peak of memory allocated beside it, in megabytes.
+    """
+    X, _ = make_blobs(MANY + N_REFERENCE, N_FEATURES, centers=3, random_state=0)
+    queries, reference = X[:MANY], X[MANY:]
+    scorers = _fitted(reference)
+    turns = [(turn, name) for turn in range(rounds) for name in scorers]
+    results = []
+    for turn, name in track(turns, description="rounds x detectors"):
+        score, n_rows = scorers[name]
+        at = {"detector": name, "round": turn}
+        results.append({"benchmark": TABLE, **at, **_timed(score, queries[:n_rows])})
+        if name in (FULLSORT, GROUPSORT2, FOREST):
+            results.append({"benchmark": SINGLE, **at, **_single_rows(score, queries[:N_SINGLE])})
+    for name in (FULLSORT, GROUPSORT2):
+        results.append(
+            {"benchmark": MAP, "detector": name, "round": 0, **_mapped(scorers[name][0])}
+        )
+    return results
+
+
+def summarize(results):
+    """Judge the targets by the ratios within each round.
+
+    Parameters
+    ----------
+    results : list of dict
+        As :func:`run` returns.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a target.
+    """
+    table = pd.DataFrame(results).query("benchmark == @TABLE")
+    rates = table.pivot(index="round", columns="detector", values="rows_per_second")
+    rows = []
+    for detector, peer, target in TARGETS:
+        ratios = rates[detector] / rates[peer]
+        rows.append(
+            {
+                "rows per second": f"{detector} / {peer}",
+                "median [min, max]": spread(ratios),
+                "target": target,
+                "met": bool(ratios.median() >= target),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def spread(values):
+    """Write numbers as their median [min, max].
+
+    Parameters
+    ----------
+    values : pandas.Series
+
+    Returns
+    -------
+    str
+    """
+    return f"{values.median():.3g} [{values.min():.3g}, {values.max():.3g}]"
+
+
+def _fitted(reference):
+    """Return each detector's function of rows, and how many rows it is timed on."""
+    few = reference[:N_FIT]
+    # The speed of scoring does not depend on how long a network was trained.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        ours = {
+            FULLSORT: OCSDF(max_steps=5, random_state=0).fit(few),
+            GROUPSORT2: OCSDF(activation="groupsort2", max_steps=5, random_state=0).fit(few),
+        }
+    neighbors = NearestNeighbors(n_neighbors=5).fit(reference)
+    return {
+        **{name: (detector.score_samples, MANY) for name, detector in ours.items()},
+        FOREST: (IsolationForest(random_state=0).fit(few).score_samples, MANY),
+        "OneClassSVM": (OneClassSVM().fit(few).score_samples, FEW),
+        NEIGHBORS: (neighbors.kneighbors, FEW),
+        PYOD_NEIGHBORS: (KNN(n_neighbors=5).fit(reference).decision_function, FEW),
+        "PyOD HBOS": (HBOS().fit(reference).decision_function, MANY),
+    }
+
+
+def _timed(score, rows):
+    start = time.perf_counter()
+    score(rows)
+    seconds = time.perf_counter() - start
+    return {"rows": len(rows), "seconds": seconds, "rows_per_second": len(rows) / seconds}
+
+
+def _single_rows(score, rows):
+    """Time rows one by one: the median, so that a pause of the machine does not count."""
+    seconds = np.median([_timed(score, row[np.newaxis])["seconds"] for row in rows])
+    return {"rows": 1, "seconds": seconds, "rows_per_second": 1.0 / seconds}
+
+
+def _mapped(score):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rows.npy"
+        shape = (MAPPED, N_FEATURES)
+        rows = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+        rng = np.random.default_rng(0)
+        for start in range(0, MAPPED, MANY):
+            rows[start : start + MANY] = rng.normal(size=(MANY, N_FEATURES))
+        rows = np.load(path, mmap_mode="r")
+        result = _timed(score, rows)
+        tracemalloc.start()
+        score(rows)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    return {**result, "peak_megabytes": peak / 1e6}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--output", default="reports/speed_scoring.csv")
+    arguments = parser.parse_args()
+    Path(arguments.output).parent.mkdir(parents=True, exist_ok=True)
+    results = run(arguments.rounds)
+    table = pd.DataFrame(results)
+    write_whole(arguments.output, table.to_csv(index=False))
+    groups = table.groupby(["benchmark", "detector"], sort=False)
+    print(groups["rows_per_second"].apply(spread).to_string(), end="\n\n")
+    single = table.query("benchmark == @SINGLE").groupby("detector", sort=False)["seconds"]
+    print("Milliseconds for one row:", (1e3 * single.median()).round(3).to_dict())
+    peaks = table.query("benchmark == @MAP").set_index("detector")["peak_megabytes"]
+    print(
+        f"Megabytes beside a memory-mapped file of {4 * MAPPED * N_FEATURES / 1e6:.0f} "
+        f"({8 * MAPPED / 1e6:.0f} of scores included):",
+        peaks.round(1).to_dict(),
+        end="\n\n",
+    )
+    print(summarize(results).to_string(index=False))
+    print(f"All rounds: {arguments.output}")
+
+
+if __name__ == "__main__":
+    main()

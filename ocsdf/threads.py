@@ -1,0 +1,70 @@
+"""NumPy work on several cores, with the same bits on any number of them."""
+
+import contextlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+import joblib
+from threadpoolctl import ThreadpoolController
+
+# One caller at a time: a second one would fight over the cores and over BLAS's limits.
+_turn = threading.RLock()
+
+
+@contextlib.contextmanager
+def crew(n_tasks):
+    """Share tasks among threads, each with BLAS on one thread.
+
+    A matrix product's rounding may depend on the number of BLAS threads. Where work is cut in the
+    same tasks on any machine, and every task has BLAS to itself, results do not. As many threads
+    work as BLAS is allowed, by the user or by joblib in its worker processes.
+
+    Parameters
+    ----------
+    n_tasks : int
+        Most tasks at a time.
+
+    Yields
+    ------
+    callable
+        ``run(task, arguments)`` returns the list of ``task(argument)``, in order.
+    """
+    with _turn:
+        n_threads = min(n_tasks, _n_allowed())
+        with _blas().limit(limits=1):
+            if n_threads <= 1:
+                yield lambda task, arguments: [task(argument) for argument in arguments]
+            else:
+                # Where BLAS uses OpenMP, each thread has a limit of its own.
+                with ThreadPoolExecutor(n_threads, initializer=_limit_blas) as pool:
+                    yield lambda task, arguments: list(pool.map(task, arguments))
+
+
+def slices(length, size):
+    """Cut ``range(length)`` into slices of a size, the last one shorter.
+
+    Parameters
+    ----------
+    length, size : int
+
+    Returns
+    -------
+    list of slice
+    """
+    return [slice(start, min(start + size, length)) for start in range(0, length, size)]
+
+
+def _n_allowed():
+    for_blas = min((info["num_threads"] for info in _blas().info()), default=1)
+    return min(for_blas, joblib.cpu_count())
+
+
+def _limit_blas():
+    _blas().limit(limits=1)
+
+
+@cache
+def _blas():
+    # Looking for the libraries takes milliseconds.
+    return ThreadpoolController().select(user_api="blas")
