@@ -1,5 +1,6 @@
 """The label-free default: what is chosen from the data alone."""
 
+import keras
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
@@ -42,6 +43,24 @@ def nearest_neighbor_margin(points, random_state):
         queries = distinct[random_state.choice(len(distinct), _QUERIES, replace=False)]
     distances, _ = NearestNeighbors(n_neighbors=2).fit(distinct).kneighbors(queries)
     return _MARGIN_SHARE * float(np.median(distances[:, 1]))
+
+
+def linear_decay(learning_rate, n_epochs):
+    """Let the learning rate fall linearly over the epochs, to a share 1 / n_epochs in the last.
+
+    Parameters
+    ----------
+    learning_rate : float
+        In the first epoch.
+    n_epochs : int
+
+    Returns
+    -------
+    keras.callbacks.LearningRateScheduler
+    """
+    return keras.callbacks.LearningRateScheduler(
+        lambda epoch: learning_rate * (1.0 - epoch / n_epochs)
+    )
 
 
 def boundary_level(scores):

@@ -69,8 +69,9 @@ class OCSDF(CertifiedDetector):
         The first of ``epochs``, with negatives uniform on B.
     batch_size : int, default=128
         Rows, and negatives, a batch.
-    learning_rate : float, default=1e-3
-        Of the optimizer.
+    learning_rate : float or "auto", default="auto"
+        Of the optimizer, in the first epoch. With method="anchored" it decays linearly over the
+        epochs, and "auto" is 1e-2; with method="paper" it stays, and "auto" is 1e-3.
     optimizer : str, default="rmsprop"
         Name of a Keras optimizer.
     domain : {"box", "ball"}, default="box"
@@ -140,7 +141,7 @@ class OCSDF(CertifiedDetector):
         max_steps="auto",
         uniform_epochs=5,
         batch_size=128,
-        learning_rate=1e-3,
+        learning_rate="auto",
         optimizer="rmsprop",
         domain="box",
         orthogonality="projection",

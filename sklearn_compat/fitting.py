@@ -10,11 +10,12 @@ from ocsdf.domain import DOMAINS
 from ocsdf.inference import CertifiedNetwork
 from ocsdf.models import build_mlp, condense
 from ocsdf.negatives import sample_level_set
-from ocsdf.recipe import boundary_level, nearest_neighbor_margin
+from ocsdf.recipe import boundary_level, linear_decay, nearest_neighbor_margin
 from ocsdf.training import Settings, Trainer
 
 _SCHEDULES = {"paper": "printed", "anchored": "even"}
 # Two batches an epoch, as a table of 200 rows has, are too few updates to learn its boundary.
+_LEARNING_RATE = {"paper": 1e-3, "anchored": 1e-2}
 # Half a minute, whatever the number of rows.
 _MAX_STEPS = {"paper": None, "anchored": 2500}
 _MIN_STEPS_PER_EPOCH = {"paper": 1, "anchored": 10}
@@ -72,8 +73,10 @@ def fit_network(estimator, points, sample_weight, random_state):
         estimator.orthogonality,
         seed=random_state.integers(2**31),
     )
+    rate = estimator.learning_rate
+    rate = _LEARNING_RATE[estimator.method] if rate == "auto" else rate
     optimizer = keras.optimizers.get(
-        {"class_name": estimator.optimizer, "config": {"learning_rate": estimator.learning_rate}}
+        {"class_name": estimator.optimizer, "config": {"learning_rate": rate}}
     )
     settings = _settings(estimator, margin)
     trainer = Trainer(
@@ -85,7 +88,12 @@ def fit_network(estimator, points, sample_weight, random_state):
         random_state,
         sample_weight,
     )
-    outcome = trainer.run(estimator.callbacks or (), estimator.verbose)
+    callbacks = list(estimator.callbacks or ())
+    if estimator.method == "anchored":
+        # Training ends where it has settled, not where the last batch threw it. First, so that a
+        # callback of the user's has the last word.
+        callbacks.insert(0, linear_decay(rate, trainer.epochs))
+    outcome = trainer.run(callbacks, estimator.verbose)
     network = CertifiedNetwork(condense(model))
     scores = network.score(points)
     negative_scores = network.score(trainer.uniform_negatives())

@@ -34,11 +34,12 @@ def check_parameters(estimator):
             raise _invalid(name, "one of " + ", ".join(map(repr, choices)), value)
     for name, least in _COUNTS.items():
         check_count(name, getattr(estimator, name), least)
-    for name in ("hinge_weight", "learning_rate"):
-        if not _is_positive(getattr(estimator, name)):
-            raise _invalid(name, "a finite number > 0", getattr(estimator, name))
-    if not (_is(estimator.margin, "auto") or _is_positive(estimator.margin)):
-        raise _invalid("margin", "'auto' or a finite number > 0", estimator.margin)
+    if not _is_positive(estimator.hinge_weight):
+        raise _invalid("hinge_weight", "a finite number > 0", estimator.hinge_weight)
+    for name in ("margin", "learning_rate"):
+        value = getattr(estimator, name)
+        if not (_is(value, "auto") or _is_positive(value)):
+            raise _invalid(name, "'auto' or a finite number > 0", value)
     updates = estimator.updates_per_batch
     if not (_is(updates, "converged") or _is_count(updates, 1)):
         raise _invalid(

@@ -407,8 +407,9 @@ def test_without_standardizing_scores_are_in_raw_units(X):
     moved = np.linalg.norm(rows - X, axis=1)
     slack = fitted.float_slack(X) + fitted.float_slack(rows)
     assert np.all(np.abs(fitted.score_samples(rows) - fitted.score_samples(X)) <= moved + slack)
-    # The second column spreads ten times as far, and so do the scores.
-    assert np.ptp(fitted.score_samples(X)) > 3.0
+    # So is B, ten standard deviations wide.
+    sides = fitted.domain_.upper - fitted.domain_.lower
+    np.testing.assert_allclose(sides, 10.0 * X.std(axis=0), rtol=1e-5)
     assert fitted.margin_ == 0.5
 
 
@@ -446,6 +447,36 @@ def test_a_budget_bounds_the_default_alone(X, monkeypatch):
     assert OCSDF(**settings).fit(X).n_iter_ == 4
     assert OCSDF(**settings | {"max_steps": None}).fit(X).n_iter_ == 6
     assert OCSDF(**settings | {"method": "paper"}).fit(X).n_iter_ == 6
+
+
+class Rates(keras.callbacks.Callback):
+    """Keeps the learning rate of each epoch."""
+
+    def on_train_begin(self, logs=None):
+        self.rates = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.rates.append(float(self.model.optimizer.learning_rate))
+
+
+def test_learning_rate_decays_in_the_default_alone(X):
+    rates = Rates()
+
+    def of(**changes):
+        OCSDF(**TINY | {"epochs": 4, "callbacks": [rates]} | changes).fit(X)
+        return rates.rates
+
+    assert of() == pytest.approx([1e-2, 7.5e-3, 5e-3, 2.5e-3])
+    assert of(learning_rate=0.4) == pytest.approx([0.4, 0.3, 0.2, 0.1])
+    assert of(method="paper") == pytest.approx([1e-3] * 4)
+    assert of(method="paper", learning_rate=0.4) == pytest.approx([0.4] * 4)
+
+
+def test_a_schedule_of_the_user_has_the_last_word(X):
+    rates = Rates()
+    schedule = keras.callbacks.LearningRateScheduler(lambda epoch: 0.125)
+    OCSDF(**TINY | {"callbacks": [schedule, rates]}).fit(X)
+    assert rates.rates == [0.125, 0.125]
 
 
 def test_verbose_speaks(X, capsys):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ocsdf.recipe import boundary_level, nearest_neighbor_margin
+from ocsdf.recipe import boundary_level, linear_decay, nearest_neighbor_margin
 
 
 def rng(seed=0):
@@ -61,3 +61,8 @@ def test_boundary_leaves_one_row_in_a_hundred_outside():
     level = boundary_level(scores)
     assert np.sum(scores < level) == 100
     assert boundary_level(scores + 5.0) == pytest.approx(level + 5.0)
+
+
+def test_linear_decay_ends_at_the_last_share():
+    rates = [linear_decay(0.5, 4).schedule(epoch) for epoch in range(4)]
+    assert rates == [0.5, 0.375, 0.25, 0.125]

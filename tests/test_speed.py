@@ -119,7 +119,7 @@ class TestVerdicts:
 
     def test_sooner(self):
         names = (
-            "table turn turns authors_seconds authors_auroc kindest_seconds our_auroc our_seconds"
+            "table turn turns authors_seconds reference_auroc kindest_seconds our_auroc our_seconds"
         )
         rows = [
             (name, turn, 2, 100.0, 80.0 + 10.0 * turn, 50.0, auroc, 2.0)
@@ -328,7 +328,7 @@ class TestRace:
 
     def test_a_killed_run_goes_on(self, reference, tmp_path):
         whole = sooner.run(4, tmp_path / "whole", ["wine"])
-        assert [row["authors_auroc"] for row in whole] == [30.0, 60.0, 90.0, 120.0]
+        assert [row["reference_auroc"] for row in whole] == [30.0, 60.0, 90.0, 120.0]
         assert [row["authors_seconds"] for row in whole] == [45.0, 60.0, 60.0, 60.0]
         # 5 of 10 epochs with T = 0 at 1 s a step, all others at 2 s.
         assert [row["kindest_seconds"] for row in whole] == [45.0, 60.0, 60.0, 60.0]
