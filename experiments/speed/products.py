@@ -21,7 +21,8 @@ def products(sizes, batch, newton_steps):
     * the update: forward :math:`(2B, a, b)`, gradients of the kernels :math:`(a, 2B, b)` and of
       what lies before all kernels but the first :math:`(2B, b, a)`;
     * the Björck step with k = min(a, b), l = max(a, b): the Gram matrix :math:`(k, l, k)`, its
-      defect's square :math:`(k, k, k)`, the correction of the kernel :math:`(l, k, k)`.
+      defect's square :math:`(k, k, k)`, the correction of the kernel :math:`(l, k, k)`. It is
+      counted once; kernels near orthogonal need no square, those far from it a further step.
 
     Parameters
     ----------
