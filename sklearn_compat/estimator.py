@@ -42,7 +42,8 @@ class OCSDF(CertifiedDetector):
     method : {"anchored", "paper"}, default="anchored"
         "paper" is the papers' algorithm with its printed schedule of Newton steps, and nothing
         else. "anchored", the label-free default, spreads negatives evenly on their path to the
-        boundary, trains longer on small tables and, in the end, shifts f by the constant that
+        boundary, trains longer on small tables, lets the learning rate decay and, in the end,
+        shifts f by the constant that
         leaves one training row in a hundred outside.
     margin : float or "auto", default="auto"
         m of the loss, in the units of ``score_samples``; "auto" takes half the typical distance
@@ -71,7 +72,7 @@ class OCSDF(CertifiedDetector):
         Rows, and negatives, a batch.
     learning_rate : float or "auto", default="auto"
         Of the optimizer, in the first epoch. With method="anchored" it decays linearly over the
-        epochs, and "auto" is 1e-2; with method="paper" it stays, and "auto" is 1e-3.
+        epochs, and "auto" is 3e-3; with method="paper" it stays, and "auto" is 1e-3.
     optimizer : str, default="rmsprop"
         Name of a Keras optimizer.
     domain : {"box", "ball"}, default="box"

@@ -15,7 +15,7 @@ from ocsdf.training import Settings, Trainer
 
 _SCHEDULES = {"paper": "printed", "anchored": "even"}
 # Two batches an epoch, as a table of 200 rows has, are too few updates to learn its boundary.
-_LEARNING_RATE = {"paper": 1e-3, "anchored": 1e-2}
+_LEARNING_RATE = {"paper": 1e-3, "anchored": 3e-3}
 # Half a minute, whatever the number of rows.
 _MAX_STEPS = {"paper": None, "anchored": 2500}
 _MIN_STEPS_PER_EPOCH = {"paper": 1, "anchored": 10}

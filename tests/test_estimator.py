@@ -466,7 +466,7 @@ def test_learning_rate_decays_in_the_default_alone(X):
         OCSDF(**TINY | {"epochs": 4, "callbacks": [rates]} | changes).fit(X)
         return rates.rates
 
-    assert of() == pytest.approx([1e-2, 7.5e-3, 5e-3, 2.5e-3])
+    assert of() == pytest.approx([3e-3, 2.25e-3, 1.5e-3, 7.5e-4])
     assert of(learning_rate=0.4) == pytest.approx([0.4, 0.3, 0.2, 0.1])
     assert of(method="paper") == pytest.approx([1e-3] * 4)
     assert of(method="paper", learning_rate=0.4) == pytest.approx([0.4] * 4)

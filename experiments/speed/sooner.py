@@ -240,7 +240,11 @@ def draw(table):
         rows = rows.sort_values("turn")
         seconds = rows["authors_seconds"].cumsum()
         ax.plot(
-            seconds, rows["reference_auroc"], "o-", color=COLOURS[1], label="reference, authors' form"
+            seconds,
+            rows["reference_auroc"],
+            "o-",
+            color=COLOURS[1],
+            label="reference, authors' form",
         )
         ax.plot(rows["our_seconds"], rows["our_auroc"], "o", color=COLOURS[0], label="ours, fits")
         ax.set(xscale="log", xlabel="seconds", ylabel="AUROC", title=name)
