@@ -83,7 +83,8 @@ class Trainer:
 
     Each batch: negatives by Algorithm 1 at the level -margin from uniform seeds in B, then K
     updates of the parameters by gradient descent on the HKR risk (OCSDF Eq. 2; the printed
-    algorithms have the sign of the update wrong). Whole epochs run inside one graph.
+    algorithms have the sign of the update wrong). NumPy does the work where it can, see
+    :func:`ocsdf.host_training.trains_on_host`, else a TensorFlow graph.
 
     Parameters
     ----------
@@ -133,7 +134,7 @@ class Trainer:
         Parameters
         ----------
         callbacks : sequence of keras.callbacks.Callback
-            Their epoch and train hooks are called; batches run inside the graph.
+            Their epoch and train hooks are called, those of batches are not.
         verbose : {0, 1, 2}
             Silent, a progress bar, or a line an epoch.
 
