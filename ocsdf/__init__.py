@@ -20,6 +20,7 @@ _HOME = {
     "certified_recall": "ocsdf.certification",
     "certified_tpr": "ocsdf.certification",
     "load_table": "ocsdf.data",
+    "make_outlier_scorer": "ocsdf.sklearn_compat.scoring",
     "CertifiedAUROCDisplay": "ocsdf.displays",
     "ScoreHistogramDisplay": "ocsdf.displays",
     "TrainingHistoryDisplay": "ocsdf.displays",

@@ -1,0 +1,79 @@
+"""OCSDF in the form that ADBench runs: ``RunPipeline(...).run(dataset, clf=ADBenchOCSDF)``."""
+
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from ocsdf.sklearn_compat.estimator import OCSDF
+
+
+class ADBenchOCSDF:
+    """One Class Signed Distance Function for ADBench's ``RunPipeline``.
+
+    Parameters
+    ----------
+    seed : int
+        Replaces the estimator's ``random_state``.
+    model_name : str or None, default=None
+        Kept, not used: ADBench passes it.
+    estimator : OCSDF or None, default=None
+        Unfitted; it is cloned. None takes ``OCSDF()``. Give ADBench another one by
+        ``functools.partial(ADBenchOCSDF, estimator=OCSDF(method="paper"))``.
+
+    Attributes
+    ----------
+    detector_ : OCSDF
+        The fitted clone.
+
+    References
+    ----------
+    Han et al., ADBench: Anomaly Detection Benchmark, NeurIPS 2022.
+    """
+
+    def __init__(self, seed, model_name=None, estimator=None):
+        self.seed = seed
+        self.model_name = model_name
+        self.estimator = estimator
+
+    def fit(self, X_train, y_train=None):
+        """Learn from rows alone.
+
+        Parameters
+        ----------
+        X_train : array-like of shape (n_samples, n_features)
+            Dense finite numbers.
+        y_train : Ignored
+            ADBench passes labels; they are not looked at.
+
+        Returns
+        -------
+        ADBenchOCSDF
+            Itself, fitted.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For an invalid parameter or input, before any work.
+        """
+        estimator = OCSDF() if self.estimator is None else clone(self.estimator)
+        self.detector_ = estimator.set_params(random_state=self.seed).fit(X_train)
+        return self
+
+    def predict_score(self, X):
+        """Return ``-score_samples(X)``: the higher, the more anomalous.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), float64
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before ``fit``.
+        """
+        if not hasattr(self, "detector_"):
+            raise NotFittedError("This ADBenchOCSDF is not fitted yet; call fit first.")
+        return -self.detector_.score_samples(X)
