@@ -131,6 +131,32 @@ def print_summary(summary):
     typer.echo(f"report: {summary['report']}")
 
 
+def print_benchmark(rows, paths):
+    """Print each detector's mean AUROC and mean rank, and where the files are."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from ocsdf.ranking import CONTAMINATED, standing
+
+    for protocol, part in rows.groupby("protocol", sort=False):
+        if protocol == CONTAMINATED:
+            continue
+        found = standing(part)
+        table = Table(title=f"{protocol}: {found.comparison.n_tables} tables", title_style="bold")
+        table.add_column("detector")
+        table.add_column("mean AUROC", justify="right")
+        table.add_column("mean rank", justify="right")
+        for name, of in found.summary.iterrows():
+            table.add_row(name, f"{of['mean_auroc']:.1f}", f"{of['mean_rank']:.1f}")
+        Console().print(table)
+    n_failed = int(rows["error"].notna().sum())
+    if n_failed:
+        typer.echo(f"{n_failed} of {len(rows)} cells failed: see the column error")
+    for path in paths:
+        if path.parent.name != "figures":
+            typer.echo(str(path.resolve()))
+
+
 def _interval(triple, as_text):
     from ocsdf.report import percent
 

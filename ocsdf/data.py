@@ -1,15 +1,15 @@
-"""Tables by name or file, with labels as 0 and 1; the data home; the one-class split.
+"""Tables by name or file, with labels as 0 and 1; the one-class split.
 
 Labels leave this module as 0 (normal) and 1 (anomaly), or as None. Values of X are not judged
 here: NaN and infinities are for the estimator to report.
 """
 
-import os
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from ocsdf.downloads import data_home, fetch_table, registered_stem
 from ocsdf.readers import EXPECTED, listed, read_table
 
 # Which classes of scikit-learn's embedded sets are the anomalies.
@@ -56,7 +56,8 @@ def load_table(source, label=None, anomaly=None):
         - a path to a .csv, .parquet, .npz or .mat file;
         - the bare name of a table in the data home, ``$OCSDF_DATA_HOME/adbench/<stem>.npz``:
           the stem itself, or what follows the first part of one stem, as ``"thyroid"`` for
-          ``38_thyroid``. Embedded names win.
+          ``38_thyroid``. Embedded names win. One of ADBench's tables that is not there is
+          downloaded (:func:`ocsdf.downloads.fetch_table`).
     label : str, optional
         CSV and Parquet: the column of labels, which is taken out of X; without it y is None.
         .npz and .mat: ``"y"`` or None, which both mean the array y; with None it may be absent.
@@ -77,7 +78,8 @@ def load_table(source, label=None, anomaly=None):
         If there is no such file.
     ValueError
         If the source cannot be read, is empty or of an unknown kind, a feature is not numeric,
-        or the label is missing, incomplete, has one class only or lacks the value `anomaly`.
+        the label is missing, incomplete, has one class only or lacks the value `anomaly`, or a
+        download fails or has not the checksum it should have.
     TypeError
         If `source` is neither text nor a path.
     ImportError
@@ -118,18 +120,6 @@ def load_features(source, drop=None):
         return _load_embedded(source, drop, None)._replace(y=None)
     X, _, feature_names = read_table(path, drop)
     return Table(X, None, feature_names, path.stem)
-
-
-def data_home():
-    """Return the folder that the environment variable OCSDF_DATA_HOME names.
-
-    Returns
-    -------
-    home : Path or None
-        None if the variable is unset or empty. The folder need not exist.
-    """
-    home = os.environ.get("OCSDF_DATA_HOME")
-    return Path(home).expanduser() if home else None
 
 
 def split_one_class(y, random_state):
@@ -209,10 +199,17 @@ def _find_in_data_home(name):
         stems = listed(path.stem for path in found)
         raise ValueError(f"{name!r} may be any of {stems} in {home / 'adbench'}: give one in full")
     place = home / "adbench" if home else "$OCSDF_DATA_HOME/adbench (OCSDF_DATA_HOME is not set)"
-    raise ValueError(
+    missing = (
         f"no table is named {name!r}: expected an embedded set ({listed(EMBEDDED)}), a path "
         f"that ends in {', '.join(EXPECTED)}, or the name of a .npz table in {place}"
     )
+    stem = registered_stem(name)
+    if stem is None:
+        raise ValueError(missing)
+    try:
+        return fetch_table(stem)
+    except (ImportError, OSError) as error:
+        raise ValueError(f"{missing}; {error}") from error
 
 
 def _encode(labels, anomaly, what):

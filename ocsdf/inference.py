@@ -3,6 +3,8 @@
 import keras
 import numpy as np
 
+from ocsdf.distances import SubsampleDistance
+from ocsdf.ensembles import WeightedMean
 from ocsdf.layers import GroupSort2
 from ocsdf.lipschitz import float_error, layers_in_order, network_bound
 from ocsdf.threads import crew, slices
@@ -27,8 +29,8 @@ class CertifiedNetwork:
     Parameters
     ----------
     model : keras.Sequential
-        Of linear ``Dense`` and sorting layers; maps (n, n_features) to (n, 1). Its weights must
-        not change afterwards, but by :meth:`shift`.
+        Of layers with a known bound, see :func:`ocsdf.lipschitz.layer_bound`; maps (n, n_features)
+        to (n, 1). Its weights must not change afterwards, but by :meth:`shift`.
 
     Attributes
     ----------
@@ -97,7 +99,7 @@ class CertifiedNetwork:
     def _take_weights(self):
         self.lipschitz_bound = network_bound(self.model)
         self.rounding_constant, self.rounding_slope = float_error(self.model)
-        self._steps = [_float64_step(layer) for layer in layers_in_order(self.model)]
+        self._steps = _float64_steps(self.model)
 
     def _score_chunk(self, rows):
         scores = np.empty(len(rows))
@@ -110,9 +112,17 @@ class CertifiedNetwork:
         n_rows = len(rows)
         values = np.zeros((-(-n_rows // _BLOCK) * _BLOCK, rows.shape[1]))
         values[:n_rows] = rows
-        for step in self._steps:
-            values = step(values, n_rows)
-        return values[:n_rows, 0]
+        return _follow(self._steps, values, n_rows)[:n_rows, 0]
+
+
+def _float64_steps(model):
+    return [_float64_step(layer) for layer in layers_in_order(model)]
+
+
+def _follow(steps, values, n_rows):
+    for step in steps:
+        values = step(values, n_rows)
+    return values
 
 
 def _float64_step(layer):
@@ -120,6 +130,10 @@ def _float64_step(layer):
 
     What it is given it may change.
     """
+    if isinstance(layer, WeightedMean):
+        return _mean_step(layer)
+    if isinstance(layer, SubsampleDistance):
+        return _distance_step(layer)
     if not isinstance(layer, keras.layers.Dense):
         halves = isinstance(layer, GroupSort2)
         return _sorting_step(layer.n, layer._get_coef(), halves)
@@ -137,6 +151,30 @@ def _float64_step(layer):
         return values
 
     return affine
+
+
+def _mean_step(layer):
+    members = [_float64_steps(member) for member in layer.members]
+    bias = layer.bias.numpy().astype(np.float64)
+
+    def mean(values, n_rows):
+        total = 0.0
+        for share, steps in zip(layer.shares, members, strict=True):
+            total = total + share * _follow(steps, values.copy(), n_rows)
+        return total + bias
+
+    return mean
+
+
+def _distance_step(layer):
+    references = layer.arranged_references()
+
+    def measure(values, n_rows):
+        distances = np.zeros((len(values), 1))
+        distances[:n_rows] = layer.evaluate(values[:n_rows], references)
+        return distances
+
+    return measure
 
 
 def _sorting_step(group_size, coefficient, halves):

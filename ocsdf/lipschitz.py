@@ -7,6 +7,9 @@ import keras
 import numpy as np
 from deel.lip.layers.activations import GroupSort
 
+from ocsdf.distances import SubsampleDistance
+from ocsdf.ensembles import WeightedMean
+
 _ROUNDOFF = 2.0**-53
 _GRAM_ITERATIONS = 12
 
@@ -86,7 +89,8 @@ def layer_bound(layer):
     Parameters
     ----------
     layer : keras.layers.Layer
-        A linear ``Dense``, deel-lip's GroupSort family, or an ``InputLayer``.
+        A linear ``Dense``, deel-lip's GroupSort family, a ``SubsampleDistance``, a
+        ``WeightedMean`` of networks of these, or an ``InputLayer``.
 
     Returns
     -------
@@ -97,8 +101,10 @@ def layer_bound(layer):
     TypeError
         For a layer without a known bound.
     """
-    if isinstance(layer, keras.layers.InputLayer):
+    if isinstance(layer, keras.layers.InputLayer | SubsampleDistance):
         return 1.0
+    if isinstance(layer, WeightedMean):
+        return _mean_bound(layer.shares, [network_bound(member) for member in layer.members])
     if isinstance(layer, GroupSort):
         return abs(float(layer._get_coef()))
     if type(layer) is keras.layers.Dense and layer.activation is keras.activations.linear:
@@ -107,6 +113,14 @@ def layer_bound(layer):
         f"No Lipschitz bound is known for layer {layer.name!r} of type {type(layer).__name__}; "
         "use linear Dense layers and GroupSort, GroupSort2 or FullSort."
     )
+
+
+def _mean_bound(shares, bounds):
+    """Bound a mean, rounded up, whose shares sum to 1: never above the largest bound."""
+    total = 0.0
+    for share, bound in zip(shares, bounds, strict=True):
+        total = np.nextafter(total + np.nextafter(share * bound, np.inf), np.inf)
+    return float(min(total, max(bounds)))
 
 
 def network_bound(model):
@@ -159,24 +173,47 @@ def float_error(model, roundoff=_ROUNDOFF):
     """
     # Affine functions of ||x||, as [constant, slope]: the norm of the activations, the error.
     norm, error = np.array([0.0, 1.0]), np.array([0.0, 2.0 * roundoff])
-    for layer in layers_in_order(model):
-        factor = layer_bound(layer)
-        if isinstance(layer, keras.layers.Dense):
-            kernel = np.abs(layer.kernel.numpy().astype(np.float64))
-            bias = np.zeros(2)
-            if layer.use_bias:
-                bias[0] = np.linalg.norm(layer.bias.numpy().astype(np.float64))
-            gamma = _summation_error(kernel.shape[0] + 1, roundoff)
-            absolute_norm = min(
-                np.linalg.norm(kernel), np.sqrt(kernel.sum(axis=0).max() * kernel.sum(axis=1).max())
-            )
-            error = factor * error + gamma * (absolute_norm * (norm + error) + bias)
-            norm = factor * norm + bias
-        else:
-            error = factor * (error + roundoff * (norm + error) * (factor != 1.0))
-            norm = factor * norm
+    _, error = _propagate(model, norm, error, roundoff)
     constant, slope = error * (1.0 + 1e-6)
     return float(constant), float(slope)
+
+
+def _propagate(model, norm, error, roundoff):
+    """Carry bounds of the norm and of the error through a network."""
+    for layer in layers_in_order(model):
+        norm, error = _pass_on(layer, norm, error, roundoff)
+    return norm, error
+
+
+def _pass_on(layer, norm, error, roundoff):
+    factor = layer_bound(layer)
+    if isinstance(layer, WeightedMean):
+        results = [_propagate(member, norm, error, roundoff) for member in layer.members]
+        norm, error = sum(
+            share * np.array(result) for share, result in zip(layer.shares, results, strict=True)
+        )
+        bias = np.array([abs(float(layer.bias.numpy()[0])), 0.0])
+        gamma = _summation_error(len(results) + 2, roundoff)
+        return norm + bias, error + gamma * (norm + error + bias)
+    if isinstance(layer, SubsampleDistance):
+        references = layer.references.numpy().astype(np.float64)
+        norm = norm + [np.linalg.norm(references, axis=1).max(), 0.0]
+        n_terms = references.shape[1] + layer.n_references // layer.group_sizes[0] + 8
+        gamma = _summation_error(n_terms, roundoff)
+        return norm, error + gamma * (norm + error)
+    if isinstance(layer, keras.layers.Dense):
+        kernel = np.abs(layer.kernel.numpy().astype(np.float64))
+        bias = np.zeros(2)
+        if layer.use_bias:
+            bias[0] = np.linalg.norm(layer.bias.numpy().astype(np.float64))
+        gamma = _summation_error(kernel.shape[0] + 1, roundoff)
+        absolute_norm = min(
+            np.linalg.norm(kernel), np.sqrt(kernel.sum(axis=0).max() * kernel.sum(axis=1).max())
+        )
+        error = factor * error + gamma * (absolute_norm * (norm + error) + bias)
+        return factor * norm + bias, error
+    error = factor * (error + roundoff * (norm + error) * (factor != 1.0))
+    return factor * norm, error
 
 
 def layers_in_order(model):

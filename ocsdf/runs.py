@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import joblib
+from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -17,12 +18,13 @@ from rich.progress import (
 from ocsdf.files import write_whole
 
 
-def run_cells(cells, work, folder, n_jobs=1):
+def run_cells(cells, work, folder, n_jobs=1, prefer=None):
     """Do the work of each cell that has no row yet, and keep its row as soon as it is done.
 
     A cell killed in the middle leaves nothing behind and is done again by the next call; a
     finished one never is. A cell that raises keeps a row with ``error``
-    until a later call does it again.
+    until a later call does it again. So does one whose work returns ``error``, unless it returns
+    ``timed_out`` as well: it would only take its time again.
 
     Parameters
     ----------
@@ -34,6 +36,8 @@ def run_cells(cells, work, folder, n_jobs=1):
         Where rows are kept, one file a cell.
     n_jobs : int, default=1
         Cells at a time, through ``joblib.Parallel``.
+    prefer : {"processes", "threads"}, optional
+        joblib's hint; a backend that the caller has chosen (joblib.parallel_config) wins.
 
     Returns
     -------
@@ -50,9 +54,9 @@ def run_cells(cells, work, folder, n_jobs=1):
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns) as progress:
+    with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task("cells", total=len(cells), completed=len(cells) - len(missing))
-        parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")
+        parallel = joblib.Parallel(n_jobs=n_jobs, prefer=prefer, return_as="generator_unordered")
         jobs = (joblib.delayed(_do_cell)(cell, work, folder) for cell in missing)
         for _ in parallel(jobs):
             progress.advance(task)
@@ -69,7 +73,10 @@ def _do_cell(cell, work, folder):
 
 def _is_done(folder, cell):
     file = _row_file(folder, cell)
-    return file.exists() and "error" not in json.loads(file.read_text())
+    if not file.exists():
+        return False
+    row = json.loads(file.read_text())
+    return "error" not in row or row.get("timed_out", False)
 
 
 def _row_file(folder, cell):

@@ -22,6 +22,14 @@ def no_data_home(monkeypatch):
     monkeypatch.delenv("OCSDF_DATA_HOME", raising=False)
 
 
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch):
+    def refuse(stem):
+        raise OSError(f"{stem} could not be downloaded")
+
+    monkeypatch.setattr("ocsdf.data.fetch_table", refuse)
+
+
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     """A data home with four small tables; X[0, 0] tells which is which."""

@@ -1,0 +1,208 @@
+"""The detectors of a benchmark by name, and one sign for all of their scores.
+
+PyOD's detectors have PyOD's defaults. They are meant for rows of one scale: the runner
+standardizes for all of them alike.
+"""
+
+import sys
+from collections.abc import Callable
+from functools import partial
+from importlib import import_module
+from inspect import Parameter, signature
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Detector(NamedTuple):
+    """How a benchmark makes and treats a detector.
+
+    Attributes
+    ----------
+    build : callable
+        ``build(seed, n_features, X)`` returns an unfitted detector for rows like X.
+    random : bool
+        False if its scores do not depend on the seed.
+    transductive : bool
+        True if the scores of rows to judge depend on the other rows to judge.
+    joint : bool
+        True if it can only score the rows it is fitted on: it is fitted on the rows to train on
+        and the rows to judge.
+    linear_time : bool
+        False if time or memory grows faster than the number of rows.
+    """
+
+    build: Callable
+    random: bool = True
+    transductive: bool = False
+    joint: bool = False
+    linear_time: bool = True
+
+
+def find_detector(name):
+    """Return the detector that a name means.
+
+    Parameters
+    ----------
+    name : str
+        One of :data:`DETECTORS`, or ``"package.module:Class"``: a class as ADBench takes them, a
+        PyOD detector or a scikit-learn estimator. Of a class's parameters `seed`,
+        `random_state` and `n_features` are set, where it has them; the others keep their
+        defaults.
+
+    Returns
+    -------
+    detector : Detector
+
+    Raises
+    ------
+    ValueError
+        If there is no such detector; the message names those that there are.
+    """
+    if name in DETECTORS:
+        return DETECTORS[name]
+    module, colon, attribute = name.partition(":")
+    if not colon:
+        raise ValueError(
+            f"no detector is named {name!r}: choose among {', '.join(DETECTORS)}, or give "
+            "'package.module:Class'"
+        )
+    try:
+        cls = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"cannot import the detector {name!r}: {error}") from None
+    return Detector(partial(_build_from_class, cls))
+
+
+def fit(detector, X):
+    """Fit a detector of any of the three kinds without labels.
+
+    Parameters
+    ----------
+    detector : object
+        As for :func:`score_of`. ADBench's classes, which want labels, are told that no row is an
+        anomaly.
+    X : ndarray of shape (n, d)
+    """
+    if hasattr(detector, "predict_score"):
+        detector.fit(X, np.zeros(len(X), dtype=np.int64))
+    else:
+        detector.fit(X)
+
+
+def score_of(detector, X):
+    """Score rows with a fitted detector of any of the three kinds.
+
+    Parameters
+    ----------
+    detector : object
+        A class as ADBench takes them (``fit(X_train, y_train)``, ``predict_score(X)``), a PyOD
+        detector (``decision_function``, high = anomaly) or a scikit-learn estimator
+        (``score_samples``, high = normal).
+    X : ndarray of shape (n, d)
+
+    Returns
+    -------
+    scores : ndarray of shape (n,), float64
+        The higher, the more anomalous.
+
+    Raises
+    ------
+    TypeError
+        If the detector is none of the three.
+    """
+    if is_pyod(detector):
+        scores = detector.decision_function(X)
+    elif hasattr(detector, "predict_score"):
+        scores = detector.predict_score(X)
+    elif hasattr(detector, "score_samples"):
+        scores = -np.asarray(detector.score_samples(X))
+    else:
+        raise TypeError(
+            "a detector must have predict_score, be a PyOD detector or have score_samples; "
+            f"got {type(detector).__name__}"
+        )
+    return np.asarray(scores, dtype=np.float64)
+
+
+def is_pyod(detector):
+    """Tell whether a detector follows PyOD's contract.
+
+    Parameters
+    ----------
+    detector : object
+
+    Returns
+    -------
+    bool
+    """
+    # Where there is a detector of PyOD's, its module is loaded; PyOD takes seconds to load.
+    base = sys.modules.get("pyod.models.base")
+    return base is not None and isinstance(detector, base.BaseDetector)
+
+
+def _pyod(module, name, seeded=False):
+    def build(seed, n_features, X):
+        cls = getattr(import_module(f"pyod.models.{module}"), name)
+        return cls(random_state=seed) if seeded else cls()
+
+    return build
+
+
+def _pca(seed, n_features, X):
+    from pyod.models.pca import PCA
+
+    # PyOD divides by each component's variance, so components without any have to go; a full
+    # decomposition finds them, and depends on no seed.
+    scale = X.std(axis=0)
+    standardized = (X - X.mean(axis=0)) / np.where(scale > 0, scale, 1.0)
+    rank = int(np.linalg.matrix_rank(standardized))
+    return PCA(n_components=rank or None, svd_solver="full")
+
+
+def _deep_svdd(seed, n_features, X):
+    try:
+        from pyod.models.deep_svdd import DeepSVDD
+    except ImportError as error:
+        raise ImportError(f"DeepSVDD needs torch: pip install torch ({error})") from None
+
+    return DeepSVDD(n_features=n_features, random_state=seed, verbose=0)
+
+
+def _ocsdf(seed, n_features, X):
+    from ocsdf import OCSDF
+
+    return OCSDF(random_state=seed)
+
+
+def _build_from_class(cls, seed, n_features, X):
+    offered = {"seed": seed, "random_state": seed, "n_features": n_features}
+    named = {
+        name
+        for name, parameter in signature(cls).parameters.items()
+        if parameter.kind in (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
+    }
+    return cls(**{name: value for name, value in offered.items() if name in named})
+
+
+DETECTORS = {
+    "PCA": Detector(_pca, random=False),
+    "OCSVM": Detector(_pyod("ocsvm", "OCSVM"), random=False, linear_time=False),
+    "LOF": Detector(_pyod("lof", "LOF"), random=False, linear_time=False),
+    "CBLOF": Detector(_pyod("cblof", "CBLOF", seeded=True)),
+    "COF": Detector(
+        _pyod("cof", "COF"), random=False, transductive=True, joint=True, linear_time=False
+    ),
+    "HBOS": Detector(_pyod("hbos", "HBOS"), random=False),
+    "KNN": Detector(_pyod("knn", "KNN"), random=False, linear_time=False),
+    "SOD": Detector(
+        _pyod("sod", "SOD"), random=False, transductive=True, joint=True, linear_time=False
+    ),
+    "COPOD": Detector(_pyod("copod", "COPOD"), random=False, transductive=True),
+    "ECOD": Detector(_pyod("ecod", "ECOD"), random=False, transductive=True),
+    "DeepSVDD": Detector(_deep_svdd),
+    "LODA": Detector(_pyod("loda", "LODA", seeded=True)),
+    "IForest": Detector(_pyod("iforest", "IForest", seeded=True)),
+    "MCD": Detector(_pyod("mcd", "MCD", seeded=True)),
+    "OCSDF": Detector(_ocsdf),
+}

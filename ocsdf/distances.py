@@ -1,0 +1,130 @@
+"""Exact distances to reference rows as layers, and the mean of networks: all 1-Lipschitz in l2."""
+
+import math
+
+import keras
+import numpy as np
+from keras import ops
+from scipy.spatial.distance import cdist
+
+_METRICS = {"l1": "cityblock", "l2": "euclidean"}
+
+
+@keras.saving.register_keras_serializable("ocsdf")
+class SubsampleDistance(keras.layers.Layer):
+    r"""Minus the mean distance to the nearest row of random subsamples, for several sizes.
+
+    .. math:: f(x) = -\frac{1}{|K|} \sum_{k \in K} \frac{k}{R} \sum_{g \in G_k}
+       \min_{r \in g} \|x - r\|
+
+    where :math:`G_k` cuts the R reference rows into groups of k that follow each other. The norm is l2, or
+    :math:`\|u\|_1 / \sqrt d \le \|u\|_2`; distances, their minima and their means are
+    1-Lipschitz, so f is, in l2. A group rarely holds two rows of one cluster of anomalies, so
+    that they cannot vouch for each other (Pang et al., LeSiNN, 2015). With one group of all rows
+    f is minus the distance to the nearest neighbour.
+
+    Parameters
+    ----------
+    n_references : int
+        R; a multiple of the largest group size.
+    group_sizes : sequence of int
+        K, ascending, each a multiple of the one before.
+    norm : {"l1", "l2"}, default="l1"
+    **kwargs
+        Passed to ``keras.layers.Layer``.
+
+    Raises
+    ------
+    ValueError
+        If the sizes do not divide each other and R, or the norm is unknown.
+    """
+
+    def __init__(self, n_references, group_sizes, norm="l1", **kwargs):
+        super().__init__(**kwargs)
+        if norm not in _METRICS:
+            raise ValueError(f"norm must be one of {', '.join(map(repr, _METRICS))}; got {norm!r}.")
+        self.group_sizes = tuple(int(size) for size in group_sizes)
+        sizes = (*self.group_sizes, int(n_references))
+        pairs = zip(sizes, sizes[1:], strict=False)
+        if sizes[0] < 1 or any(large % small for small, large in pairs):
+            raise ValueError(
+                "each of group_sizes must divide the next, and the last n_references; got "
+                f"{tuple(group_sizes)} and {n_references}."
+            )
+        self.n_references = sizes[-1]
+        self.norm = norm
+
+    def build(self, input_shape):
+        shape = (self.n_references, input_shape[-1])
+        self.references = self.add_weight(
+            shape=shape, initializer="zeros", trainable=False, name="references"
+        )
+
+    def call(self, inputs):
+        # One row of each smallest group at a time: no array holds all differences.
+        blocks = self._arranged(self.references, ops)
+
+        def distances(block):
+            differences = inputs[:, None, :] - block
+            if self.norm == "l1":
+                return ops.sum(ops.abs(differences), axis=2) / math.sqrt(inputs.shape[-1])
+            return ops.sqrt(ops.sum(ops.square(differences), axis=2))
+
+        nearest = ops.min(ops.map(distances, blocks), axis=0)
+        return -ops.expand_dims(self._mean_over_sizes(nearest, ops), 1)
+
+    def evaluate(self, points, references):
+        """Evaluate the same function in float64, with NumPy.
+
+        Parameters
+        ----------
+        points : ndarray of shape (n_samples, n_features), float64
+        references : ndarray of shape (n_references, n_features)
+            As :meth:`arranged_references` gives them; they are slow to fetch.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, 1), float64
+            A row's value does not depend on the rows beside it.
+        """
+        distances = cdist(points, references, _METRICS[self.norm])
+        nearest = distances.reshape(len(points), self.group_sizes[0], -1).min(axis=1)
+        values = -self._mean_over_sizes(nearest, np)[:, None]
+        return values / math.sqrt(points.shape[1]) if self.norm == "l1" else values
+
+    def arranged_references(self):
+        """Return the reference rows in float64, in the order that :meth:`evaluate` takes.
+
+        Returns
+        -------
+        ndarray of shape (n_references, n_features)
+            Row j of the smallest groups, for j from 0 on: minima then run over whole rows.
+        """
+        blocks = self._arranged(self.references.numpy().astype(np.float64), np)
+        return np.ascontiguousarray(blocks.reshape(self.n_references, -1))
+
+    def _arranged(self, references, xp):
+        """Blocks (k, R / k, d) of rows j of the smallest groups, those to be joined k rows apart."""
+        sizes = (1, *self.group_sizes, self.n_references)
+        ratios = [large // small for small, large in zip(sizes, sizes[1:], strict=False)][::-1]
+        nested = xp.reshape(references, (*ratios, -1))
+        axes = (*range(len(ratios) - 1, -1, -1), len(ratios))
+        return xp.reshape(xp.transpose(nested, axes), (ratios[-1], -1, references.shape[-1]))
+
+    def _mean_over_sizes(self, nearest, xp):
+        """Average over groups and sizes, from each smallest group's distance, (n, R / k)."""
+        total = xp.mean(nearest, axis=1)
+        for small, large in zip(self.group_sizes, self.group_sizes[1:], strict=False):
+            shape = (
+                nearest.shape[0] if xp is np else -1,
+                large // small,
+                self.n_references // large,
+            )
+            nearest = xp.min(xp.reshape(nearest, shape), axis=1)
+            total = total + xp.mean(nearest, axis=1)
+        return total / len(self.group_sizes)
+
+    def get_config(self):
+        config = super().get_config()
+        sizes = {"n_references": self.n_references, "group_sizes": self.group_sizes}
+        return config | sizes | {"norm": self.norm}
