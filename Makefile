@@ -23,7 +23,6 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 
 speed: $(INSTALLED)
-	$(BIN)/python -m pip install --quiet -e '.[experiments]'
 	$(BIN)/python -m experiments.speed
 
 $(INSTALLED): setup.cfg

@@ -17,8 +17,8 @@ class SubsampleDistance(keras.layers.Layer):
     .. math:: f(x) = -\frac{1}{|K|} \sum_{k \in K} \frac{k}{R} \sum_{g \in G_k}
        \min_{r \in g} \|x - r\|
 
-    where :math:`G_k` cuts the R reference rows into groups of k that follow each other. The norm is l2, or
-    :math:`\|u\|_1 / \sqrt d \le \|u\|_2`; distances, their minima and their means are
+    where :math:`G_k` cuts the R reference rows into groups of k that follow each other. The norm
+    is l2, or :math:`\|u\|_1 / \sqrt d \le \|u\|_2`; distances, their minima and their means are
     1-Lipschitz, so f is, in l2. A group rarely holds two rows of one cluster of anomalies, so
     that they cannot vouch for each other (Pang et al., LeSiNN, 2015). With one group of all rows
     f is minus the distance to the nearest neighbour.
@@ -104,7 +104,7 @@ class SubsampleDistance(keras.layers.Layer):
         return np.ascontiguousarray(blocks.reshape(self.n_references, -1))
 
     def _arranged(self, references, xp):
-        """Blocks (k, R / k, d) of rows j of the smallest groups, those to be joined k rows apart."""
+        """Blocks (k, R / k, d): rows j of the smallest groups, j from 0 on."""
         sizes = (1, *self.group_sizes, self.n_references)
         ratios = [large // small for small, large in zip(sizes, sizes[1:], strict=False)][::-1]
         nested = xp.reshape(references, (*ratios, -1))

@@ -5,7 +5,7 @@ import numpy as np
 
 from ocsdf.distances import SubsampleDistance
 from ocsdf.ensembles import WeightedMean
-from ocsdf.layers import GroupSort2
+from ocsdf.layers import Asinh, GroupSort2
 from ocsdf.lipschitz import float_error, layers_in_order, network_bound
 from ocsdf.threads import crew, slices
 
@@ -134,6 +134,8 @@ def _float64_step(layer):
         return _mean_step(layer)
     if isinstance(layer, SubsampleDistance):
         return _distance_step(layer)
+    if isinstance(layer, Asinh):
+        return lambda values, n_rows: layer.scale * np.arcsinh(values / layer.scale)
     if not isinstance(layer, keras.layers.Dense):
         halves = isinstance(layer, GroupSort2)
         return _sorting_step(layer.n, layer._get_coef(), halves)

@@ -1,4 +1,4 @@
-"""Orthogonal weights on Keras 3: kept so after each update, or made so in the forward pass."""
+"""Orthogonal weights on Keras 3, kept so or made so in each forward pass, and activations."""
 
 import keras
 import numpy as np
@@ -162,6 +162,32 @@ class GroupSort2(deel_activations.GroupSort2):
 
     def call(self, inputs):
         return _sort_halves(inputs) * self._get_coef()
+
+
+@keras.saving.register_keras_serializable("ocsdf")
+class Asinh(keras.layers.Layer):
+    r"""Draw far values in: :math:`x \mapsto s \, \mathrm{asinh}(x / s)`, elementwise, 1-Lipschitz.
+
+    About x where :math:`|x| \ll s`, and a logarithm far out, where one extreme feature would
+    drown the others in a distance.
+
+    Parameters
+    ----------
+    scale : float
+        s > 0.
+    **kwargs
+        Passed to ``keras.layers.Layer``.
+    """
+
+    def __init__(self, scale, **kwargs):
+        super().__init__(**kwargs)
+        self.scale = float(scale)
+
+    def call(self, inputs):
+        return self.scale * ops.arcsinh(inputs / self.scale)
+
+    def get_config(self):
+        return super().get_config() | {"scale": self.scale}
 
 
 @tf.custom_gradient

@@ -9,6 +9,7 @@ from deel.lip.layers.activations import GroupSort
 
 from ocsdf.distances import SubsampleDistance
 from ocsdf.ensembles import WeightedMean
+from ocsdf.layers import Asinh
 
 _ROUNDOFF = 2.0**-53
 _GRAM_ITERATIONS = 12
@@ -89,8 +90,8 @@ def layer_bound(layer):
     Parameters
     ----------
     layer : keras.layers.Layer
-        A linear ``Dense``, deel-lip's GroupSort family, a ``SubsampleDistance``, a
-        ``WeightedMean`` of networks of these, or an ``InputLayer``.
+        A linear ``Dense``, deel-lip's GroupSort family, an ``Asinh``, a ``SubsampleDistance``,
+        a ``WeightedMean`` of networks of these, or an ``InputLayer``.
 
     Returns
     -------
@@ -101,7 +102,7 @@ def layer_bound(layer):
     TypeError
         For a layer without a known bound.
     """
-    if isinstance(layer, keras.layers.InputLayer | SubsampleDistance):
+    if isinstance(layer, keras.layers.InputLayer | Asinh | SubsampleDistance):
         return 1.0
     if isinstance(layer, WeightedMean):
         return _mean_bound(layer.shares, [network_bound(member) for member in layer.members])
@@ -201,6 +202,9 @@ def _pass_on(layer, norm, error, roundoff):
         n_terms = references.shape[1] + layer.n_references // layer.group_sizes[0] + 8
         gamma = _summation_error(n_terms, roundoff)
         return norm, error + gamma * (norm + error)
+    if isinstance(layer, Asinh):
+        # Two roundings, and an arcsinh that is right to some units in the last place.
+        return norm, error + 8.0 * roundoff * (norm + error)
     if isinstance(layer, keras.layers.Dense):
         kernel = np.abs(layer.kernel.numpy().astype(np.float64))
         bias = np.zeros(2)

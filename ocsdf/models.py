@@ -1,10 +1,12 @@
-"""Builders: the 1-Lipschitz network in training, and the certified one that comes out of it."""
+"""Builders: 1-Lipschitz networks in training, certified ones, exact distances, and their mean."""
 
 import keras
 import numpy as np
 from scipy.linalg import polar
 
-from ocsdf.layers import ACTIVATIONS, BjorckDense, Orthogonal
+from ocsdf.distances import SubsampleDistance
+from ocsdf.ensembles import WeightedMean
+from ocsdf.layers import ACTIVATIONS, Asinh, BjorckDense, Orthogonal
 from ocsdf.lipschitz import matrix_bound
 
 ORTHOGONALITY = ("projection", "reparametrization")
@@ -98,6 +100,63 @@ def condense(model):
     condensed = keras.Sequential(layers)
     condensed.set_weights(weights)
     return condensed
+
+
+def build_distance(references, group_sizes, norm="l1", softening=None):
+    r"""Build the exact distance to given rows as a network.
+
+    Parameters
+    ----------
+    references : ndarray of shape (n_references, n_features)
+    group_sizes : sequence of int
+    norm : {"l1", "l2"}, default="l1"
+        As of :class:`ocsdf.distances.SubsampleDistance`.
+    softening : float or None, default=None
+        The distance is between :math:`s \, \mathrm{asinh}(x / s)` and the same of the
+        references, see :class:`ocsdf.layers.Asinh`; None measures it as it is.
+
+    Returns
+    -------
+    keras.Sequential
+        Maps (n, n_features) to (n, 1): minus the mean distance.
+
+    Raises
+    ------
+    ValueError
+        If the sizes do not divide each other and the number of references.
+    """
+    distance = SubsampleDistance(len(references), group_sizes, norm)
+    layers = [keras.Input((references.shape[1],)), distance]
+    if softening is not None:
+        layers.insert(1, Asinh(softening))
+        references = softening * np.arcsinh(references / softening)
+    model = keras.Sequential(layers)
+    distance.references.assign(references)
+    return model
+
+
+def average(members, weights):
+    """Build the weighted mean of networks as one network.
+
+    Parameters
+    ----------
+    members : sequence of keras.Sequential
+        Of the same input.
+    weights : sequence of float
+        As of :class:`ocsdf.ensembles.WeightedMean`.
+
+    Returns
+    -------
+    keras.Sequential
+
+    Raises
+    ------
+    ValueError
+        If the weights do not fit the members, or are not positive, or do not sum to 1.
+    """
+    return keras.Sequential(
+        [keras.Input(members[0].input_shape[1:]), WeightedMean(members, weights)]
+    )
 
 
 def _polished(kernel):
