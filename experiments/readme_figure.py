@@ -31,7 +31,7 @@ def main():
 def draw_moons(ax, epochs):
     X, _ = make_moons(1000, noise=0.05, random_state=0)
     X = (X - X.mean(axis=0)) / X.std(axis=0)
-    detector = OCSDF(epochs=epochs, margin=0.05, standardize=False, random_state=0).fit(X)
+    detector = OCSDF("paper", margin=0.05, epochs=epochs, standardize=False, random_state=0).fit(X)
     side = np.linspace(-3.0, 3.0, 201)
     grid = np.stack(np.meshgrid(side, side), axis=-1)
     distance = detector.score_samples(grid.reshape(-1, 2)).reshape(grid.shape[:2])
@@ -40,7 +40,7 @@ def draw_moons(ax, epochs):
     ax.contour(*grid.T, distance.T, levels=[0.0], colors="black", linewidths=1.5)
     ax.plot(*X.T, ".", color="black", markersize=1.5, alpha=0.5)
     ax.figure.colorbar(contours, ax=ax, label="f: signed distance")
-    ax.set(title="learned from the dots alone; f = 0 is the verdict's boundary", aspect="equal")
+    ax.set(title="method=\"paper\", from the dots alone; black: f = 0", aspect="equal")
 
 
 def draw_certified_auroc(ax):
