@@ -1,5 +1,7 @@
 """A weighted mean of networks, as one network: 1-Lipschitz where its members are."""
 
+import math
+
 import keras
 from keras import ops
 
@@ -35,8 +37,9 @@ class WeightedMean(keras.layers.Layer):
                 f"weights must be positive, one for each of {len(self.members)} members; "
                 f"got {list(weights)}."
             )
-        if sum(self.shares) != 1.0:
-            raise ValueError(f"weights must sum to 1; got {sum(self.shares)!r}.")
+        # The exact sum, rounded once: whether weights are taken does not hang on their order.
+        if (total := math.fsum(self.shares)) != 1.0:
+            raise ValueError(f"weights must sum to 1; got {total!r}.")
 
     def build(self, input_shape):
         self.bias = self.add_weight(shape=(1,), initializer="zeros", trainable=False, name="bias")
@@ -53,5 +56,16 @@ class WeightedMean(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config):
+        """Make the layer that :meth:`get_config` described, with its members.
+
+        Parameters
+        ----------
+        config : dict
+            Members as Keras describes them; a file holds all weights, theirs too.
+
+        Returns
+        -------
+        WeightedMean
+        """
         members = [keras.saving.deserialize_keras_object(m) for m in config.pop("members")]
         return cls(members, **config)

@@ -1,5 +1,7 @@
 """Orthogonal weights on Keras 3, kept so or made so in each forward pass, and activations."""
 
+import math
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -177,10 +179,17 @@ class Asinh(keras.layers.Layer):
         s > 0.
     **kwargs
         Passed to ``keras.layers.Layer``.
+
+    Raises
+    ------
+    ValueError
+        If the scale is not a finite number > 0.
     """
 
     def __init__(self, scale, **kwargs):
         super().__init__(**kwargs)
+        if not 0.0 < scale < math.inf:
+            raise ValueError(f"scale must be a finite number > 0; got {scale!r}.")
         self.scale = float(scale)
 
     def call(self, inputs):

@@ -117,7 +117,10 @@ def layer_bound(layer):
 
 
 def _mean_bound(shares, bounds):
-    """Bound a mean, rounded up, whose shares sum to 1: never above the largest bound."""
+    """Bound a mean, rounded up, whose shares sum to 1: never above the largest bound.
+
+    Shares are read as numbers that sum to 1 exactly; float_error counts their rounding.
+    """
     total = 0.0
     for share, bound in zip(shares, bounds, strict=True):
         total = np.nextafter(total + np.nextafter(share * bound, np.inf), np.inf)
@@ -199,12 +202,14 @@ def _pass_on(layer, norm, error, roundoff):
     if isinstance(layer, SubsampleDistance):
         references = layer.references.numpy().astype(np.float64)
         norm = norm + [np.linalg.norm(references, axis=1).max(), 0.0]
-        n_terms = references.shape[1] + layer.n_references // layer.group_sizes[0] + 8
+        # Sums over features, over groups and over sizes, with some roundings around each.
+        n_groups = layer.n_references // layer.group_sizes[0]
+        n_terms = references.shape[1] + n_groups + len(layer.group_sizes) + 8
         gamma = _summation_error(n_terms, roundoff)
         return norm, error + gamma * (norm + error)
     if isinstance(layer, Asinh):
-        # Two roundings, and an arcsinh that is right to some units in the last place.
-        return norm, error + 8.0 * roundoff * (norm + error)
+        # Two roundings, and an arcsinh that is right to four units in the last place.
+        return norm, error + 10.0 * roundoff * (norm + error)
     if isinstance(layer, keras.layers.Dense):
         kernel = np.abs(layer.kernel.numpy().astype(np.float64))
         bias = np.zeros(2)

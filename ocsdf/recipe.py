@@ -7,10 +7,8 @@ from sklearn.neighbors import NearestNeighbors
 from ocsdf.inference import CertifiedNetwork
 from ocsdf.models import build_distance
 
-GROUP_SIZES = (8, 64)
-# Of the learned network in the mean with the distance.
-LEARNED_SHARE = 0.25
-_N_REFERENCES = 1024
+# Of the learned network, the distance to trusted rows, and that to all rows, in their mean.
+SHARES = (0.375, 0.3125, 0.3125)
 _SOFTENING = 2.0
 _DEVIATIONS = 1.5
 _MOST_SET_ASIDE = 0.25
@@ -78,41 +76,68 @@ def trusted_rows(points, random_state, sample_weight=None):
     -------
     ndarray of shape (n_samples,), bool
     """
-    ranking = distance_network(points, random_state, sample_weight, GROUP_SIZES[:1])
+    ranking = distance_network(points, 8, 128, random_state, sample_weight)
     # Copies of one row may be at distance 0.
     isolation = np.log(np.maximum(-CertifiedNetwork(ranking).score(points), np.finfo(float).tiny))
     median = np.median(isolation)
     spread = 1.4826 * np.median(np.abs(isolation - median))
-    farthest = max(median + _DEVIATIONS * spread, np.quantile(isolation, 1.0 - _MOST_SET_ASIDE))
-    return isolation <= farthest
+    # A row's own value, not one between two: never is more than a quarter set aside.
+    quarter = np.quantile(isolation, 1.0 - _MOST_SET_ASIDE, method="inverted_cdf")
+    return isolation <= max(median + _DEVIATIONS * spread, quarter)
 
 
-def distance_network(points, random_state, sample_weight=None, group_sizes=GROUP_SIZES):
-    """Make the exact part of the default: minus the mean distance to random subsamples of rows.
+def distance_networks(points, random_state, sample_weight=None):
+    """Make the exact parts of the default: distances to few trusted rows, and to many of all rows.
+
+    The nearest of 8 trusted rows tells anomalies even where they were among the training rows; the
+    nearest of 128 follows the shape of the data more closely.
 
     Parameters
     ----------
     points : ndarray of shape (n_samples, n_features)
     random_state : numpy.random.Generator
-        Draws 1,024 reference rows: each row once before any twice.
+    sample_weight : ndarray of shape (n_samples,) or None
+
+    Returns
+    -------
+    list of keras.Sequential
+        Two networks, see :func:`distance_network`: 64 subsamples of 8 rows that
+        :func:`trusted_rows` keeps, and 8 of 128 of all rows.
+    """
+    trusted = trusted_rows(points, random_state, sample_weight)
+    weights = None if sample_weight is None else sample_weight[trusted]
+    return [
+        distance_network(points[trusted], 8, 64, random_state, weights),
+        distance_network(points, 128, 8, random_state, sample_weight),
+    ]
+
+
+def distance_network(points, group_size, n_groups, random_state, sample_weight=None):
+    """Make a network of minus the mean distance to the nearest row of random subsamples.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n_samples, n_features)
+    group_size, n_groups : int
+        Rows of a subsample, and how many there are.
+    random_state : numpy.random.Generator
+        Draws the rows: each once before any twice.
     sample_weight : ndarray of shape (n_samples,) or None
         Rows are drawn with probability proportional to it.
-    group_sizes : sequence of int
-        Sizes of the subsamples.
 
     Returns
     -------
     keras.Sequential
-        See :func:`ocsdf.models.build_distance`; one extreme feature is softened beyond two
-        standard deviations.
+        See :func:`ocsdf.models.build_distance`; a feature is softened beyond two standard
+        deviations, so that one extreme does not drown the others.
     """
-    n_rows = len(points)
+    n_rows, n_drawn = len(points), group_size * n_groups
     if sample_weight is None:
-        passes = [random_state.permutation(n_rows) for _ in range(-(-_N_REFERENCES // n_rows))]
-        rows = np.concatenate(passes)[:_N_REFERENCES]
+        passes = [random_state.permutation(n_rows) for _ in range(-(-n_drawn // n_rows))]
+        rows = np.concatenate(passes)[:n_drawn]
     else:
-        rows = random_state.choice(n_rows, _N_REFERENCES, p=sample_weight / sample_weight.sum())
-    return build_distance(points[rows], group_sizes, softening=_SOFTENING)
+        rows = random_state.choice(n_rows, n_drawn, p=sample_weight / sample_weight.sum())
+    return build_distance(points[rows], (group_size,), softening=_SOFTENING)
 
 
 def linear_decay(learning_rate, n_epochs):

@@ -11,12 +11,11 @@ from ocsdf.inference import CertifiedNetwork
 from ocsdf.models import average, build_mlp, condense
 from ocsdf.negatives import sample_level_set
 from ocsdf.recipe import (
-    LEARNED_SHARE,
+    SHARES,
     boundary_level,
-    distance_network,
+    distance_networks,
     linear_decay,
     nearest_neighbor_margin,
-    trusted_rows,
 )
 from ocsdf.training import Settings, Trainer
 
@@ -112,12 +111,9 @@ def fit_network(estimator, points, sample_weight, random_state):
 
 
 def _anchored(learned, points, sample_weight, random_state):
-    """Average a trained network with distances to trusted rows, and set the zero."""
-    trusted = trusted_rows(points, random_state, sample_weight)
-    distance = distance_network(
-        points[trusted], random_state, None if sample_weight is None else sample_weight[trusted]
-    )
-    network = CertifiedNetwork(average([learned, distance], [LEARNED_SHARE, 1.0 - LEARNED_SHARE]))
+    """Average a trained network with exact distances to the rows, and set the zero."""
+    distances = distance_networks(points, random_state, sample_weight)
+    network = CertifiedNetwork(average([learned, *distances], SHARES))
     network.shift(-boundary_level(network.score(points)))
     return network
 

@@ -152,7 +152,9 @@ def _restore(cls, meta, arrays, network):
 def _check_consistent(estimator, network):
     n_features = estimator.n_features_in_
     names = getattr(estimator, "feature_names_in_", np.empty(n_features))
-    numbers = (estimator.mean_, estimator.scale_, estimator.offset_, estimator.margin_)
+    # The network's own are finite where all its weights are.
+    own = (network.rounding_constant, network.rounding_slope)
+    numbers = (estimator.mean_, estimator.scale_, estimator.offset_, estimator.margin_, *own)
     if not (
         network.model.input_shape == (None, n_features)
         and network.model.output_shape == (None, 1)

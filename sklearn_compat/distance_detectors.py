@@ -1,0 +1,161 @@
+"""Exact distances to training rows, as detectors with a certificate and without training."""
+
+import numpy as np
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from ocsdf.inference import CertifiedNetwork
+from ocsdf.models import build_distance
+from ocsdf.recipe import boundary_level
+from ocsdf.sklearn_compat.base import CertifiedDetector
+from ocsdf.sklearn_compat.validation import LazyRows, check_rows, check_rows_in_chunks
+
+_GROUP_SIZES = (8, 64)
+_N_REFERENCES = 1024
+# As of OCSDF: coordinates beyond are clipped, a 1-Lipschitz map, so that float32 stays finite.
+_FARTHEST = 1e30
+
+
+class DistanceDetector(CertifiedDetector):
+    """A certified detector that remembers rows and learns nothing.
+
+    Abstract: a subclass has ``_network_of(points)``, which builds the distance to standardized
+    training rows. Verdicts call the farthest hundredth of the training rows anomalies, as those
+    of OCSDF do.
+    """
+
+    def fit(self, X, y=None):
+        """Standardize and remember rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Dense finite numbers.
+        y : Ignored
+
+        Returns
+        -------
+        DistanceDetector
+            Itself, fitted.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For an invalid input, before any work.
+        """
+        rows = check_rows(self, X, reset=True)
+        scaler = StandardScaler().fit(rows)
+        self.mean_, self.scale_ = scaler.mean_, scaler.scale_
+        points = self._standardized(rows)
+        self._set_network(CertifiedNetwork(self._network_of(points)))
+        self.offset_ = boundary_level(self._network.score(points))
+        return self
+
+    def save(self, path):
+        """Refuse: only OCSDF has a file format of its own.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+
+        Raises
+        ------
+        TypeError
+            Always; the message says what to do instead.
+        """
+        raise TypeError(f"{type(self).__name__} has no file format of its own: pickle it.")
+
+    def _checked_points(self, X):
+        check_is_fitted(self)
+        return LazyRows(check_rows_in_chunks(self, X), self._standardized)
+
+    def _standardized(self, rows):
+        # The references are kept in float32: rounded alike, a training row is at distance 0.
+        with np.errstate(over="ignore"):
+            points = np.clip((rows - self.mean_) / self.scale_, -_FARTHEST, _FARTHEST)
+        return points.astype(np.float32)
+
+    def _set_network(self, network):
+        # That rounding moves a row by at most 2^-24 of its norm; twice that for what follows.
+        network.rounding_slope += 2.0**-23
+        super()._set_network(network)
+
+
+class NearestNeighborDistance(DistanceDetector):
+    r"""Minus the l2 distance to the nearest training row.
+
+    .. math:: f(x) = -\min_i \|x - x_i\|_2
+
+    in standardized units; 0 on every training row, so that it cannot tell training rows apart,
+    and ``predict`` calls all other rows anomalies. Distances are 1-Lipschitz, so f carries the
+    certificate of :class:`ocsdf.OCSDF`.
+
+    Attributes
+    ----------
+    mean_, scale_ : ndarray of shape (n_features,)
+        Standardization of the training rows.
+    offset_ : float
+        First percentile of the training scores: 0.
+    model_ : keras.Sequential
+    lipschitz_bound_ : float
+        1.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Only where X has column names.
+
+    Examples
+    --------
+    >>> from ocsdf.sklearn_compat.distance_detectors import NearestNeighborDistance
+    >>> detector = NearestNeighborDistance().fit([[-1.0], [1.0]])
+    >>> detector.score_samples([[1.0], [4.0]])
+    array([-0., -3.])
+    """
+
+    def _network_of(self, points):
+        return build_distance(points, (len(points),), norm="l2")
+
+
+class SubsampleDistanceDetector(DistanceDetector):
+    r"""Minus the mean l2 distance to the nearest row of random subsamples.
+
+    .. math:: f(x) = -\frac{1}{2} \sum_{k \in \{8, 64\}} \frac{k}{1024}
+       \sum_{g \in G_k} \min_{r \in g} \|x - r\|_2
+
+    in standardized units, where :math:`G_k` cuts 1,024 training rows, drawn without replacement
+    as long as there are any left, into subsamples of k. Distances, their minima and their means
+    are 1-Lipschitz, so f carries the certificate of :class:`ocsdf.OCSDF`.
+
+    Parameters
+    ----------
+    random_state : int, RandomState or None, default=None
+        Draws the rows.
+
+    Attributes
+    ----------
+    mean_, scale_ : ndarray of shape (n_features,)
+        Standardization of the training rows.
+    offset_ : float
+        First percentile of the training scores.
+    model_ : keras.Sequential
+    lipschitz_bound_ : float
+        1.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Only where X has column names.
+
+    References
+    ----------
+    Pang et al., LeSiNN: Detecting Anomalies by Identifying Least Similar Nearest Neighbours,
+    ICDM Workshops 2015.
+    """
+
+    def __init__(self, random_state=None):
+        self.random_state = random_state
+
+    def _network_of(self, points):
+        random_state = check_random_state(self.random_state)
+        n_passes = -(-_N_REFERENCES // len(points))
+        passes = [random_state.permutation(len(points)) for _ in range(n_passes)]
+        rows = np.concatenate(passes)[:_N_REFERENCES]
+        return build_distance(points[rows], _GROUP_SIZES, norm="l2")
