@@ -8,6 +8,8 @@ from keras import ops
 from scipy.spatial.distance import cdist
 
 _METRICS = {"l1": "cityblock", "l2": "euclidean"}
+# References that a forward pass compares rows with at a time.
+_BLOCK = 128
 
 
 @keras.saving.register_keras_serializable("ocsdf")
@@ -61,8 +63,12 @@ class SubsampleDistance(keras.layers.Layer):
         )
 
     def call(self, inputs):
-        # One row of each smallest group at a time: no array holds all differences.
+        # Some rows of each smallest group at a time: no array holds all differences.
+        size = self.group_sizes[0]
+        n_groups = self.n_references // size
+        n_rows = math.gcd(size, max(1, _BLOCK // n_groups))
         blocks = self._arranged(self.references, ops)
+        blocks = ops.reshape(blocks, (size // n_rows, n_rows * n_groups, -1))
 
         def distances(block):
             differences = inputs[:, None, :] - block
@@ -70,7 +76,13 @@ class SubsampleDistance(keras.layers.Layer):
                 return ops.sum(ops.abs(differences), axis=2) / math.sqrt(inputs.shape[-1])
             return ops.sqrt(ops.sum(ops.square(differences), axis=2))
 
-        nearest = ops.min(ops.map(distances, blocks), axis=0)
+        nearest = ops.fori_loop(
+            1,
+            size // n_rows,
+            lambda i, nearest: ops.minimum(nearest, distances(blocks[i])),
+            distances(blocks[0]),
+        )
+        nearest = ops.min(ops.reshape(nearest, (-1, n_rows, n_groups)), axis=1)
         return -ops.expand_dims(self._mean_over_sizes(nearest, ops), 1)
 
     def evaluate(self, points, references):

@@ -44,6 +44,7 @@ ORDER = [
     "ocsdf.sklearn_compat.persistence",
     "ocsdf.sklearn_compat.base",
     "ocsdf.sklearn_compat.estimator",
+    "ocsdf.sklearn_compat.distance_detectors",
     "ocsdf.sklearn_compat.pyod_detector",
     "ocsdf.sklearn_compat.adbench",
     "ocsdf.sklearn_compat.scoring",

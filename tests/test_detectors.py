@@ -41,8 +41,11 @@ class ADBenchForm:
         return np.linalg.norm(X, axis=1)
 
 
+BESIDE = {"OCSDF paper", "nearest neighbour", "random subsamples"}
+
+
 def test_the_papers_fourteen_and_ours():
-    assert set(DETECTORS) == {*PAPER, "OCSDF"}
+    assert set(DETECTORS) == {*PAPER, "OCSDF", *BESIDE}
     flagged = {name for name in DETECTORS if DETECTORS[name].transductive}
     assert flagged == {"COF", "SOD", "COPOD", "ECOD"}
     assert {name for name in DETECTORS if DETECTORS[name].joint} == {"COF", "SOD"}
@@ -74,6 +77,27 @@ def test_outliers_score_high_and_only_random_ones_heed_the_seed(name, rows):
 def test_ocsdf_is_the_default_with_the_seed():
     detector = DETECTORS["OCSDF"].build(5, 3, None)
     assert detector.get_params() == type(detector)(random_state=5).get_params()
+
+
+def test_the_papers_method_has_a_label_free_margin():
+    detector = DETECTORS["OCSDF paper"].build(5, 3, None)
+    expected = type(detector)(method="paper", margin="auto", random_state=5)
+    assert detector.get_params() == expected.get_params()
+
+
+def test_distances_have_a_certificate_and_only_subsamples_heed_the_seed(rows):
+    X, y = rows
+    for name in ("nearest neighbour", "random subsamples"):
+        detectors = [DETECTORS[name].build(seed, X.shape[1], X[:200]) for seed in (0, 0, 1)]
+        for detector in detectors:
+            fit(detector, X[:200])
+        scores = [score_of(detector, X[200:]) for detector in detectors]
+        np.testing.assert_array_equal(scores[0], scores[1])
+        assert np.array_equal(scores[0], scores[2]) == (not DETECTORS[name].random)
+        certified = detectors[0].certified_auroc(X[200:], y[200:], [0.0, 0.5, 1e3])
+        auroc = roc_auc_score(y[200:], scores[0])
+        assert certified[0] == pytest.approx(auroc, abs=1e-12) and auroc > 0.9
+        assert 0.5 < certified[1] <= certified[0] and certified[2] == 0.0
 
 
 class TestPCA:
