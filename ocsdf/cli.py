@@ -240,7 +240,7 @@ def bench(
             metavar="A,B,...",
             help="Names, or package.module:Class for a class of ADBench's form, a PyOD detector "
             "or a scikit-learn estimator.",
-            show_default="OCSDF and the 14 of the paper",
+            show_default="OCSDF, the 14 of the paper, and three beside the ranking",
         ),
     ] = None,
     protocols: Annotated[

@@ -27,3 +27,23 @@ def judged():
     judgement = judge(estimator, table.X[test], table.y[test], radii=[0.2, 0.05], n_resamples=200)
     setting = Setting("breast_cancer", "oc", 0, len(train), test, tuple(table.feature_names))
     return estimator, table.X[test], table.y[test], judgement, setting
+
+
+@pytest.fixture(scope="session")
+def anchored():
+    """A network of three features, of the default's kind: a trained one's and distances' mean."""
+    import keras
+    import numpy as np
+
+    from ocsdf.models import average, build_distance, build_mlp, condense
+
+    rng = np.random.default_rng(0)
+    learned = condense(build_mlp(3, (16, 16), seed=1))
+    for layer in learned.layers:
+        if isinstance(layer, keras.layers.Dense):
+            layer.bias.assign(rng.normal(scale=0.3, size=layer.units))
+    few = build_distance(rng.normal(size=(64, 3)), (8,), softening=2.0)
+    many = build_distance(rng.normal(size=(256, 3)), (128,), softening=2.0)
+    model = average([learned, few, many], [0.375, 0.3125, 0.3125])
+    model.layers[-1].bias.assign([0.4])
+    return model

@@ -23,35 +23,93 @@ def group_sort_2(rows):
 
 
 def forward(model, points):
-    """Float64 scores, shape (n,), of a sequential model of linear Dense and sorting layers."""
-    return _trace(model, points)[0]
+    """Float64 scores, shape (n,), of a network of any layers that a certificate covers."""
+    return _trace(model, np.asarray(points, dtype=np.float64))[0][:, 0]
 
 
 def input_gradient(model, points):
     """Float64 gradient of the scores with respect to the rows, shape (n, n_features)."""
-    _, backwards = _trace(model, points)
-    gradient = np.ones((len(points), 1))
-    for step in reversed(backwards):
-        gradient = step(gradient)
-    return gradient
+    _, backwards = _trace(model, np.asarray(points, dtype=np.float64))
+    return backwards(np.ones((len(points), 1)))
 
 
-def _trace(model, points):
-    rows, backwards = np.asarray(points, dtype=np.float64), []
+def _trace(model, rows):
+    """A network's output, and the function that carries a gradient back to its input."""
+    steps = []
     for layer in model.layers:
-        kind = type(layer).__name__
-        if kind == "Dense":
-            kernel = layer.kernel.numpy().astype(np.float64)
-            rows = rows @ kernel + layer.bias.numpy().astype(np.float64)
-            backwards.append(lambda upstream, kernel=kernel: upstream @ kernel.T)
-        elif kind in ("FullSort", "GroupSort2"):
-            groups = rows.reshape(len(rows), rows.shape[1] if kind == "FullSort" else 2, -1)
-            order = np.argsort(groups, axis=1, kind="stable")
-            rows = np.take_along_axis(groups, order, axis=1).reshape(rows.shape)
-            backwards.append(lambda upstream, order=order: _unsort(upstream, order))
-        else:
-            raise TypeError(f"The oracle knows no layer {kind}.")
-    return rows[:, 0], backwards
+        rows, backwards = _TRACES[type(layer).__name__](layer, rows)
+        steps.append(backwards)
+
+    def through_all(upstream):
+        for backwards in reversed(steps):
+            upstream = backwards(upstream)
+        return upstream
+
+    return rows, through_all
+
+
+def _dense(layer, rows):
+    kernel, bias = (np.asarray(weight, dtype=np.float64) for weight in layer.get_weights())
+    return rows @ kernel + bias, lambda upstream: upstream @ kernel.T
+
+
+def _sort(layer, rows):
+    size = rows.shape[1] if type(layer).__name__ == "FullSort" else 2
+    groups = rows.reshape(len(rows), size, -1)
+    order = np.argsort(groups, axis=1, kind="stable")
+    found = np.take_along_axis(groups, order, axis=1).reshape(rows.shape)
+    return found, lambda upstream: _unsort(upstream, order)
+
+
+def _asinh(layer, rows):
+    found = layer.scale * np.arcsinh(rows / layer.scale)
+    return found, lambda upstream: upstream / np.sqrt(1.0 + (rows / layer.scale) ** 2)
+
+
+def _subsample_distance(layer, rows):
+    """Groups of k references that follow each other, one reference at a time."""
+    references = layer.references.numpy().astype(np.float64)
+    order, divisor = (1, np.sqrt(rows.shape[1])) if layer.norm == "l1" else (2, 1.0)
+    distances = [np.linalg.norm(rows - r, order, axis=1) / divisor for r in references]
+    distances = np.stack(distances, axis=1)
+    # How much each reference counts: as one of the groups of each size that it is nearest in.
+    shares = np.zeros_like(distances)
+    for size in layer.group_sizes:
+        groups = distances.reshape(len(rows), -1, size)
+        nearest = np.arange(size) == groups.argmin(axis=2)[:, :, np.newaxis]
+        shares += nearest.reshape(shares.shape) / (groups.shape[1] * len(layer.group_sizes))
+
+    def backwards(upstream):
+        gradient = np.zeros_like(rows)
+        for r, share, distance in zip(references, shares.T, distances.T, strict=True):
+            if order == 1:
+                slope = np.sign(rows - r) / divisor
+            else:
+                slope = (rows - r) / distance[:, np.newaxis]
+            gradient -= share[:, np.newaxis] * slope
+        return upstream * gradient
+
+    return -np.sum(shares * distances, axis=1, keepdims=True), backwards
+
+
+def _weighted_mean(layer, rows):
+    found, backwards = zip(*[_trace(member, rows) for member in layer.members], strict=True)
+
+    def mean(values):
+        return sum(share * value for share, value in zip(layer.shares, values, strict=True))
+
+    bias = layer.bias.numpy().astype(np.float64)
+    return mean(found) + bias, lambda upstream: mean([step(upstream) for step in backwards])
+
+
+_TRACES = {
+    "Dense": _dense,
+    "FullSort": _sort,
+    "GroupSort2": _sort,
+    "Asinh": _asinh,
+    "SubsampleDistance": _subsample_distance,
+    "WeightedMean": _weighted_mean,
+}
 
 
 def _unsort(upstream, order):

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from ocsdf.distances import SubsampleDistance
 
 CASES = [(24, (2, 4, 12)), (24, (24,)), (24, (1, 8)), (8, (8,)), (6, (1,))]
+# A forward pass takes these in several parts, of some rows of each group or of one.
+CASES += [(300, (150,)), (256, (2, 64)), (1024, (128,)), (257, (257,))]
 
 
 def make(references, group_sizes, norm="l1"):

@@ -14,6 +14,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import tensorflow as tf
+from reference import forward
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import roc_auc_score
@@ -74,19 +75,6 @@ def standardized(detector, X):
     return (X - detector.mean_) / detector.scale_
 
 
-def forward(detector, points):
-    """f in float64 NumPy, from the weights of ``model_``."""
-    for layer in detector.model_.layers:
-        if isinstance(layer, keras.layers.Dense):
-            kernel, bias = (np.asarray(weight, dtype=np.float64) for weight in layer.get_weights())
-            points = points @ kernel + bias
-        elif detector.activation == "fullsort":
-            points = np.sort(points, axis=1)
-        else:
-            points = np.sort(points.reshape(len(points), 2, -1), axis=1).reshape(len(points), -1)
-    return points[:, 0]
-
-
 def unit_gradient(detector, points):
     points = tf.constant(points, tf.float32)
     with tf.GradientTape() as tape:
@@ -141,7 +129,7 @@ def test_scores_are_the_network_of_model(detector, paper, X_test):
     for fitted in (detector, paper):
         assert isinstance(fitted.model_, keras.Model)
         assert fitted.model_.input_shape == (None, 3) and fitted.model_.output_shape == (None, 1)
-        expected = forward(fitted, standardized(fitted, X_test))
+        expected = forward(fitted.model_, standardized(fitted, X_test))
         error = np.abs(fitted.score_samples(X_test) - expected)
         assert np.all(error <= fitted.float_slack(X_test))
         in_float32 = fitted.model_(standardized(fitted, X_test)).numpy()[:, 0]
@@ -254,7 +242,7 @@ def test_no_pair_exceeds_the_bound(detector, paper):
         steps = random_state.normal(size=points.shape)
         steps[5_000:] = unit_gradient(fitted, points[5_000:])
         others = points + steps * 10.0 ** random_state.uniform(-4.0, 2.0, size=(len(points), 1))
-        difference = np.abs(forward(fitted, others) - forward(fitted, points))
+        difference = np.abs(forward(fitted.model_, others) - forward(fitted.model_, points))
         distance = np.linalg.norm(others - points, axis=1)
         # 1e-11: what float64 rounding of f itself may add, relative to scores of this size.
         assert np.all(difference <= fitted.lipschitz_bound_ * distance + 1e-11)
@@ -358,10 +346,13 @@ def test_certified_auroc_refuses(detector, X, change, message):
         {"updates_per_batch": 2},
         {"updates_per_batch": "converged"},
         {"orthogonality": "reparametrization"},
+        {"hinge_weight": 1.0},
+        {"hidden_layer_sizes": (8, 16)},
         *(
             pytest.param(change, marks=pytest.mark.slow)
             for change in (
-                {"hinge_weight": 1.0},
+                {"epochs": 3},
+                {"learning_rate": 0.05},
                 {"activation": "groupsort2"},
                 {"max_steps": 3},
                 {"uniform_epochs": 0},
@@ -374,28 +365,108 @@ def test_certified_auroc_refuses(detector, X, change, message):
     ],
     ids=lambda change: "-".join(map(str, *change.items())),
 )
-def test_parameter_is_honoured(X, default_scores, method, change):
-    fitted = OCSDF(**TINY | {"method": method} | change).fit(X)
-    assert not np.array_equal(fitted.score_samples(X), default_scores(method))
+def test_parameter_is_honoured(X, default_fit, method, change):
+    fitted, default = OCSDF(**TINY | {"method": method} | change).fit(X), default_fit(method)
+    assert not np.array_equal(fitted.score_samples(X), default.score_samples(X))
+    # The trained network is another one: no mere change of the rows drawn at random.
+    points = standardized(default, X)
+    assert not np.array_equal(learned(fitted)(points), learned(default)(points))
     assert fitted.lipschitz_bound_ <= 1.0
-    error = np.abs(fitted.score_samples(X) - forward(fitted, standardized(fitted, X)))
+    error = np.abs(fitted.score_samples(X) - forward(fitted.model_, standardized(fitted, X)))
     assert np.all(error <= fitted.float_slack(X))
 
 
 @pytest.fixture(scope="module")
-def default_scores(X, tiny_scores):
-    scores = {"anchored": tiny_scores}
+def default_fit(X, tiny):
+    fitted = {"anchored": tiny}
 
     def of(method):
-        if method not in scores:
-            scores[method] = OCSDF(method=method, **TINY).fit(X).score_samples(X)
-        return scores[method]
+        if method not in fitted:
+            fitted[method] = OCSDF(method=method, **TINY).fit(X)
+        return fitted[method]
 
     return of
 
 
-def test_methods_differ_by_more_than_a_constant(X, tiny_scores, default_scores):
-    assert np.ptp(tiny_scores - default_scores("paper")) > 1e-6
+def learned(detector):
+    """The trained network alone."""
+    if detector.method == "paper":
+        return detector.model_
+    return detector.model_.layers[-1].members[0]
+
+
+def test_methods_differ_by_more_than_a_constant(X, tiny, tiny_scores, default_fit):
+    paper = default_fit("paper")
+    assert np.ptp(tiny_scores - paper.score_samples(X)) > 1e-6
+    points = standardized(tiny, X)
+    assert np.ptp(learned(tiny)(points) - learned(paper)(points)) > 1e-6
+
+
+@pytest.mark.parametrize("method", ["anchored", "paper"])
+def test_labels_never_change_a_bit(X, method):
+    y = np.arange(len(X)) % 2
+    settings = TINY | {"method": method, "max_steps": 4, "random_state": 3}
+    expected = OCSDF(**settings).fit(X).score_samples(X)
+    for labels in (y, 1 - y, np.random.default_rng(8).permutation(y)):
+        fitted = OCSDF(**settings).fit(X, labels)
+        np.testing.assert_array_equal(fitted.score_samples(X), expected)
+        assert fitted.offset_ == 0.0
+
+
+# The default's parts
+
+
+def softened(rows):
+    """The rows as references hold them: softened, in float32; as tuples."""
+    return {tuple(row) for row in (2.0 * np.arcsinh(rows / 2.0)).astype(np.float32)}
+
+
+def references_of(network):
+    return {tuple(row) for row in network.layers[-1].references.numpy()}
+
+
+def test_anchored_is_a_mean_of_the_network_and_two_distances(detector, X, X_test):
+    (mean,) = detector.model_.layers
+    network, few, many = mean.members
+    assert mean.shares == [0.375, 0.3125, 0.3125]
+    points = standardized(detector, X_test)
+    parts = 0.375 * forward(network, points)
+    parts += 0.3125 * (forward(few, points) + forward(many, points))
+    found = detector.score_samples(X_test)
+    np.testing.assert_allclose(found, parts + mean.bias.numpy(), atol=1e-12)
+    rows = standardized(detector, X)
+    for distance, size, n_references in ((few, 8, 512), (many, 128, 1024)):
+        assert distance.layers[-1].references.shape == (n_references, 3)
+        assert distance.layers[-1].group_sizes == (size,)
+        # Minus a distance to training rows: nowhere above 0.
+        assert np.all(forward(distance, points) < 0.0)
+        assert references_of(distance) <= softened(rows)
+    assert references_of(many) == softened(rows)
+
+
+def test_anchored_sets_a_cluster_of_anomalies_aside(X):
+    rows = np.vstack([X, X.mean(axis=0) + X.std(axis=0) * [9.0, 9.0, -9.0] + 1e-2 * X[:20]])
+    fitted = OCSDF(**TINY).fit(rows)
+    points = standardized(fitted, rows)
+    _, few, many = fitted.model_.layers[-1].members
+    assert not references_of(few) & softened(points[200:])
+    assert len(references_of(few)) > 150
+    assert references_of(many) == softened(points)
+    # No row of the cluster vouches for another.
+    scores = fitted.score_samples(rows)
+    assert scores[200:].max() < np.quantile(scores[:200], 0.05)
+
+
+@pytest.mark.parametrize("n_rows", [*range(2, 10), 15, 20])
+def test_few_rows_are_enough(X, n_rows):
+    rows = X[:n_rows]
+    fitted = OCSDF(**TINY | {"max_steps": 2}).fit(rows)
+    scores = fitted.score_samples(rows)
+    assert np.all(np.isfinite(scores)) and fitted.lipschitz_bound_ <= 1.0
+    assert np.quantile(scores, 0.01) == pytest.approx(0.0, abs=1e-5)
+    assert np.sum(fitted.predict(rows) == -1) == 1
+    far = rows.mean(axis=0) + 50.0 * X.std(axis=0)
+    assert fitted.predict(far[np.newaxis]) == -1
 
 
 def test_without_standardizing_scores_are_in_raw_units(X):
@@ -466,7 +537,7 @@ def test_learning_rate_decays_in_the_default_alone(X):
         OCSDF(**TINY | {"epochs": 4, "callbacks": [rates]} | changes).fit(X)
         return rates.rates
 
-    assert of() == pytest.approx([3e-3, 2.25e-3, 1.5e-3, 7.5e-4])
+    assert of() == pytest.approx([1e-2, 7.5e-3, 5e-3, 2.5e-3])
     assert of(learning_rate=0.4) == pytest.approx([0.4, 0.3, 0.2, 0.1])
     assert of(method="paper") == pytest.approx([1e-3] * 4)
     assert of(method="paper", learning_rate=0.4) == pytest.approx([0.4] * 4)

@@ -83,6 +83,50 @@ def test_groups_of_any_size_and_coefficient(rows, size, coefficient):
     np.testing.assert_array_equal(found[4100:4101], network.score(rows[4100:4101]))
 
 
+@pytest.fixture(scope="module")
+def averaged(anchored):
+    return CertifiedNetwork(anchored)
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 63, 64, 65, 511, 513, 4097])
+def test_company_changes_no_bit_of_a_mean(averaged, rows, n_rows):
+    scores = averaged.score(rows)
+    np.testing.assert_array_equal(averaged.score(rows[:n_rows]), scores[:n_rows])
+    assert averaged.score(rows[n_rows - 1 : n_rows])[0] == scores[n_rows - 1]
+    order = np.random.default_rng(n_rows).permutation(n_rows)
+    np.testing.assert_array_equal(averaged.score(rows[order]), scores[order])
+    far = np.full((10, 3), 1e30)
+    among = averaged.score(np.vstack([far, rows[:n_rows], -far]))
+    np.testing.assert_array_equal(among[10:-10], scores[:n_rows])
+
+
+def test_threads_change_no_bit_of_a_mean(averaged, many):
+    scores = averaged.score(many)
+    for n_threads in (1, 2, 3):
+        with threadpool_limits(n_threads, user_api="blas"):
+            np.testing.assert_array_equal(averaged.score(many), scores)
+
+
+def test_a_mean_is_within_its_rounding_error(anchored, averaged, rows):
+    points = np.float64(rows[:3000])
+    exact = averaged.score(points)
+    # The oracle rounds too, by no more than scores do.
+    error = np.abs(exact - forward(anchored, points))
+    assert (error <= 2.0 * averaged.rounding_error(points)).all()
+    constant, slope = float_error(anchored, 2.0**-24)
+    in_float32 = np.abs(anchored(rows[:3000]).numpy()[:, 0] - exact)
+    assert in_float32.max() > 0.0
+    allowed = constant + slope * np.linalg.norm(points, axis=1)
+    assert (in_float32 <= allowed + averaged.rounding_error(points)).all()
+
+
+def test_a_score_leaves_the_rows_of_a_mean_as_they_are(averaged, rows):
+    points = np.float64(rows[:64])
+    before = points.copy()
+    averaged.score(points)
+    np.testing.assert_array_equal(points, before)
+
+
 @pytest.mark.parametrize("widths", [(1, 7, 1), (5, 33, 128, 1), (20, 300, 300, 1), (2, 1, 9, 1)])
 def test_no_width_lets_company_or_threads_change_a_bit(widths):
     network = CertifiedNetwork(layers_of(widths, GroupSort))
@@ -222,3 +266,14 @@ def test_shift_adds_a_constant_and_bounds_anew():
     np.testing.assert_allclose(shifted.score(points), before + constant, atol=1e-6)
     assert shifted.lipschitz_bound == bound
     assert shifted.rounding_constant > rounding
+
+
+def test_shift_adds_a_constant_to_a_mean(anchored):
+    points = np.random.default_rng(2).normal(size=(70, 3))
+    shifted = CertifiedNetwork(keras.models.clone_model(anchored))
+    shifted.model.set_weights(anchored.get_weights())
+    shifted._take_weights()
+    before, bound = shifted.score(points), shifted.lipschitz_bound
+    shifted.shift(0.75)
+    np.testing.assert_allclose(shifted.score(points), before + 0.75, atol=1e-6)
+    assert shifted.lipschitz_bound == bound

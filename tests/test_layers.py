@@ -12,6 +12,7 @@ from reference import group_sort_2, matrix_with, singular_values
 from ocsdf.host_training import orthogonalize_in_place
 from ocsdf.layers import (
     ACTIVATIONS,
+    Asinh,
     BjorckDense,
     FullSort,
     Orthogonal,
@@ -174,6 +175,38 @@ class TestSorting:
         np.testing.assert_allclose(*norms, rtol=1e-12)
 
 
+class TestAsinh:
+    @given(st.floats(1e-3, 1e3), st.floats(-1e6, 1e6), st.floats(-30, 6), st.booleans())
+    @settings(max_examples=200, deadline=None)
+    def test_slope_is_in_zero_to_one(self, scale, start, exponent, down):
+        end = start + (-1.0) ** down * 10.0**exponent
+        layer = Asinh(scale, dtype="float64")
+        one, other = layer(np.array([start, end])).numpy()
+        rise, run = (other - one) * (-1.0) ** down, abs(end - start)
+        rounding = 1e-15 * max(abs(start), abs(end))
+        assert -rounding <= rise <= run + rounding
+
+    @pytest.mark.parametrize("scale", [0.5, 2.0])
+    def test_it_is_the_formula(self, scale):
+        points = np.float32([[-1e30, -3.0, -1e-3], [0.0, 1e-30, 7.0]])
+        found = Asinh(scale)(points).numpy()
+        np.testing.assert_allclose(found, scale * np.arcsinh(np.float64(points) / scale), rtol=1e-6)
+        np.testing.assert_array_equal(Asinh(scale)(-points).numpy(), -found)
+
+    def test_gradient_is_one_at_zero_and_falls(self):
+        points = tf.constant([0.0, 2.0, -2.0, 200.0])
+        with tf.GradientTape() as tape:
+            tape.watch(points)
+            values = Asinh(2.0)(points)
+        expected = 1.0 / np.sqrt(1.0 + (points.numpy() / 2.0) ** 2)
+        np.testing.assert_allclose(tape.gradient(values, points), expected, rtol=1e-6)
+
+    @pytest.mark.parametrize("scale", [0.0, -1.0, np.nan, np.inf])
+    def test_a_scale_that_is_none_is_refused(self, scale):
+        with pytest.raises(ValueError, match="scale must be a finite number > 0; got"):
+            Asinh(scale)
+
+
 @pytest.fixture(scope="module")
 def dense():
     """A BjorckDense layer from 6 to 4, with a free kernel far from orthogonal."""
@@ -228,6 +261,7 @@ def test_model_of_all_layers_comes_back_from_a_file(tmp_path):
     model = keras.Sequential(
         [
             keras.Input((3,)),
+            Asinh(0.75),
             BjorckDense(6, kernel_initializer=keras.initializers.RandomNormal(seed=0)),
             FullSort(),
             keras.layers.Dense(4, kernel_constraint=Orthogonal()),
@@ -240,6 +274,7 @@ def test_model_of_all_layers_comes_back_from_a_file(tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
     np.testing.assert_array_equal(loaded(points), model(points))
-    np.testing.assert_array_equal(loaded.layers[0].u.numpy(), model.layers[0].u.numpy())
-    assert isinstance(loaded.layers[2].kernel.constraint, Orthogonal)
+    assert loaded.layers[0].scale == 0.75
+    np.testing.assert_array_equal(loaded.layers[1].u.numpy(), model.layers[1].u.numpy())
+    assert isinstance(loaded.layers[3].kernel.constraint, Orthogonal)
     assert [type(layer) for layer in loaded.layers] == [type(layer) for layer in model.layers]

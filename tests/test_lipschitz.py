@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import forward, matrix_with, singular_values
+from reference import forward, input_gradient, matrix_with, singular_values
 
-from ocsdf.layers import ACTIVATIONS, BjorckDense, FullSort
+from ocsdf.distances import SubsampleDistance
+from ocsdf.layers import ACTIVATIONS, Asinh, BjorckDense, FullSort
 from ocsdf.lipschitz import float_error, layer_bound, matrix_bound, network_bound
+from ocsdf.models import build_distance
 
 
 @st.composite
@@ -100,6 +102,35 @@ class TestNetworkBound:
         assert network_bound(keras.Sequential([keras.Input((4,)), FullSort()])) == 1.0
         assert layer_bound(keras.layers.InputLayer((3,))) == 1.0
 
+    def test_exact_layers_count_one(self):
+        assert layer_bound(Asinh(2.0)) == layer_bound(SubsampleDistance(8, (2, 8))) == 1.0
+        rows = np.random.default_rng(0).normal(size=(8, 3))
+        assert network_bound(build_distance(rows, (2, 8), softening=2.0)) == 1.0
+
+    @given(st.integers(0, 2**32 - 1), st.floats(-6, 3), st.floats(-2, 3))
+    @settings(max_examples=40, deadline=None)
+    def test_no_pair_of_points_exceeds_the_bound_of_the_default(
+        self, anchored, seed, exponent, spread
+    ):
+        bound = network_bound(anchored)
+        assert bound <= 1.0
+        rng = np.random.default_rng(seed)
+        start = 10.0**spread * rng.normal(size=(50, 3))
+        steps = np.concatenate([rng.normal(size=(25, 3)), input_gradient(anchored, start[:25])])
+        end = start + 10.0**exponent * steps
+        rise = np.abs(forward(anchored, end) - forward(anchored, start))
+        apart = np.linalg.norm(end - start, axis=1)
+        # 1e-14: what float64 rounding of f itself may add, relative to its argument.
+        rounding = 1e-14 * (10.0 + np.abs(start).max() + np.abs(end).max())
+        assert (rise <= bound * apart + rounding).all()
+
+    def test_the_default_comes_close_to_its_bound(self, anchored):
+        # Beyond all references in one direction, both members fall and softening is still slight:
+        # the check above has teeth.
+        start = np.random.default_rng(0).normal(size=(2000, 3))
+        slopes = np.linalg.norm(input_gradient(anchored, start), axis=1)
+        assert 0.65 < slopes.max() <= network_bound(anchored)
+
     def test_a_layer_with_a_coefficient_is_bounded_by_what_it_does(self):
         for activation in ACTIVATIONS.values():
             for coefficient in (0.5, 2.0):
@@ -148,6 +179,27 @@ class TestFloatError:
         error = np.abs(model(rows.astype(np.float32)).numpy()[:, 0] - forward(model, rows))
         assert error.max() > 0.0
         assert (error <= constant + slope * norm).all()
+
+    @pytest.mark.parametrize("norm", ["l1", "l2"])
+    @pytest.mark.parametrize("softening", [None, 0.7])
+    @pytest.mark.parametrize("group_sizes", [(1, 2, 4, 8, 16, 32, 64), (64,)])
+    def test_covers_the_rounding_of_distances(self, group_sizes, softening, norm):
+        rng = np.random.default_rng(2)
+        model = build_distance(rng.normal(size=(64, 5)), group_sizes, norm, softening)
+        constant, slope = float_error(model, UNIT)
+        rows = rng.normal(size=(1000, 5)) * 10.0 ** rng.uniform(-2, 3, size=(1000, 1))
+        error = np.abs(model(rows.astype(np.float32)).numpy()[:, 0] - forward(model, rows))
+        assert error.max() > 0.0
+        assert (error <= constant + slope * np.linalg.norm(rows, axis=1)).all()
+
+    def test_covers_the_rounding_of_the_default(self, anchored):
+        constant, slope = float_error(anchored, UNIT)
+        rng = np.random.default_rng(3)
+        rows = rng.normal(size=(2000, 3)) * 10.0 ** rng.uniform(-2, 3, size=(2000, 1))
+        error = np.abs(anchored(rows.astype(np.float32)).numpy()[:, 0] - forward(anchored, rows))
+        assert error.max() > 0.0
+        assert (error <= constant + slope * np.linalg.norm(rows, axis=1)).all()
+        assert max(float_error(anchored)) < 1e-12
 
     def test_is_small_for_a_one_lipschitz_net(self):
         model = dense_net(10, 64, 64, 64, 64, 1)

@@ -7,7 +7,7 @@ from reference import forward, input_gradient, singular_values
 
 from ocsdf.layers import ACTIVATIONS
 from ocsdf.lipschitz import matrix_bound, network_bound
-from ocsdf.models import ORTHOGONALITY, build_mlp, condense
+from ocsdf.models import ORTHOGONALITY, average, build_distance, build_mlp, condense
 
 
 def with_random_biases(model, seed=0):
@@ -115,3 +115,51 @@ class TestCondense:
             assert (rise <= bound * apart + 1e-13).all()
         # Following the gradient comes close to the bound: the check above has teeth.
         assert (rise / apart).max() > steepest
+
+
+class TestDistance:
+    @pytest.mark.parametrize("norm", ["l1", "l2"])
+    @pytest.mark.parametrize("softening", [None, 0.5, 2.0])
+    def test_it_is_the_formula(self, norm, softening):
+        references, points = rows(24, 3), rows(40, 3, seed=1)
+
+        def soft(values):
+            return values if softening is None else softening * np.arcsinh(values / softening)
+
+        differences = np.abs(soft(points)[:, np.newaxis] - soft(references))
+        if norm == "l1":
+            distances = differences.sum(axis=2) / np.sqrt(3)
+        else:
+            distances = np.sqrt((differences**2).sum(axis=2))
+        means = [distances.reshape(40, -1, size).min(axis=2).mean(axis=1) for size in (4, 12)]
+        model = build_distance(references, (4, 12), norm, softening)
+        assert model.output_shape == (None, 1)
+        np.testing.assert_allclose(model(points)[:, 0], -np.mean(means, axis=0), atol=1e-5)
+        assert network_bound(model) == 1.0
+
+    def test_references_are_left_alone(self):
+        references = rows(8, 2)
+        before = references.copy()
+        build_distance(references, (8,), softening=2.0)
+        np.testing.assert_array_equal(references, before)
+
+    def test_a_reference_is_at_distance_zero_from_itself(self):
+        references = rows(8, 2)
+        model = build_distance(references, (8,), softening=2.0)
+        np.testing.assert_allclose(model(references), 0.0, atol=1e-6)
+
+    def test_sizes_must_divide(self):
+        with pytest.raises(ValueError, match="must divide the next, and the last n_references"):
+            build_distance(rows(9, 2), (2, 4))
+
+
+def test_average_is_the_weighted_mean_and_one_lipschitz():
+    learned = condense(with_random_biases(build_mlp(3, (8, 8))))
+    distance = build_distance(rows(16, 3), (4, 16), softening=2.0)
+    model, points = average([learned, distance], [0.25, 0.75]), rows(30, 3, seed=1)
+    assert model.input_shape == (None, 3) and model.output_shape == (None, 1)
+    expected = 0.25 * learned(points) + 0.75 * distance(points)
+    np.testing.assert_allclose(model(points), expected, atol=1e-6)
+    assert network_bound(model) <= 1.0
+    with pytest.raises(ValueError, match="weights must be positive, one for each of 1 members"):
+        average([learned], [0.25, 0.75])

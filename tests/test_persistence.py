@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 
 from ocsdf import OCSDF
+from ocsdf.lipschitz import network_bound
 
 MEMBERS = {"meta.json", "arrays.npz", "model.keras"}
 PARAMETERS = {"hidden_layer_sizes": (16, 16), "epochs": 2, "random_state": 0}
@@ -365,12 +366,35 @@ def test_stray_members_are_never_written(saved, frame, detector, tmp_path, monke
 def test_the_bound_is_computed_anew(saved, detector, tmp_path):
     (tmp_path / "model.keras").write_bytes(members(saved)["model.keras"])
     model = keras.models.load_model(tmp_path / "model.keras", compile=False)
-    kernel = model.layers[2].kernel
+    learned, share = model.layers[-1].members[0], model.layers[-1].shares[0]
+    before = network_bound(learned)
+    assert share == 0.375 and before == pytest.approx(1.0, abs=1e-5)
+    kernel = learned.layers[2].kernel
     kernel.assign(1.5 * kernel)
     path = rewritten(saved, tmp_path / "file", model_keras=keras_file(model, tmp_path))
     loaded = OCSDF.load(path)
-    assert loaded.lipschitz_bound_ == pytest.approx(1.5 * detector.lipschitz_bound_, rel=1e-5)
+    expected = detector.lipschitz_bound_ + share * 0.5 * before
+    assert loaded.lipschitz_bound_ == pytest.approx(expected, rel=1e-5)
     assert loaded.lipschitz_bound_ > 1.0
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize(
+    "weight",
+    [
+        lambda mean: mean.bias,
+        lambda mean: mean.members[0].layers[0].bias,
+        lambda mean: mean.members[0].layers[0].kernel,
+        lambda mean: mean.members[1].layers[-1].references,
+    ],
+    ids=["mean's bias", "bias", "kernel", "references"],
+)
+def test_weights_that_are_not_finite_are_refused(saved, tmp_path, weight, value):
+    (tmp_path / "model.keras").write_bytes(members(saved)["model.keras"])
+    model = keras.models.load_model(tmp_path / "model.keras", compile=False)
+    spoilt = weight(model.layers[-1])
+    spoilt.assign(np.full(spoilt.shape, value))
+    assert refused(rewritten(saved, tmp_path / "file", model_keras=keras_file(model, tmp_path)))
 
 
 def test_code_in_a_model_is_refused(saved, tmp_path):

@@ -1,9 +1,24 @@
 """Choices from the data alone, on data whose answer is known."""
 
+from collections import Counter
+from fractions import Fraction
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reference import forward
 
-from ocsdf.recipe import boundary_level, linear_decay, nearest_neighbor_margin
+from ocsdf.lipschitz import network_bound
+from ocsdf.recipe import (
+    SHARES,
+    boundary_level,
+    distance_network,
+    distance_networks,
+    linear_decay,
+    nearest_neighbor_margin,
+    trusted_rows,
+)
 
 
 def rng(seed=0):
@@ -66,3 +81,153 @@ def test_boundary_leaves_one_row_in_a_hundred_outside():
 def test_linear_decay_ends_at_the_last_share():
     rates = [linear_decay(0.5, 4).schedule(epoch) for epoch in range(4)]
     assert rates == [0.5, 0.375, 0.25, 0.125]
+
+
+def references_of(network):
+    """The references in the rows' own units, of one feature."""
+    return np.round(2.0 * np.sinh(network.layers[-1].references.numpy()[:, 0] / 2.0)).astype(int)
+
+
+def column(n_rows):
+    """Distinct whole numbers, which softening and float32 leave apart."""
+    return np.arange(float(n_rows))[:, np.newaxis]
+
+
+class TestDistanceNetwork:
+    @pytest.mark.parametrize("n_rows", [1, 2, 9, 60, 191, 192, 193, 600])
+    def test_each_row_is_drawn_once_before_any_twice(self, n_rows):
+        drawn = references_of(distance_network(column(n_rows), 8, 24, rng()))
+        assert len(drawn) == 192
+        counts = Counter(drawn)
+        assert set(counts) <= set(range(n_rows))
+        assert len(counts) == min(n_rows, 192)
+        assert set(counts.values()) <= {192 // n_rows, 192 // n_rows + 1}
+        # In each pass through the rows too.
+        for start in range(0, 192, n_rows):
+            one_pass = drawn[start : start + n_rows]
+            assert len(set(one_pass)) == len(one_pass)
+
+    def test_draws_are_the_random_states(self):
+        first, same, other = (
+            references_of(distance_network(column(50), 8, 24, rng(seed))) for seed in (0, 0, 1)
+        )
+        np.testing.assert_array_equal(first, same)
+        assert (first != other).any()
+        # Passes do not repeat an order: groups of one subsample are not those of the next.
+        assert (first[:50] != first[50:100]).any()
+
+    def test_rows_are_drawn_in_proportion_to_their_weight(self):
+        weight = np.array([0.0, 1.0, 2.0, 5.0])
+        for scale in (1.0, 2.0**-30):
+            drawn = references_of(distance_network(column(4), 8, 128, rng(), scale * weight))
+            shares = np.bincount(drawn, minlength=4) / 1024
+            assert shares[0] == 0.0
+            # Five standard deviations of a share among 1,024 draws.
+            np.testing.assert_allclose(shares, weight / 8.0, atol=5.0 * 0.5 / 32.0)
+
+    @pytest.mark.parametrize(("group_size", "n_groups"), [(8, 24), (64, 3)])
+    def test_it_is_minus_the_mean_of_softened_distances(self, group_size, n_groups):
+        rows, points = rng(1).normal(size=(192, 2)), rng(2).normal(scale=4.0, size=(30, 2))
+        network = distance_network(rows, group_size, n_groups, rng(3))
+        drawn = 2.0 * np.arcsinh(rows[rng(3).permutation(192)] / 2.0)
+        apart = np.abs(2.0 * np.arcsinh(points / 2.0)[:, np.newaxis] - drawn).sum(axis=2)
+        nearest = apart.reshape(30, n_groups, group_size).min(axis=2)
+        expected = -nearest.mean(axis=1) / np.sqrt(2.0)
+        np.testing.assert_allclose(forward(network, points), expected, atol=1e-6)
+        assert network_bound(network) == 1.0
+
+
+class TestDistanceNetworks:
+    def test_few_trusted_rows_and_many_of_all(self):
+        rows = column(200)
+        rows[:20] += 10_000.0
+        few, many = (network.layers[-1] for network in distance_networks(rows, rng()))
+        assert few.group_sizes == (8,) and few.n_references == 512
+        assert many.group_sizes == (128,) and many.n_references == 1024
+        few, many = (references_of(network) for network in distance_networks(rows, rng()))
+        assert set(few) <= set(range(20, 200)) and len(set(few)) > 150
+        assert set(many) == set(rows[:, 0].astype(int))
+
+    def test_shares_of_the_mean_are_positive_and_sum_to_one_exactly(self):
+        assert len(SHARES) == 1 + len(distance_networks(column(20), rng()))
+        assert sum(map(Fraction, SHARES)) == 1 and min(SHARES) > 0.0
+
+    def test_rows_without_weight_are_no_references(self):
+        weight = np.repeat([1.0, 1e-300], 20)
+        for network in distance_networks(column(40), rng(), weight):
+            assert set(references_of(network)) <= set(range(20))
+
+
+def with_far_cluster(n_rows, n_far, distance=8.0):
+    """Normal rows, and a tight cluster far from them: the last rows."""
+    rows = rng(4).normal(size=(n_rows, 3))
+    rows[n_rows - n_far :] = distance + 0.05 * rows[n_rows - n_far :]
+    return rows
+
+
+class TestTrustedRows:
+    @pytest.mark.parametrize("n_rows", [50, 200, 1000, 3000])
+    def test_a_far_cluster_of_a_tenth_is_set_aside(self, n_rows):
+        trusted = trusted_rows(with_far_cluster(n_rows, n_rows // 10), rng())
+        assert trusted.shape == (n_rows,) and trusted.dtype == bool
+        assert not trusted[-n_rows // 10 :].any()
+        assert trusted[: -n_rows // 10].mean() > 0.8
+
+    def test_of_clean_rows_few_are_set_aside(self):
+        rows = rng(5).normal(size=(2000, 4))
+        aside = ~trusted_rows(rows, rng())
+        assert 0.01 < aside.mean() < 0.15
+        # Those farthest out.
+        norms = np.linalg.norm(rows, axis=1)
+        assert norms[aside].mean() > np.quantile(norms, 0.9)
+
+    @given(st.integers(2, 90), st.integers(0, 2**32 - 1), st.floats(0.0, 4.0))
+    @settings(max_examples=40, deadline=None)
+    def test_never_more_than_a_quarter_is_set_aside(self, n_rows, seed, tail):
+        rows = rng(seed).lognormal(sigma=tail, size=(n_rows, 2))
+        aside = ~trusted_rows(rows, rng(seed))
+        assert 4 * np.sum(aside) <= n_rows
+
+    @pytest.mark.parametrize("n_rows", [8, 9, 10, 11, 40, 101, 102, 103])
+    def test_where_a_third_is_far_a_quarter_is_set_aside(self, n_rows):
+        # One place and, all far from it and from each other, a third of the rows.
+        rows = np.zeros((n_rows, 1))
+        rows[: n_rows // 3, 0] = 10.0 ** np.arange(1, n_rows // 3 + 1)
+        aside = ~trusted_rows(rows, rng())
+        assert np.sum(aside) == n_rows // 4
+        assert not aside[n_rows // 3 :].any()
+
+    def test_copies_of_one_row_are_trusted(self):
+        assert trusted_rows(np.ones((50, 2)), rng()).all()
+        rows = np.vstack([np.ones((40, 2)), rng(6).normal(scale=5.0, size=(10, 2))])
+        with np.errstate(all="raise"):
+            trusted = trusted_rows(rows, rng())
+        assert trusted[:40].all()
+        assert not trusted[40:].any()
+
+    def test_two_rows_are_trusted(self):
+        assert trusted_rows(np.array([[0.0], [1.0]]), rng()).all()
+
+    def test_a_far_row_of_any_size_is_finite(self):
+        rows = rng(7).normal(size=(100, 2))
+        rows[0] = [1e30, -1e30]
+        trusted = trusted_rows(rows, rng())
+        assert not trusted[0] and trusted.mean() > 0.8
+
+    def test_weight_says_which_rows_are_the_crowd(self):
+        rows = with_far_cluster(100, 20)
+        aside = ~trusted_rows(rows, rng())
+        assert aside[80:].all()
+        # The cluster has all the weight: it is what is trusted, and the rest what is far.
+        weight = np.repeat([1e-9, 1.0], [80, 20])
+        aside = ~trusted_rows(rows, rng(), weight)
+        assert not aside[80:].any() and np.sum(aside) > 5
+        np.testing.assert_array_equal(aside, ~trusted_rows(rows, rng(), 0.25 * weight))
+
+    def test_the_random_state_decides(self):
+        rows = rng(8).normal(size=(2000, 2))
+        first, same, other = (trusted_rows(rows, rng(seed)) for seed in (0, 0, 1))
+        np.testing.assert_array_equal(first, same)
+        assert (first != other).any()
+        # Not by much.
+        assert np.mean(first != other) < 0.05
