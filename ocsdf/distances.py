@@ -5,9 +5,10 @@ import math
 import keras
 import numpy as np
 from keras import ops
+from numba import njit
 from scipy.spatial.distance import cdist
 
-_METRICS = {"l1": "cityblock", "l2": "euclidean"}
+_NORMS = ("l1", "l2")
 # References that a forward pass compares rows with at a time.
 _BLOCK = 128
 
@@ -43,8 +44,8 @@ class SubsampleDistance(keras.layers.Layer):
 
     def __init__(self, n_references, group_sizes, norm="l1", **kwargs):
         super().__init__(**kwargs)
-        if norm not in _METRICS:
-            raise ValueError(f"norm must be one of {', '.join(map(repr, _METRICS))}; got {norm!r}.")
+        if norm not in _NORMS:
+            raise ValueError(f"norm must be one of {', '.join(map(repr, _NORMS))}; got {norm!r}.")
         self.group_sizes = tuple(int(size) for size in group_sizes)
         sizes = (*self.group_sizes, int(n_references))
         pairs = zip(sizes, sizes[1:], strict=False)
@@ -99,10 +100,12 @@ class SubsampleDistance(keras.layers.Layer):
         ndarray of shape (n_samples, 1), float64
             A row's value does not depend on the rows beside it.
         """
-        distances = cdist(points, references, _METRICS[self.norm])
-        nearest = distances.reshape(len(points), self.group_sizes[0], -1).min(axis=1)
-        values = -self._mean_over_sizes(nearest, np)[:, None]
-        return values / math.sqrt(points.shape[1]) if self.norm == "l1" else values
+        size = self.group_sizes[0]
+        if self.norm == "l1":
+            nearest = _nearest_l1(points, references.T, size) / math.sqrt(points.shape[1])
+        else:
+            nearest = cdist(points, references).reshape(len(points), size, -1).min(axis=1)
+        return -self._mean_over_sizes(nearest, np)[:, None]
 
     def arranged_references(self):
         """Return the reference rows in float64, in the order that :meth:`evaluate` takes.
@@ -113,7 +116,8 @@ class SubsampleDistance(keras.layers.Layer):
             Row j of the smallest groups, for j from 0 on: minima then run over whole rows.
         """
         blocks = self._arranged(self.references.numpy().astype(np.float64), np)
-        return np.ascontiguousarray(blocks.reshape(self.n_references, -1))
+        # Columns lie in one piece.
+        return np.asfortranarray(blocks.reshape(self.n_references, -1))
 
     def _arranged(self, references, xp):
         """Blocks (k, R / k, d): rows j of the smallest groups, j from 0 on."""
@@ -140,3 +144,28 @@ class SubsampleDistance(keras.layers.Layer):
         config = super().get_config()
         sizes = {"n_references": self.n_references, "group_sizes": self.group_sizes}
         return config | sizes | {"norm": self.norm}
+
+
+@njit(nogil=True, cache=True)
+def _nearest_l1(points, columns, group_size):
+    """Return each row's least l1 distance to a group, (n, R / k); columns are (d, R).
+
+    Reference j of group g is in place j R / k + g. Sums run over features in their order.
+    """
+    n_rows, n_features = points.shape
+    n_references = columns.shape[1]
+    n_groups = n_references // group_size
+    nearest = np.empty((n_rows, n_groups))
+    distances = np.empty(n_references)
+    for row in range(n_rows):
+        distances[:] = 0.0
+        for feature in range(n_features):
+            value, column = points[row, feature], columns[feature]
+            for reference in range(n_references):
+                distances[reference] += abs(value - column[reference])
+        nearest[row] = distances[:n_groups]
+        for member in range(1, group_size):
+            for group in range(n_groups):
+                distance = distances[member * n_groups + group]
+                nearest[row, group] = min(nearest[row, group], distance)
+    return nearest
