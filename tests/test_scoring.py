@@ -26,15 +26,24 @@ def X():
     return rows.astype(np.float32).astype(np.float64)
 
 
+SMALL = {"hidden_layer_sizes": (16, 16), "epochs": 1, "random_state": 0}
+
+
 @pytest.fixture(scope="module")
 def detector(X):
-    return OCSDF(hidden_layer_sizes=(16, 16), epochs=1, random_state=0).fit(X[:200])
+    """A network alone, which scores many rows at once; the default has its own tests below."""
+    return OCSDF(method="paper", **SMALL).fit(X[:200])
 
 
 @pytest.fixture(scope="module")
 def named(X):
-    small = OCSDF(hidden_layer_sizes=(16, 16), epochs=1, random_state=0)
-    return small.fit(pd.DataFrame(X[:200], columns=list("abc")))
+    rows = pd.DataFrame(X[:200], columns=list("abc"))
+    return OCSDF(method="paper", **SMALL).fit(rows)
+
+
+@pytest.fixture(scope="module")
+def default(X):
+    return OCSDF(**SMALL).fit(X[:200])
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +120,38 @@ def test_memory_grows_by_the_output_only(detector, named, tmp_path, kind, method
     # A radius is computed from arrays as long as itself: scores, slack and a few between.
     n_outputs = {"score_samples": 1, "certified_radius": 6}[method]
     assert peak < n_outputs * found.nbytes + 20 * MEGABYTE
+
+
+class TestDefault:
+    N_ROWS = 20_000
+
+    def test_kind_and_number_of_rows_change_no_bit(self, default, X, tmp_path):
+        rows = X[: self.N_ROWS]
+        scores = default.score_samples(rows)
+        for make in KINDS.values():
+            np.testing.assert_array_equal(default.score_samples(make(rows, tmp_path)), scores)
+        for n_rows in (1, 511, 8_193):
+            np.testing.assert_array_equal(default.score_samples(rows[:n_rows]), scores[:n_rows])
+            found = default.score_samples(rows[-n_rows:])
+            np.testing.assert_array_equal(found, scores[-n_rows:])
+
+    def test_scores_are_those_of_the_oracle_within_their_slack(self, default, X):
+        rows = X[:: N_ROWS // 2000]
+        expected = forward(default.model_, (rows - default.mean_) / default.scale_)
+        error = np.abs(default.score_samples(rows) - expected)
+        assert (error <= default.float_slack(rows)).all()
+
+    @pytest.mark.parametrize("method", ["score_samples", "certified_radius"])
+    def test_memory_does_not_grow_with_the_rows(self, default, X, method):
+        use = getattr(default, method)
+        rows = X[: 4 * self.N_ROWS].astype(np.float32)
+        use(rows[:10])
+        tracemalloc.start()
+        found = use(rows)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        # All distances to the references would take 960 MB.
+        assert found.shape == (len(rows),) and peak < 60 * MEGABYTE
 
 
 BAD_ROWS = {
