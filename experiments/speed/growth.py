@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from matplotlib.ticker import EngFormatter
 
 from experiments.speed.growth_worker import FOREST, GENERATED, NEIGHBORS, OURS
 from experiments.speed.suite import COLOURS, figure_of, judge, parser_of, perform
@@ -245,6 +246,12 @@ def draw(table):
             curve = found.get((axis, detector))
             if curve is not None and len(curve):
                 ax.loglog(curve.index, curve[column], "o-", color=colour, label=detector)
+        # Ticks where fits are, in plain numbers: logarithmic ones run into each other.
+        ticks = sorted(
+            {x for name in (OURS, FOREST) if (axis, name) in found for x in found[axis, name].index}
+        )
+        ax.set_xticks(ticks, [EngFormatter(sep="")(x) for x in ticks])
+        ax.set_xticks([], minor=True)
         ax.set(xlabel=names[axis], ylabel=label)
     axes[-1].axis("off")
     axes[-1].legend(*axes[0].get_legend_handles_labels(), frameon=False, loc="center")
