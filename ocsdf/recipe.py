@@ -9,7 +9,8 @@ from ocsdf.models import build_distance
 
 # Of the learned network, the distance to trusted rows, and that to all rows, in their mean.
 SHARES = (0.375, 0.3125, 0.3125)
-_SOFTENING = 2.0
+# In standard deviations.
+SOFTENING = 2.0
 _DEVIATIONS = 1.5
 _MOST_SET_ASIDE = 0.25
 _QUERIES = 1000
@@ -53,7 +54,7 @@ def nearest_neighbor_margin(points, random_state):
     return _MARGIN_SHARE * float(np.median(distances[:, 1]))
 
 
-def trusted_rows(points, random_state, sample_weight=None):
+def trusted_rows(points, softening, random_state, sample_weight=None):
     r"""Set rows aside that lie so far from the others that they may be anomalies.
 
     Rows are ranked by their mean distance s to the nearest of 8 random rows, which a cluster of
@@ -68,6 +69,8 @@ def trusted_rows(points, random_state, sample_weight=None):
     Parameters
     ----------
     points : ndarray of shape (n_samples, n_features)
+    softening : float or None
+        As for :func:`distance_network`.
     random_state : numpy.random.Generator
     sample_weight : ndarray of shape (n_samples,) or None
         As for :func:`distance_network`.
@@ -76,7 +79,7 @@ def trusted_rows(points, random_state, sample_weight=None):
     -------
     ndarray of shape (n_samples,), bool
     """
-    ranking = distance_network(points, 8, 128, random_state, sample_weight)
+    ranking = distance_network(points, 8, 128, softening, random_state, sample_weight)
     # Copies of one row may be at distance 0.
     isolation = np.log(np.maximum(-CertifiedNetwork(ranking).score(points), np.finfo(float).tiny))
     median = np.median(isolation)
@@ -86,7 +89,7 @@ def trusted_rows(points, random_state, sample_weight=None):
     return isolation <= max(median + _DEVIATIONS * spread, quarter)
 
 
-def distance_networks(points, random_state, sample_weight=None):
+def distance_networks(points, softening, random_state, sample_weight=None):
     """Make the exact parts of the default: distances to few trusted rows, and to many of all rows.
 
     The nearest of 8 trusted rows tells anomalies even where they were among the training rows; the
@@ -95,6 +98,8 @@ def distance_networks(points, random_state, sample_weight=None):
     Parameters
     ----------
     points : ndarray of shape (n_samples, n_features)
+    softening : float or None
+        As for :func:`distance_network`.
     random_state : numpy.random.Generator
     sample_weight : ndarray of shape (n_samples,) or None
 
@@ -104,15 +109,15 @@ def distance_networks(points, random_state, sample_weight=None):
         Two networks, see :func:`distance_network`: 64 subsamples of 8 rows that
         :func:`trusted_rows` keeps, and 8 of 128 of all rows.
     """
-    trusted = trusted_rows(points, random_state, sample_weight)
+    trusted = trusted_rows(points, softening, random_state, sample_weight)
     weights = None if sample_weight is None else sample_weight[trusted]
     return [
-        distance_network(points[trusted], 8, 64, random_state, weights),
-        distance_network(points, 128, 8, random_state, sample_weight),
+        distance_network(points[trusted], 8, 64, softening, random_state, weights),
+        distance_network(points, 128, 8, softening, random_state, sample_weight),
     ]
 
 
-def distance_network(points, group_size, n_groups, random_state, sample_weight=None):
+def distance_network(points, group_size, n_groups, softening, random_state, sample_weight=None):
     """Make a network of minus the mean distance to the nearest row of random subsamples.
 
     Parameters
@@ -120,6 +125,9 @@ def distance_network(points, group_size, n_groups, random_state, sample_weight=N
     points : ndarray of shape (n_samples, n_features)
     group_size, n_groups : int
         Rows of a subsample, and how many there are.
+    softening : float or None
+        Beyond it a feature counts less, so that one extreme does not drown the others;
+        :data:`SOFTENING` for standardized rows, None for rows of unknown scale.
     random_state : numpy.random.Generator
         Draws the rows: each once before any twice.
     sample_weight : ndarray of shape (n_samples,) or None
@@ -128,8 +136,7 @@ def distance_network(points, group_size, n_groups, random_state, sample_weight=N
     Returns
     -------
     keras.Sequential
-        See :func:`ocsdf.models.build_distance`; a feature is softened beyond two standard
-        deviations, so that one extreme does not drown the others.
+        See :func:`ocsdf.models.build_distance`.
     """
     n_rows, n_drawn = len(points), group_size * n_groups
     if sample_weight is None:
@@ -137,7 +144,7 @@ def distance_network(points, group_size, n_groups, random_state, sample_weight=N
         rows = np.concatenate(passes)[:n_drawn]
     else:
         rows = random_state.choice(n_rows, n_drawn, p=sample_weight / sample_weight.sum())
-    return build_distance(points[rows], (group_size,), softening=_SOFTENING)
+    return build_distance(points[rows], (group_size,), softening=softening)
 
 
 def linear_decay(learning_rate, n_epochs):

@@ -12,6 +12,7 @@ from ocsdf.models import average, build_mlp, condense
 from ocsdf.negatives import sample_level_set
 from ocsdf.recipe import (
     SHARES,
+    SOFTENING,
     boundary_level,
     distance_networks,
     linear_decay,
@@ -105,14 +106,15 @@ def fit_network(estimator, points, sample_weight, random_state):
     negative_scores = network.score(trainer.uniform_negatives())
     messages = diagnose(scores, negative_scores, outcome.diverged)
     if estimator.method == "anchored":
-        network = _anchored(network.model, points, sample_weight, random_state)
+        softening = SOFTENING if estimator.standardize else None
+        network = _anchored(network.model, points, softening, sample_weight, random_state)
         scores = network.score(points)
     return Fit(network, domain, margin, scores, outcome, messages)
 
 
-def _anchored(learned, points, sample_weight, random_state):
+def _anchored(learned, points, softening, sample_weight, random_state):
     """Average a trained network with exact distances to the rows, and set the zero."""
-    distances = distance_networks(points, random_state, sample_weight)
+    distances = distance_networks(points, softening, random_state, sample_weight)
     network = CertifiedNetwork(average([learned, *distances], SHARES))
     network.shift(-boundary_level(network.score(points)))
     return network

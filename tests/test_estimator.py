@@ -785,3 +785,13 @@ def test_level_that_f_does_not_take_is_refused(X):
         detector.sample_level_set(5, level=1000.0)
     with pytest.raises(ValueError, match="n_samples must be an integer >= 1; got 0"):
         detector.sample_level_set(0)
+
+
+def test_rows_far_from_zero_need_no_standardizing(X):
+    """Only standardized rows are softened: a shift of raw ones changes nothing but the last bits."""
+    settings = TINY | {"standardize": False}
+    near = OCSDF(**settings).fit(X).model_.layers[-1].members[1:]
+    far = OCSDF(**settings).fit(X + 1000.0).model_.layers[-1].members[1:]
+    for here, there in zip(near, far, strict=True):
+        expected = CertifiedNetwork(here).score(X)
+        np.testing.assert_allclose(CertifiedNetwork(there).score(X + 1000.0), expected, atol=1e-3)

@@ -12,6 +12,7 @@ from reference import forward
 from ocsdf.lipschitz import network_bound
 from ocsdf.recipe import (
     SHARES,
+    SOFTENING,
     boundary_level,
     distance_network,
     distance_networks,
@@ -96,7 +97,7 @@ def column(n_rows):
 class TestDistanceNetwork:
     @pytest.mark.parametrize("n_rows", [1, 2, 9, 60, 191, 192, 193, 600])
     def test_each_row_is_drawn_once_before_any_twice(self, n_rows):
-        drawn = references_of(distance_network(column(n_rows), 8, 24, rng()))
+        drawn = references_of(distance_network(column(n_rows), 8, 24, SOFTENING, rng()))
         assert len(drawn) == 192
         counts = Counter(drawn)
         assert set(counts) <= set(range(n_rows))
@@ -109,7 +110,8 @@ class TestDistanceNetwork:
 
     def test_draws_are_the_random_states(self):
         first, same, other = (
-            references_of(distance_network(column(50), 8, 24, rng(seed))) for seed in (0, 0, 1)
+            references_of(distance_network(column(50), 8, 24, SOFTENING, rng(seed)))
+            for seed in (0, 0, 1)
         )
         np.testing.assert_array_equal(first, same)
         assert (first != other).any()
@@ -119,7 +121,9 @@ class TestDistanceNetwork:
     def test_rows_are_drawn_in_proportion_to_their_weight(self):
         weight = np.array([0.0, 1.0, 2.0, 5.0])
         for scale in (1.0, 2.0**-30):
-            drawn = references_of(distance_network(column(4), 8, 128, rng(), scale * weight))
+            drawn = references_of(
+                distance_network(column(4), 8, 128, SOFTENING, rng(), scale * weight)
+            )
             shares = np.bincount(drawn, minlength=4) / 1024
             assert shares[0] == 0.0
             # Five standard deviations of a share among 1,024 draws.
@@ -128,7 +132,7 @@ class TestDistanceNetwork:
     @pytest.mark.parametrize(("group_size", "n_groups"), [(8, 24), (64, 3)])
     def test_it_is_minus_the_mean_of_softened_distances(self, group_size, n_groups):
         rows, points = rng(1).normal(size=(192, 2)), rng(2).normal(scale=4.0, size=(30, 2))
-        network = distance_network(rows, group_size, n_groups, rng(3))
+        network = distance_network(rows, group_size, n_groups, SOFTENING, rng(3))
         drawn = 2.0 * np.arcsinh(rows[rng(3).permutation(192)] / 2.0)
         apart = np.abs(2.0 * np.arcsinh(points / 2.0)[:, np.newaxis] - drawn).sum(axis=2)
         nearest = apart.reshape(30, n_groups, group_size).min(axis=2)
@@ -136,25 +140,33 @@ class TestDistanceNetwork:
         np.testing.assert_allclose(forward(network, points), expected, atol=1e-6)
         assert network_bound(network) == 1.0
 
+    def test_without_softening_it_is_the_plain_distance(self):
+        rows, points = 1e3 + rng(1).normal(size=(16, 2)), 1e3 + rng(2).normal(size=(5, 2))
+        network = distance_network(rows, 16, 1, None, rng(3))
+        apart = np.abs(points[:, np.newaxis] - rows.astype(np.float32)).sum(axis=2) / np.sqrt(2.0)
+        np.testing.assert_allclose(forward(network, points), -apart.min(axis=1), atol=1e-9)
+
 
 class TestDistanceNetworks:
     def test_few_trusted_rows_and_many_of_all(self):
         rows = column(200)
         rows[:20] += 10_000.0
-        few, many = (network.layers[-1] for network in distance_networks(rows, rng()))
+        few, many = (network.layers[-1] for network in distance_networks(rows, SOFTENING, rng()))
         assert few.group_sizes == (8,) and few.n_references == 512
         assert many.group_sizes == (128,) and many.n_references == 1024
-        few, many = (references_of(network) for network in distance_networks(rows, rng()))
+        few, many = (
+            references_of(network) for network in distance_networks(rows, SOFTENING, rng())
+        )
         assert set(few) <= set(range(20, 200)) and len(set(few)) > 150
         assert set(many) == set(rows[:, 0].astype(int))
 
     def test_shares_of_the_mean_are_positive_and_sum_to_one_exactly(self):
-        assert len(SHARES) == 1 + len(distance_networks(column(20), rng()))
+        assert len(SHARES) == 1 + len(distance_networks(column(20), SOFTENING, rng()))
         assert sum(map(Fraction, SHARES)) == 1 and min(SHARES) > 0.0
 
     def test_rows_without_weight_are_no_references(self):
         weight = np.repeat([1.0, 1e-300], 20)
-        for network in distance_networks(column(40), rng(), weight):
+        for network in distance_networks(column(40), SOFTENING, rng(), weight):
             assert set(references_of(network)) <= set(range(20))
 
 
@@ -168,14 +180,14 @@ def with_far_cluster(n_rows, n_far, distance=8.0):
 class TestTrustedRows:
     @pytest.mark.parametrize("n_rows", [50, 200, 1000, 3000])
     def test_a_far_cluster_of_a_tenth_is_set_aside(self, n_rows):
-        trusted = trusted_rows(with_far_cluster(n_rows, n_rows // 10), rng())
+        trusted = trusted_rows(with_far_cluster(n_rows, n_rows // 10), SOFTENING, rng())
         assert trusted.shape == (n_rows,) and trusted.dtype == bool
         assert not trusted[-n_rows // 10 :].any()
         assert trusted[: -n_rows // 10].mean() > 0.8
 
     def test_of_clean_rows_few_are_set_aside(self):
         rows = rng(5).normal(size=(2000, 4))
-        aside = ~trusted_rows(rows, rng())
+        aside = ~trusted_rows(rows, SOFTENING, rng())
         assert 0.01 < aside.mean() < 0.15
         # Those farthest out.
         norms = np.linalg.norm(rows, axis=1)
@@ -185,7 +197,7 @@ class TestTrustedRows:
     @settings(max_examples=12, deadline=None)
     def test_never_more_than_a_quarter_is_set_aside(self, n_rows, seed, tail):
         rows = rng(seed).lognormal(sigma=tail, size=(n_rows, 2))
-        aside = ~trusted_rows(rows, rng(seed))
+        aside = ~trusted_rows(rows, SOFTENING, rng(seed))
         assert 4 * np.sum(aside) <= n_rows
 
     @pytest.mark.parametrize("n_rows", [8, 9, 10, 11, 40, 101, 102, 103])
@@ -193,40 +205,40 @@ class TestTrustedRows:
         # One place and, all far from it and from each other, a third of the rows.
         rows = np.zeros((n_rows, 1))
         rows[: n_rows // 3, 0] = 10.0 ** np.arange(1, n_rows // 3 + 1)
-        aside = ~trusted_rows(rows, rng())
+        aside = ~trusted_rows(rows, SOFTENING, rng())
         assert np.sum(aside) == n_rows // 4
         assert not aside[n_rows // 3 :].any()
 
     def test_copies_of_one_row_are_trusted(self):
-        assert trusted_rows(np.ones((50, 2)), rng()).all()
+        assert trusted_rows(np.ones((50, 2)), SOFTENING, rng()).all()
         rows = np.vstack([np.ones((40, 2)), rng(6).normal(scale=5.0, size=(10, 2))])
         with np.errstate(all="raise"):
-            trusted = trusted_rows(rows, rng())
+            trusted = trusted_rows(rows, SOFTENING, rng())
         assert trusted[:40].all()
         assert not trusted[40:].any()
 
     def test_two_rows_are_trusted(self):
-        assert trusted_rows(np.array([[0.0], [1.0]]), rng()).all()
+        assert trusted_rows(np.array([[0.0], [1.0]]), SOFTENING, rng()).all()
 
     def test_a_far_row_of_any_size_is_finite(self):
         rows = rng(7).normal(size=(100, 2))
         rows[0] = [1e30, -1e30]
-        trusted = trusted_rows(rows, rng())
+        trusted = trusted_rows(rows, SOFTENING, rng())
         assert not trusted[0] and trusted.mean() > 0.8
 
     def test_weight_says_which_rows_are_the_crowd(self):
         rows = with_far_cluster(100, 10)
-        aside = ~trusted_rows(rows, rng())
+        aside = ~trusted_rows(rows, SOFTENING, rng())
         assert aside[90:].all()
         # The cluster has all the weight: it is what is trusted, and the rest what is far.
         weight = np.repeat([1e-9, 1.0], [90, 10])
-        aside = ~trusted_rows(rows, rng(), weight)
+        aside = ~trusted_rows(rows, SOFTENING, rng(), weight)
         assert not aside[90:].any() and aside[:90].any()
-        np.testing.assert_array_equal(aside, ~trusted_rows(rows, rng(), 0.25 * weight))
+        np.testing.assert_array_equal(aside, ~trusted_rows(rows, SOFTENING, rng(), 0.25 * weight))
 
     def test_the_random_state_decides(self):
         rows = rng(8).normal(size=(2000, 2))
-        first, same, other = (trusted_rows(rows, rng(seed)) for seed in (0, 0, 1))
+        first, same, other = (trusted_rows(rows, SOFTENING, rng(seed)) for seed in (0, 0, 1))
         np.testing.assert_array_equal(first, same)
         assert (first != other).any()
         # Not by much.
