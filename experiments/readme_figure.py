@@ -40,7 +40,7 @@ def draw_moons(ax, epochs):
     ax.contour(*grid.T, distance.T, levels=[0.0], colors="black", linewidths=1.5)
     ax.plot(*X.T, ".", color="black", markersize=1.5, alpha=0.5)
     ax.figure.colorbar(contours, ax=ax, label="f: signed distance")
-    ax.set(title="method=\"paper\", from the dots alone; black: f = 0", aspect="equal")
+    ax.set(title='method="paper", from the dots alone; black: f = 0', aspect="equal")
 
 
 def draw_certified_auroc(ax):

@@ -25,6 +25,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 
 from ocsdf import OCSDF
+from ocsdf.inference import CertifiedNetwork
 
 TINY = {"hidden_layer_sizes": (16, 16), "epochs": 2, "uniform_epochs": 1, "random_state": 0}
 TRAINED = TINY | {"epochs": 20, "uniform_epochs": 5, "batch_size": 32, "learning_rate": 1e-2}
@@ -788,7 +789,7 @@ def test_level_that_f_does_not_take_is_refused(X):
 
 
 def test_rows_far_from_zero_need_no_standardizing(X):
-    """Only standardized rows are softened: a shift of raw ones changes nothing but the last bits."""
+    """Only standardized rows are softened: a shift of raw ones changes last bits alone."""
     settings = TINY | {"standardize": False}
     near = OCSDF(**settings).fit(X).model_.layers[-1].members[1:]
     far = OCSDF(**settings).fit(X + 1000.0).model_.layers[-1].members[1:]
