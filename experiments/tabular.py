@@ -18,9 +18,10 @@ from pathlib import Path
 import pandas as pd
 
 from ocsdf import OCSDF
+from ocsdf.benchmark_files import write_report
 from ocsdf.detectors import DETECTORS
 from ocsdf.files import write_whole
-from ocsdf.ranking import mean_auroc, rank_tables, write_report
+from ocsdf.ranking import mean_auroc, rank_tables
 from ocsdf.tabular_benchmark import run_benchmark, tables_at_hand
 
 RESULTS = Path("experiments/results")

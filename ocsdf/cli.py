@@ -276,9 +276,9 @@ def bench(
 
     Example: `ocsdf bench thyroid cardio --detectors OCSDF,IForest,KNN --seeds 3 --jobs 2`
     """
+    from ocsdf.benchmark_files import write_report
     from ocsdf.data import EMBEDDED
     from ocsdf.detectors import DETECTORS
-    from ocsdf.ranking import write_report
     from ocsdf.tabular_benchmark import run_benchmark, tables_at_hand
 
     tables = tables or tables_at_hand()

@@ -1,15 +1,10 @@
-"""Benchmark rows to means, ranks and their tests, and the report made of them."""
+"""Benchmark rows to means, ranks and their tests."""
 
 import re
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-
-from ocsdf.benchmark_report import pages, pictures
-from ocsdf.benchmark_sections import NAMES
-from ocsdf.files import write_whole
 
 # The better of these two is what a user would otherwise take.
 REFERENCES = ("IForest", "KNN")
@@ -19,11 +14,6 @@ FAMILIES = {
     "http and smtp": {"http", "smtp"},
 }
 CONTAMINATED = "contaminated"
-_KEY = ["protocol", "table", "detector", "seed", "contamination"]
-_NEEDED = (
-    *("protocol", "table", "detector", "seed", "auroc", "aupr", "fit_seconds", "score_seconds"),
-    *("peak_mb", "transductive", "leaks"),
-)
 _CERTIFIED = re.compile(r"certified_auroc_([\d.]+)")
 # Means of equal figures may differ in the last bit, which is no difference in rank.
 _DIGITS = 9
@@ -120,7 +110,7 @@ def mean_auroc(rows):
     failures : DataFrame
         table, detector, failed, seeds, reason (of the first seed that failed).
     """
-    failed = _failed(rows)
+    failed = has_failed(rows)
     cells = rows.assign(auroc=rows["auroc"].where(~failed), failed=failed)
     cells = cells.assign(reason=rows["error"].astype(object).fillna("no AUROC").where(failed))
     groups = cells.groupby(["table", "detector"])
@@ -268,7 +258,7 @@ def seed_spread(rows):
         table, detector, mean, std (divided by seeds - 1), seeds; cells with one seed that
         finished are left out.
     """
-    groups = rows[~_failed(rows)].groupby(["table", "detector"])["auroc"]
+    groups = rows[~has_failed(rows)].groupby(["table", "detector"])["auroc"]
     spread = groups.agg(["mean", "std", "count"]).rename(columns={"count": "seeds"})
     return spread[spread["seeds"] > 1].reset_index()
 
@@ -315,7 +305,7 @@ def median_costs(rows):
     costs : DataFrame of detectors x (fit_seconds, score_seconds, peak_mb)
     """
     measures = ["fit_seconds", "score_seconds", "peak_mb"]
-    cells = rows[~_failed(rows)].groupby(["detector", "table"])[measures].mean()
+    cells = rows[~has_failed(rows)].groupby(["detector", "table"])[measures].mean()
     return cells.groupby("detector").median()
 
 
@@ -335,7 +325,7 @@ def contamination_curve(rows):
     n_tables : int
     """
     rows = rows[rows["protocol"] == CONTAMINATED]
-    failed = _failed(rows)
+    failed = has_failed(rows)
     groups = rows.assign(auroc=rows["auroc"].where(~failed)).groupby(
         ["table", "contamination", "detector"]
     )
@@ -343,37 +333,6 @@ def contamination_curve(rows):
     cells = cells.dropna(axis=1, how="all").unstack("contamination")
     whole = cells.dropna()
     return whole.mean().unstack("detector"), len(whole)
-
-
-def adbench_form(rows):
-    """Put rows into the form of the CSV files that ADBench's RunPipeline writes.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        Of one protocol.
-
-    Returns
-    -------
-    frames : dict of str to DataFrame
-        AUCROC, AUCPR (both between 0 and 1), Time_fit and Time_inference (seconds): one column
-        per detector, one row per tuple (table, share of labelled anomalies, seed). The share is
-        0.0, as nothing is told to an unsupervised detector; a failed cell is empty.
-    """
-    columns = {
-        "AUCROC": rows["auroc"] / 100,
-        "AUCPR": rows["aupr"] / 100,
-        "Time_fit": rows["fit_seconds"],
-        "Time_inference": rows["score_seconds"],
-    }
-    keys = [rows["table"], pd.Series(0.0, rows.index), rows["seed"], rows["detector"]]
-    index = pd.MultiIndex.from_arrays(keys, names=["table", "share", "seed", "detector"])
-    failed = _failed(rows)
-    frames = {}
-    for name, values in columns.items():
-        frame = values.where(~failed).set_axis(index).unstack("detector")
-        frames[name] = frame.set_axis(frame.index.to_flat_index()).rename_axis(columns=None)
-    return frames
 
 
 def standing(rows, beside=()):
@@ -428,82 +387,17 @@ def standing(rows, beside=()):
     )
 
 
-def write_report(
-    rows, folder, adbench_csv=False, beside=("nearest neighbour", "random subsamples")
-):
-    """Write a benchmark's rows, tables and pictures.
+def has_failed(rows):
+    """Tell which cells have no AUROC to count.
 
     Parameters
     ----------
     rows : DataFrame
-        One row per cell, as the benchmark's runner returns them: AUROC, AUPR and certified AUROC
-        in percent; `error` holds a text where the cell failed; `contamination` is a share of 1.
-    folder : str or Path
-        Made if it does not exist. Gets benchmark.csv, benchmark.md, benchmark.html and figures/.
-    adbench_csv : bool, default=False
-        Also write ADBench's form: adbench_AUCROC.csv, adbench_AUCPR.csv, adbench_Time_fit.csv and
-        adbench_Time_inference.csv of protocol "adbench"; of another, its name comes last.
-    beside : sequence of str
-        Detectors shown beside the ranking, not in it; those whose name starts with "OCSDF " are
-        so too.
 
     Returns
     -------
-    paths : list of Path
-        The files written.
-
-    Raises
-    ------
-    ValueError
-        If there is no row, or a column is missing.
+    Series of bool
     """
-    rows = _checked(rows)
-    folder = Path(folder)
-    protocols = [name for name in NAMES if name in set(rows["protocol"])]
-    by_protocol = {name: rows[rows["protocol"] == name] for name in protocols}
-    standings = [
-        standing(part, beside) for name, part in by_protocol.items() if name != CONTAMINATED
-    ]
-    curve = contamination_curve(rows) if CONTAMINATED in by_protocol else None
-    drawn = pictures(standings, curve)
-    html, markdown = pages(standings, curve, drawn)
-    contents = {
-        "benchmark.csv": rows.to_csv(index=False),
-        "benchmark.md": markdown,
-        "benchmark.html": html,
-    }
-    contents |= {f"figures/{picture.name}.png": picture.png for picture in drawn}
-    if adbench_csv:
-        contents |= _adbench_files(by_protocol)
-    (folder / "figures").mkdir(parents=True, exist_ok=True)
-    for name, content in contents.items():
-        write_whole(folder / name, content)
-    return [folder / name for name in contents]
-
-
-def _checked(rows):
-    """Return the rows with every column that the report reads, or raise."""
-    missing = [name for name in _NEEDED if name not in rows]
-    if missing or rows.empty:
-        raise ValueError(
-            "rows must hold at least one cell and the columns "
-            f"{', '.join(_NEEDED)}; got {len(rows)} rows without {', '.join(missing) or 'a cell'}"
-        )
-    unknown = sorted(set(rows["protocol"]) - set(NAMES))
-    if unknown:
-        raise ValueError(f"protocol must be one of {', '.join(NAMES)}; got {', '.join(unknown)}")
-    # These are absent where they apply to no cell.
-    extra = ("error", "contamination", "rows")
-    rows = rows.assign(**{name: np.nan for name in extra if name not in rows})
-    rows["error"] = rows["error"].replace("", np.nan)
-    twice = rows[rows.duplicated(_KEY)]
-    if len(twice):
-        cell = ", ".join(str(value) for value in twice.iloc[0][_KEY])
-        raise ValueError(f"each cell must have one row; {cell} has two: drop one of them")
-    return rows
-
-
-def _failed(rows):
     return rows["error"].notna() | rows["auroc"].isna()
 
 
@@ -527,12 +421,3 @@ def _sort_key(table):
 def _beside(auroc, certified):
     means = auroc.mean().rename("mean_auroc").to_frame()
     return means.join(certified.drop(columns=0.0, errors="ignore"))
-
-
-def _adbench_files(by_protocol):
-    return {
-        f"adbench_{name}{'' if protocol == 'adbench' else f'_{protocol}'}.csv": frame.to_csv()
-        for protocol, rows in by_protocol.items()
-        if protocol != CONTAMINATED
-        for name, frame in adbench_form(rows).items()
-    }

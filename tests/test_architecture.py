@@ -57,6 +57,7 @@ ORDER = [
     "ocsdf.benchmark_sections",
     "ocsdf.benchmark_report",
     "ocsdf.ranking",
+    "ocsdf.benchmark_files",
     "ocsdf.console",
     "ocsdf.options",
     "ocsdf.cli",

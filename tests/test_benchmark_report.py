@@ -11,8 +11,9 @@ from matplotlib import pyplot
 from test_ranking import cells
 
 from ocsdf.benchmark_figures import spread_strip
+from ocsdf.benchmark_files import write_report
 from ocsdf.benchmark_sections import sections
-from ocsdf.ranking import standing, write_report
+from ocsdf.ranking import standing
 
 TABLES = ["4_breastw", "42_WBC", "6_cardio", "38_thyroid", "40_vowels"]
 # Levels of each detector; IForest and OCSDF draw over seeds.

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import friedmanchisquare
 
+from ocsdf.benchmark_files import adbench_form, write_report
 from ocsdf.ranking import (
-    adbench_form,
     average_families,
     certified_means,
     compare,
@@ -23,7 +23,6 @@ from ocsdf.ranking import (
     seed_spread,
     shortfalls,
     standing,
-    write_report,
 )
 
 NAN = np.nan
