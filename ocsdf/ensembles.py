@@ -25,7 +25,8 @@ class WeightedMean(keras.layers.Layer):
     Raises
     ------
     ValueError
-        If the weights do not fit the members, or are not positive, or do not sum to 1.
+        If the weights do not fit the members, or are not positive, or do not sum to 1, or a member
+        has more than one output.
     """
 
     def __init__(self, members, weights, **kwargs):
@@ -37,6 +38,9 @@ class WeightedMean(keras.layers.Layer):
                 f"weights must be positive, one for each of {len(self.members)} members; "
                 f"got {list(weights)}."
             )
+        widths = [member.output_shape[-1] for member in self.members]
+        if set(widths) != {1}:
+            raise ValueError(f"members must have one output each; got {widths}.")
         # The exact sum, rounded once: whether weights are taken does not hang on their order.
         if (total := math.fsum(self.shares)) != 1.0:
             raise ValueError(f"weights must sum to 1; got {total!r}.")

@@ -65,6 +65,12 @@ def test_means_of_means_are_the_formula():
     np.testing.assert_allclose(nested()(points)[:, 0], forward(nested(), points), atol=1e-5)
 
 
+def test_a_member_with_several_outputs_is_refused():
+    wide = keras.Sequential([keras.Input((1,)), keras.layers.Dense(2)])
+    with pytest.raises(ValueError, match=r"members must have one output each; got \[1, 2\]"):
+        average([affine(1.0), wide], [0.5, 0.5])
+
+
 def test_members_keep_their_function_and_are_not_copied():
     members = [dense_net(0), distance(1)]
     points = rows(5)
