@@ -138,13 +138,27 @@ def distance_network(points, group_size, n_groups, softening, random_state, samp
     keras.Sequential
         See :func:`ocsdf.models.build_distance`.
     """
-    n_rows, n_drawn = len(points), group_size * n_groups
-    if sample_weight is None:
-        passes = [random_state.permutation(n_rows) for _ in range(-(-n_drawn // n_rows))]
-        rows = np.concatenate(passes)[:n_drawn]
-    else:
-        rows = random_state.choice(n_rows, n_drawn, p=sample_weight / sample_weight.sum())
+    rows = draw_rows(len(points), group_size * n_groups, random_state, sample_weight)
     return build_distance(points[rows], (group_size,), softening=softening)
+
+
+def draw_rows(n_rows, n_drawn, random_state, sample_weight=None):
+    """Draw row numbers: each once before any twice, or in proportion to weights.
+
+    Parameters
+    ----------
+    n_rows, n_drawn : int
+    random_state : numpy.random.Generator or RandomState
+    sample_weight : ndarray of shape (n_rows,) or None
+
+    Returns
+    -------
+    ndarray of shape (n_drawn,), int
+    """
+    if sample_weight is not None:
+        return random_state.choice(n_rows, n_drawn, p=sample_weight / sample_weight.sum())
+    passes = [random_state.permutation(n_rows) for _ in range(-(-n_drawn // n_rows))]
+    return np.concatenate(passes)[:n_drawn]
 
 
 def linear_decay(learning_rate, n_epochs):

@@ -7,7 +7,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ocsdf.inference import CertifiedNetwork
 from ocsdf.models import build_distance
-from ocsdf.recipe import boundary_level
+from ocsdf.recipe import boundary_level, draw_rows
 from ocsdf.sklearn_compat.base import CertifiedDetector
 from ocsdf.sklearn_compat.validation import LazyRows, check_rows, check_rows_in_chunks
 
@@ -155,7 +155,5 @@ class SubsampleDistanceDetector(DistanceDetector):
 
     def _network_of(self, points):
         random_state = check_random_state(self.random_state)
-        n_passes = -(-_N_REFERENCES // len(points))
-        passes = [random_state.permutation(len(points)) for _ in range(n_passes)]
-        rows = np.concatenate(passes)[:_N_REFERENCES]
+        rows = draw_rows(len(points), _N_REFERENCES, random_state)
         return build_distance(points[rows], _GROUP_SIZES, norm="l2")

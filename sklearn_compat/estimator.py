@@ -63,8 +63,8 @@ class OCSDF(CertifiedDetector):
         K of Algorithm 3; "converged" runs Algorithm 2, whose inner loop ends when the loss does
         not change by more than 1e-3, or after 50 steps.
     epochs : int, default=40
-        Passes over the data. With method="anchored" an epoch has at least 10 batches, so that
-        small tables get updates enough.
+        Passes over the data. With method="anchored" an epoch has at least 10 batches, if
+        ``max_steps`` allows, so that small tables get updates enough.
     max_steps : int, "auto" or None, default="auto"
         Most batches to train on, which bounds the time that large tables take: where the epochs
         would need more, each gets an equal share of them. "auto" is 300 with method="anchored"
