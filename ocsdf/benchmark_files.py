@@ -8,7 +8,7 @@ import pandas as pd
 from ocsdf.benchmark_report import pages, pictures
 from ocsdf.benchmark_sections import NAMES
 from ocsdf.files import write_whole
-from ocsdf.ranking import CONTAMINATED, contamination_curve, has_failed, standing
+from ocsdf.ranking import BESIDE, CONTAMINATED, contamination_curve, has_failed, standing
 
 _KEY = ["protocol", "table", "detector", "seed", "contamination"]
 _NEEDED = (
@@ -17,9 +17,7 @@ _NEEDED = (
 )
 
 
-def write_report(
-    rows, folder, adbench_csv=False, beside=("nearest neighbour", "random subsamples")
-):
+def write_report(rows, folder, adbench_csv=False, beside=BESIDE):
     """Write a benchmark's rows, tables and pictures.
 
     Parameters

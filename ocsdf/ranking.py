@@ -13,6 +13,8 @@ FAMILIES = {
     "breast cancer": {"breastw", "WBC", "odds_wbc", "WDBC", "breast_cancer"},
     "http and smtp": {"http", "smtp"},
 }
+# Shown with their certificates, but not ranked, as is every variant named "OCSDF ...".
+BESIDE = ("nearest neighbour", "random subsamples")
 CONTAMINATED = "contaminated"
 _CERTIFIED = re.compile(r"certified_auroc_([\d.]+)")
 # Means of equal figures may differ in the last bit, which is no difference in rank.
@@ -335,7 +337,7 @@ def contamination_curve(rows):
     return whole.mean().unstack("detector"), len(whole)
 
 
-def standing(rows, beside=()):
+def standing(rows, beside=BESIDE):
     """Compute everything that the report says of one protocol.
 
     Parameters

@@ -13,6 +13,7 @@ from test_ranking import cells
 from ocsdf.benchmark_figures import spread_strip
 from ocsdf.benchmark_files import write_report
 from ocsdf.benchmark_sections import sections
+from ocsdf.console import print_benchmark
 from ocsdf.ranking import standing
 
 TABLES = ["4_breastw", "42_WBC", "6_cardio", "38_thyroid", "40_vowels"]
@@ -201,3 +202,10 @@ def test_strip_draws_each_table_and_the_median():
     dots, bar = ax.get_lines()[2:]
     np.testing.assert_array_equal(dots.get_xdata(), [1, 3, 2])
     assert list(bar.get_xdata()) == [2, 2]
+
+
+def test_the_terminal_ranks_whom_the_report_ranks(capsys):
+    rows = cells({("t", "A"): [90], ("t", "B"): [80], ("t", "nearest neighbour"): [99]})
+    print_benchmark(rows, [])
+    printed = capsys.readouterr().out
+    assert re.search(r"A +│ +90.0 │ +1.0", printed) and "nearest neighbour" not in printed
