@@ -1,4 +1,4 @@
-"""A weighted mean of networks, as one network: 1-Lipschitz where its members are."""
+"""Several networks as one: their weighted mean, their minimum; 1-Lipschitz where they are."""
 
 import math
 
@@ -6,8 +6,52 @@ import keras
 from keras import ops
 
 
+class _Ensemble(keras.layers.Layer):
+    """A layer of networks of the same rows, each with one output.
+
+    Parameters
+    ----------
+    members : sequence of keras.Sequential
+        f_i, each maps (n, n_features) to (n, 1).
+    **kwargs
+        Passed to ``keras.layers.Layer``.
+
+    Raises
+    ------
+    ValueError
+        If a member has more than one output.
+    """
+
+    def __init__(self, members, **kwargs):
+        super().__init__(**kwargs)
+        self.members = list(members)
+        widths = [member.output_shape[-1] for member in self.members]
+        if set(widths) - {1}:
+            raise ValueError(f"members must have one output each; got {widths}.")
+
+    def get_config(self):
+        members = [keras.saving.serialize_keras_object(member) for member in self.members]
+        return super().get_config() | {"members": members}
+
+    @classmethod
+    def from_config(cls, config):
+        """Make the layer that :meth:`get_config` described, with its members.
+
+        Parameters
+        ----------
+        config : dict
+            Members as Keras describes them; a file holds all weights, theirs too.
+
+        Returns
+        -------
+        Layer
+        """
+        members = [keras.saving.deserialize_keras_object(m) for m in config.pop("members")]
+        return cls(members, **config)
+
+
 @keras.saving.register_keras_serializable("ocsdf")
-class WeightedMean(keras.layers.Layer):
+class WeightedMean(_Ensemble):
     r"""Weighted mean of networks of the same rows.
 
     .. math:: f(x) = b + \sum_i w_i f_i(x), \qquad
@@ -30,17 +74,13 @@ class WeightedMean(keras.layers.Layer):
     """
 
     def __init__(self, members, weights, **kwargs):
-        super().__init__(**kwargs)
-        self.members = list(members)
+        super().__init__(members, **kwargs)
         self.shares = [float(weight) for weight in weights]
         if len(self.shares) != len(self.members) or min(self.shares, default=0.0) <= 0.0:
             raise ValueError(
                 f"weights must be positive, one for each of {len(self.members)} members; "
                 f"got {list(weights)}."
             )
-        widths = [member.output_shape[-1] for member in self.members]
-        if set(widths) != {1}:
-            raise ValueError(f"members must have one output each; got {widths}.")
         # The exact sum, rounded once: whether weights are taken does not hang on their order.
         if (total := math.fsum(self.shares)) != 1.0:
             raise ValueError(f"weights must sum to 1; got {total!r}.")
@@ -55,21 +95,60 @@ class WeightedMean(keras.layers.Layer):
         )
 
     def get_config(self):
-        members = [keras.saving.serialize_keras_object(member) for member in self.members]
-        return super().get_config() | {"members": members, "weights": self.shares}
+        return super().get_config() | {"weights": self.shares}
 
-    @classmethod
-    def from_config(cls, config):
-        """Make the layer that :meth:`get_config` described, with its members.
 
-        Parameters
-        ----------
-        config : dict
-            Members as Keras describes them; a file holds all weights, theirs too.
+@keras.saving.register_keras_serializable("ocsdf")
+class ScaledMinimum(_Ensemble):
+    r"""Least of networks of the same rows, each counted from a level of its own and scaled.
 
-        Returns
-        -------
-        WeightedMean
-        """
-        members = [keras.saving.deserialize_keras_object(m) for m in config.pop("members")]
-        return cls(members, **config)
+    .. math:: f(x) = \min_i s_i (f_i(x) - c_i), \qquad
+       \mathrm{Lip}(f) \le \max_i s_i \, \mathrm{Lip}(f_i)
+
+    A row that is abnormal to one member is abnormal.
+
+    Parameters
+    ----------
+    members : sequence of keras.Sequential
+        f_i, each maps (n, n_features) to (n, 1).
+    scales : sequence of float
+        s_i > 0.
+    **kwargs
+        Passed to ``keras.layers.Layer``.
+
+    Attributes
+    ----------
+    levels : keras.Variable of shape (n_members,)
+        c_i, at first 0.
+
+    Raises
+    ------
+    ValueError
+        If the scales do not fit the members or are not finite numbers > 0, or a member has more
+        than one output.
+    """
+
+    def __init__(self, members, scales, **kwargs):
+        super().__init__(members, **kwargs)
+        self.scales = [float(scale) for scale in scales]
+        if len(self.scales) != len(self.members) or not all(
+            0.0 < s < math.inf for s in self.scales
+        ):
+            raise ValueError(
+                f"scales must be finite and positive, one for each of {len(self.members)} members; "
+                f"got {list(scales)}."
+            )
+
+    def build(self, input_shape):
+        shape = (len(self.members),)
+        self.levels = self.add_weight(
+            shape=shape, initializer="zeros", trainable=False, name="levels"
+        )
+
+    def call(self, inputs):
+        values = ops.concatenate([member(inputs) for member in self.members], axis=1)
+        scaled = ops.convert_to_tensor(self.scales, dtype=values.dtype) * (values - self.levels)
+        return ops.min(scaled, axis=1, keepdims=True)
+
+    def get_config(self):
+        return super().get_config() | {"scales": self.scales}

@@ -5,16 +5,16 @@ import numpy as np
 from numba import njit
 
 from ocsdf.distances import SubsampleDistance
-from ocsdf.ensembles import WeightedMean
+from ocsdf.ensembles import ScaledMinimum, WeightedMean
 from ocsdf.layers import Asinh, GroupSort2
 from ocsdf.lipschitz import float_error, layers_in_order, network_bound
 from ocsdf.threads import crew, slices
 
 # Rows of one matrix product, and the products of one NumPy call.
-_BLOCK = 64
-_PRODUCTS = 8
+_BLOCK = 128
+_PRODUCTS = 4
 # Rows and numbers of one thread's turn.
-_MOST_ROWS = 64 * _BLOCK
+_MOST_ROWS = 32 * _BLOCK
 _MOST_CELLS = 2**18
 
 
@@ -23,7 +23,7 @@ class CertifiedNetwork:
 
     In float64 what rounding takes from a certificate is far below any radius of interest, and
     NumPy sorts rows faster than TensorFlow does. A matrix product's rounding may depend on its
-    shape and on the number of BLAS threads, so every product has one shape, a block of 64 rows,
+    shape and on the number of BLAS threads, so every product has one shape, a block of 128 rows,
     and one thread; other threads take other rows. A row's score is the same, to the last bit,
     alone and among others. Memory does not grow with the number of rows, but for the scores.
 
@@ -149,6 +149,8 @@ def _float64_step(layer):
     """
     if isinstance(layer, WeightedMean):
         return _mean_step(layer)
+    if isinstance(layer, ScaledMinimum):
+        return _minimum_step(layer)
     if isinstance(layer, SubsampleDistance):
         return _distance_step(layer)
     if isinstance(layer, Asinh):
@@ -186,6 +188,22 @@ def _mean_step(layer):
         return total + bias
 
     return mean
+
+
+def _minimum_step(layer):
+    members = [_float64_steps(member) for member in layer.members]
+    levels = layer.levels.numpy().astype(np.float64)
+
+    def minimum(values, n_rows, room):
+        parts = zip(layer.scales, members, levels, strict=True)
+        return np.minimum.reduce(
+            [
+                scale * (_follow(steps, values.copy(), n_rows, room) - level)
+                for scale, steps, level in parts
+            ]
+        )
+
+    return minimum
 
 
 def _distance_step(layer):

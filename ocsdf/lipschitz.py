@@ -8,7 +8,7 @@ import numpy as np
 from deel.lip.layers.activations import GroupSort
 
 from ocsdf.distances import SubsampleDistance
-from ocsdf.ensembles import WeightedMean
+from ocsdf.ensembles import ScaledMinimum, WeightedMean
 from ocsdf.layers import Asinh
 
 _ROUNDOFF = 2.0**-53
@@ -106,6 +106,10 @@ def layer_bound(layer):
         return 1.0
     if isinstance(layer, WeightedMean):
         return _mean_bound(layer.shares, [network_bound(member) for member in layer.members])
+    if isinstance(layer, ScaledMinimum):
+        bounds = zip(layer.scales, map(network_bound, layer.members), strict=True)
+        # A scale of 1 rounds nothing.
+        return float(max(b if s == 1.0 else np.nextafter(s * b, np.inf) for s, b in bounds))
     if isinstance(layer, GroupSort):
         return abs(float(layer._get_coef()))
     if type(layer) is keras.layers.Dense and layer.activation is keras.activations.linear:
@@ -199,6 +203,16 @@ def _pass_on(layer, norm, error, roundoff):
         bias = np.array([abs(float(layer.bias.numpy()[0])), 0.0])
         gamma = _summation_error(len(results) + 2, roundoff)
         return norm + bias, error + gamma * (norm + error + bias)
+    if isinstance(layer, ScaledMinimum):
+        # Of numbers that are close the minima are; a level and a scale round once each.
+        levels = np.abs(layer.levels.numpy().astype(np.float64))
+        norms, errors = [], []
+        for scale, member, level in zip(layer.scales, layer.members, levels, strict=True):
+            part, its_error = _propagate(member, norm, error, roundoff)
+            part = part + [level, 0.0]
+            norms.append(scale * part)
+            errors.append(scale * (its_error + 3.0 * roundoff * (part + its_error)))
+        return np.max(norms, axis=0), np.max(errors, axis=0)
     if isinstance(layer, SubsampleDistance):
         references = layer.references.numpy().astype(np.float64)
         norm = norm + [np.linalg.norm(references, axis=1).max(), 0.0]

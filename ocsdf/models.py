@@ -5,7 +5,7 @@ import numpy as np
 from scipy.linalg import polar
 
 from ocsdf.distances import SubsampleDistance
-from ocsdf.ensembles import WeightedMean
+from ocsdf.ensembles import ScaledMinimum, WeightedMean
 from ocsdf.layers import ACTIVATIONS, Asinh, BjorckDense, Orthogonal
 from ocsdf.lipschitz import matrix_bound
 
@@ -157,6 +157,36 @@ def average(members, weights):
     return keras.Sequential(
         [keras.Input(members[0].input_shape[1:]), WeightedMean(members, weights)]
     )
+
+
+def least(members, scales, levels, softening=None):
+    r"""Build the minimum of networks of the same, softened rows as one network.
+
+    Parameters
+    ----------
+    members : sequence of keras.Sequential
+        Of the same input.
+    scales, levels : sequence of float
+        s_i and c_i of :class:`ocsdf.ensembles.ScaledMinimum`.
+    softening : float or None, default=None
+        s, where members take :math:`s \, \mathrm{asinh}(x / s)` of a row x; None: the row itself.
+
+    Returns
+    -------
+    keras.Sequential
+
+    Raises
+    ------
+    ValueError
+        If the scales do not fit the members or are not finite numbers > 0.
+    """
+    minimum = ScaledMinimum(members, scales)
+    layers = [keras.Input(members[0].input_shape[1:]), minimum]
+    if softening is not None:
+        layers.insert(1, Asinh(softening))
+    model = keras.Sequential(layers)
+    minimum.levels.assign(levels)
+    return model
 
 
 def _polished(kernel):

@@ -5,13 +5,17 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
 from ocsdf.inference import CertifiedNetwork
-from ocsdf.models import build_distance
+from ocsdf.models import build_distance, least
 
-# Of the learned network, the distance to trusted rows, and that to all rows, in their mean.
-SHARES = (0.375, 0.3125, 0.3125)
+# Of the learned network and of the distances, in their mean.
+SHARES = (0.25, 0.75)
 # In standard deviations.
 SOFTENING = 2.0
 _DEVIATIONS = 1.5
+# Of the distance to few rows, which spreads more widely, and of that to many.
+_SCALES = (2.0 / 3.0, 1.0)
+# Share of the training rows that lie farther off than the typical distance.
+_SHARE_BEYOND = 0.3
 _MOST_SET_ASIDE = 0.25
 _QUERIES = 1000
 _MARGIN_SHARE = 0.5
@@ -89,11 +93,15 @@ def trusted_rows(points, softening, random_state, sample_weight=None):
     return isolation <= max(median + _DEVIATIONS * spread, quarter)
 
 
-def distance_networks(points, softening, random_state, sample_weight=None):
-    """Make the exact parts of the default: distances to few trusted rows, and to many of all rows.
+def distance_part(points, softening, random_state, sample_weight=None):
+    r"""Make the exact part of the default: how far a row lies from few trusted and from many rows.
 
-    The nearest of 8 trusted rows tells anomalies even where they were among the training rows; the
-    nearest of 128 follows the shape of the data more closely.
+    .. math:: -\max\left(\tfrac23 (d_8 - c_8), \; d_{32} - c_{32}\right)
+
+    with d_8 the mean distance to the nearest of 8 rows that :func:`trusted_rows` keeps, over 32
+    subsamples: it tells anomalies even where they were among the training rows. d_32 is that to
+    the nearest of 32 of all rows, over 24 subsamples: it follows the shape of the data more
+    closely. c is what 30 % of the training rows exceed.
 
     Parameters
     ----------
@@ -105,16 +113,21 @@ def distance_networks(points, softening, random_state, sample_weight=None):
 
     Returns
     -------
-    list of keras.Sequential
-        Two networks, see :func:`distance_network`: 64 subsamples of 8 rows that
-        :func:`trusted_rows` keeps, and 8 of 128 of all rows.
+    keras.Sequential
+        Maps (n, n_features) to (n, 1), 1-Lipschitz.
     """
-    trusted = trusted_rows(points, softening, random_state, sample_weight)
+    if softening is not None:
+        points = softening * np.arcsinh(points / softening)
+    trusted = trusted_rows(points, None, random_state, sample_weight)
     weights = None if sample_weight is None else sample_weight[trusted]
-    return [
-        distance_network(points[trusted], 8, 64, softening, random_state, weights),
-        distance_network(points, 128, 8, softening, random_state, sample_weight),
+    members = [
+        distance_network(points[trusted], 8, 32, None, random_state, weights),
+        distance_network(points, 32, 24, None, random_state, sample_weight),
     ]
+    levels = [
+        np.quantile(CertifiedNetwork(member).score(points), _SHARE_BEYOND) for member in members
+    ]
+    return least(members, _SCALES, levels, softening)
 
 
 def distance_network(points, group_size, n_groups, softening, random_state, sample_weight=None):

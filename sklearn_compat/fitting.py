@@ -14,7 +14,7 @@ from ocsdf.recipe import (
     SHARES,
     SOFTENING,
     boundary_level,
-    distance_networks,
+    distance_part,
     linear_decay,
     nearest_neighbor_margin,
 )
@@ -114,8 +114,8 @@ def fit_network(estimator, points, sample_weight, random_state):
 
 def _anchored(learned, points, softening, sample_weight, random_state):
     """Average a trained network with exact distances to the rows, and set the zero."""
-    distances = distance_networks(points, softening, random_state, sample_weight)
-    network = CertifiedNetwork(average([learned, *distances], SHARES))
+    distances = distance_part(points, softening, random_state, sample_weight)
+    network = CertifiedNetwork(average([learned, distances], SHARES))
     network.shift(-boundary_level(network.score(points)))
     return network
 

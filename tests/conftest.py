@@ -35,15 +35,16 @@ def anchored():
     import keras
     import numpy as np
 
-    from ocsdf.models import average, build_distance, build_mlp, condense
+    from ocsdf.models import average, build_distance, build_mlp, condense, least
 
     rng = np.random.default_rng(0)
     learned = condense(build_mlp(3, (16, 16), seed=1))
     for layer in learned.layers:
         if isinstance(layer, keras.layers.Dense):
             layer.bias.assign(rng.normal(scale=0.3, size=layer.units))
-    few = build_distance(rng.normal(size=(64, 3)), (8,), softening=2.0)
-    many = build_distance(rng.normal(size=(256, 3)), (128,), softening=2.0)
-    model = average([learned, few, many], [0.375, 0.3125, 0.3125])
+    few = build_distance(rng.normal(size=(64, 3)), (8,))
+    many = build_distance(rng.normal(size=(256, 3)), (32,))
+    distance = least([few, many], [2.0 / 3.0, 1.0], [-1.2, -0.8], softening=2.0)
+    model = average([learned, distance], [0.25, 0.75])
     model.layers[-1].bias.assign([0.4])
     return model

@@ -102,6 +102,19 @@ def _weighted_mean(layer, rows):
     return mean(found) + bias, lambda upstream: mean([step(upstream) for step in backwards])
 
 
+def _scaled_minimum(layer, rows):
+    found, backwards = zip(*[_trace(member, rows) for member in layer.members], strict=True)
+    scales = np.array(layer.scales)
+    values = scales * (np.hstack(found) - layer.levels.numpy().astype(np.float64))
+    least = values.argmin(axis=1)
+
+    def pick(upstream):
+        steps = np.stack([step(upstream) for step in backwards])
+        return scales[least][:, np.newaxis] * steps[least, np.arange(len(rows))]
+
+    return values.min(axis=1, keepdims=True), pick
+
+
 _TRACES = {
     "Dense": _dense,
     "FullSort": _sort,
@@ -109,6 +122,7 @@ _TRACES = {
     "Asinh": _asinh,
     "SubsampleDistance": _subsample_distance,
     "WeightedMean": _weighted_mean,
+    "ScaledMinimum": _scaled_minimum,
 }
 
 

@@ -1,4 +1,4 @@
-"""Weighted means of networks, against the formula and in exact fractions."""
+"""Means and minima of networks, against the formula and in exact fractions."""
 
 from fractions import Fraction
 
@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import forward
 
-from ocsdf.ensembles import WeightedMean
+from ocsdf.ensembles import ScaledMinimum, WeightedMean
+from ocsdf.inference import CertifiedNetwork
 from ocsdf.layers import FullSort
 from ocsdf.lipschitz import float_error, layer_bound, network_bound
-from ocsdf.models import average, build_distance
+from ocsdf.models import average, build_distance, least
 
 UNIT = 2.0**-24
 
@@ -186,3 +187,66 @@ def test_float_error_counts_the_constant():
     # gamma_4 of the constant: two members, their sum with it, and a share's rounding.
     assert after - before == pytest.approx(1000.0 * 4 * UNIT, rel=1e-5)
     assert same_slope == slope
+
+
+def deep_minimum():
+    """A minimum of a network, a mean and a minimum, each counted from a level of its own."""
+    inner = least([dense_net(5), distance(6)], [0.5, 1.0], [0.25, -2.0], softening=1.0)
+    return least([dense_net(4), nested(), inner], [0.75, 2.0, 1.0], [1.0, -6.0, 2.0])
+
+
+def test_a_minimum_is_the_formula():
+    model = least([affine(2.0, 1.0), affine(-1.0), affine(0.5)], [1.0, 3.0, 0.5], [0.5, 0.0, -2.0])
+    x = np.array([[0.0], [1.0], [-4.0], [9.0]])
+    expected = np.minimum(np.minimum(2.0 * x + 1.0 - 0.5, 3.0 * -x), 0.5 * (0.5 * x + 2.0))
+    np.testing.assert_allclose(model(x), expected, rtol=1e-6)
+    np.testing.assert_allclose(CertifiedNetwork(model).score(x), expected[:, 0], rtol=1e-15)
+    points = rows(200)
+    member_is_least = np.argmin(
+        [
+            scale * (forward(member, points) - level)
+            for scale, member, level in zip(
+                [0.75, 2.0, 1.0], deep_minimum().layers[-1].members, [1.0, -6.0, 2.0], strict=True
+            )
+        ],
+        axis=0,
+    )
+    assert set(member_is_least) == {0, 1, 2}
+    found = CertifiedNetwork(deep_minimum()).score(points)
+    np.testing.assert_allclose(found, forward(deep_minimum(), points), atol=1e-12)
+
+
+@pytest.mark.parametrize("scales", [[1.0], [0.5, 0.25, 0.25], [], [1.5, -0.5], [1.0, np.inf]])
+def test_scales_must_be_positive_and_one_a_member(scales):
+    with pytest.raises(ValueError, match=r"scales must be finite and positive, one for each of 2"):
+        ScaledMinimum([affine(1.0), affine(2.0)], scales)
+
+
+def test_a_minimum_is_saved_whole(tmp_path):
+    model, points = deep_minimum(), rows(50)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
+    np.testing.assert_array_equal(loaded(points), model(points))
+    assert network_bound(loaded) == network_bound(model)
+    assert float_error(loaded) == float_error(model)
+
+
+@given(st.lists(st.tuples(st.floats(2.0**-20, 2.0**20), st.floats(2.0**-9, 2.0**9)), min_size=1))
+@settings(max_examples=25, deadline=None)
+def test_bound_of_a_minimum_is_the_largest_scaled_bound(pairs):
+    pairs = pairs[:5]
+    members, scales = [affine(slope) for slope, _ in pairs], [scale for _, scale in pairs]
+    exact = max(
+        Fraction(s) * Fraction(network_bound(m)) for s, m in zip(scales, members, strict=True)
+    )
+    bound = Fraction(layer_bound(ScaledMinimum(members, scales)))
+    assert exact <= bound <= exact * (1 + Fraction(1, 2**50))
+
+
+def test_float_error_covers_a_minimum():
+    model = deep_minimum()
+    constant, slope = float_error(model, UNIT)
+    points = rows(1000) * 10.0 ** np.random.default_rng(3).uniform(-2, 3, size=(1000, 1))
+    error = np.abs(model(points.astype(np.float32)).numpy()[:, 0] - forward(model, points))
+    assert error.max() > 0.0
+    assert (error <= constant + slope * np.linalg.norm(points, axis=1)).all()

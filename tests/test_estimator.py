@@ -426,22 +426,25 @@ def references_of(network):
     return {tuple(row) for row in network.layers[-1].references.numpy()}
 
 
-def test_anchored_is_a_mean_of_the_network_and_two_distances(detector, X, X_test):
+def distances_of(detector):
+    """The exact distances to few and to many rows, networks of softened rows."""
+    return detector.model_.layers[-1].members[1].layers[-1].members
+
+
+def test_anchored_is_a_mean_of_the_network_and_the_distances(detector, X, X_test):
     (mean,) = detector.model_.layers
-    network, few, many = mean.members
-    assert mean.shares == [0.375, 0.3125, 0.3125]
+    network, distance = mean.members
+    assert mean.shares == [0.25, 0.75]
     points = standardized(detector, X_test)
-    parts = 0.375 * forward(network, points)
-    parts += 0.3125 * (forward(few, points) + forward(many, points))
+    parts = 0.25 * forward(network, points) + 0.75 * forward(distance, points)
     found = detector.score_samples(X_test)
     np.testing.assert_allclose(found, parts + mean.bias.numpy(), atol=1e-12)
     rows = standardized(detector, X)
-    for distance, size, n_references in ((few, 8, 512), (many, 128, 1024)):
-        assert distance.layers[-1].references.shape == (n_references, 3)
-        assert distance.layers[-1].group_sizes == (size,)
-        # Minus a distance to training rows: nowhere above 0.
-        assert np.all(forward(distance, points) < 0.0)
-        assert references_of(distance) <= softened(rows)
+    few, many = distances_of(detector)
+    for member, size, n_references in ((few, 8, 256), (many, 32, 768)):
+        assert member.layers[-1].references.shape == (n_references, 3)
+        assert member.layers[-1].group_sizes == (size,)
+        assert references_of(member) <= softened(rows)
     assert references_of(many) == softened(rows)
 
 
@@ -449,7 +452,7 @@ def test_anchored_sets_a_cluster_of_anomalies_aside(X):
     rows = np.vstack([X, X.mean(axis=0) + X.std(axis=0) * [9.0, 9.0, -9.0] + 1e-2 * X[:20]])
     fitted = OCSDF(**TINY).fit(rows)
     points = standardized(fitted, rows)
-    _, few, many = fitted.model_.layers[-1].members
+    few, many = distances_of(fitted)
     assert not references_of(few) & softened(points[200:])
     assert len(references_of(few)) > 150
     assert references_of(many) == softened(points)
@@ -791,8 +794,8 @@ def test_level_that_f_does_not_take_is_refused(X):
 def test_rows_far_from_zero_need_no_standardizing(X):
     """Only standardized rows are softened: a shift of raw ones changes last bits alone."""
     settings = TINY | {"standardize": False}
-    near = OCSDF(**settings).fit(X).model_.layers[-1].members[1:]
-    far = OCSDF(**settings).fit(X + 1000.0).model_.layers[-1].members[1:]
+    near = distances_of(OCSDF(**settings).fit(X))
+    far = distances_of(OCSDF(**settings).fit(X + 1000.0))
     for here, there in zip(near, far, strict=True):
         expected = CertifiedNetwork(here).score(X)
         np.testing.assert_allclose(CertifiedNetwork(there).score(X + 1000.0), expected, atol=1e-3)

@@ -7,7 +7,7 @@ from reference import forward, input_gradient, singular_values
 
 from ocsdf.layers import ACTIVATIONS
 from ocsdf.lipschitz import matrix_bound, network_bound
-from ocsdf.models import ORTHOGONALITY, average, build_distance, build_mlp, condense
+from ocsdf.models import ORTHOGONALITY, average, build_distance, build_mlp, condense, least
 
 
 def with_random_biases(model, seed=0):
@@ -163,3 +163,16 @@ def test_average_is_the_weighted_mean_and_one_lipschitz():
     assert network_bound(model) <= 1.0
     with pytest.raises(ValueError, match="weights must be positive, one for each of 1 members"):
         average([learned], [0.25, 0.75])
+
+
+@pytest.mark.parametrize("softening", [None, 2.0])
+def test_least_is_the_minimum_of_softened_rows(softening):
+    near, far = build_distance(rows(16, 3), (16,)), build_distance(rows(16, 3), (2,))
+    model, points = least([near, far], [1.0, 0.5], [-0.7, -1.5], softening), rows(30, 3, seed=1)
+    assert model.input_shape == (None, 3) and model.output_shape == (None, 1)
+    here = points if softening is None else softening * np.arcsinh(points / softening)
+    parts = [near(here) + 0.7, 0.5 * (far(here) + 1.5)]
+    np.testing.assert_allclose(model(points), np.minimum(*parts), atol=1e-6)
+    assert network_bound(model) == 1.0
+    with pytest.raises(ValueError, match="scales must be finite and positive, one for each of 2"):
+        least([near, far], [1.0], [0.0])

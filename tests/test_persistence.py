@@ -368,7 +368,7 @@ def test_the_bound_is_computed_anew(saved, detector, tmp_path):
     model = keras.models.load_model(tmp_path / "model.keras", compile=False)
     learned, share = model.layers[-1].members[0], model.layers[-1].shares[0]
     before = network_bound(learned)
-    assert share == 0.375 and before == pytest.approx(1.0, abs=1e-5)
+    assert share == 0.25 and before == pytest.approx(1.0, abs=1e-5)
     kernel = learned.layers[2].kernel
     kernel.assign(1.5 * kernel)
     path = rewritten(saved, tmp_path / "file", model_keras=keras_file(model, tmp_path))
@@ -384,9 +384,10 @@ def test_the_bound_is_computed_anew(saved, detector, tmp_path):
         lambda mean: mean.bias,
         lambda mean: mean.members[0].layers[0].bias,
         lambda mean: mean.members[0].layers[0].kernel,
-        lambda mean: mean.members[1].layers[-1].references,
+        lambda mean: mean.members[1].layers[-1].levels,
+        lambda mean: mean.members[1].layers[-1].members[0].layers[-1].references,
     ],
-    ids=["mean's bias", "bias", "kernel", "references"],
+    ids=["mean's bias", "bias", "kernel", "levels", "references"],
 )
 def test_weights_that_are_not_finite_are_refused(saved, tmp_path, weight):
     (tmp_path / "model.keras").write_bytes(members(saved)["model.keras"])

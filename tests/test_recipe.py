@@ -15,7 +15,7 @@ from ocsdf.recipe import (
     SOFTENING,
     boundary_level,
     distance_network,
-    distance_networks,
+    distance_part,
     linear_decay,
     nearest_neighbor_margin,
     trusted_rows,
@@ -147,27 +147,47 @@ class TestDistanceNetwork:
         np.testing.assert_allclose(forward(network, points), -apart.min(axis=1), atol=1e-9)
 
 
-class TestDistanceNetworks:
+def soft(rows):
+    return SOFTENING * np.arcsinh(rows / SOFTENING)
+
+
+class TestDistancePart:
     def test_few_trusted_rows_and_many_of_all(self):
         rows = column(200)
         rows[:20] += 10_000.0
-        few, many = (network.layers[-1] for network in distance_networks(rows, SOFTENING, rng()))
-        assert few.group_sizes == (8,) and few.n_references == 512
-        assert many.group_sizes == (128,) and many.n_references == 1024
-        few, many = (
-            references_of(network) for network in distance_networks(rows, SOFTENING, rng())
-        )
-        assert set(few) <= set(range(20, 200)) and len(set(few)) > 150
-        assert set(many) == set(rows[:, 0].astype(int))
+        few, many = distance_part(rows, SOFTENING, rng()).layers[-1].members
+        assert few.layers[-1].group_sizes == (8,) and few.layers[-1].n_references == 256
+        assert many.layers[-1].group_sizes == (32,) and many.layers[-1].n_references == 768
+        assert set(references_of(few)) <= set(range(20, 200)) and len(set(references_of(few))) > 150
+        assert set(references_of(many)) == set(rows[:, 0].astype(int))
+
+    @pytest.mark.parametrize("softening", [None, SOFTENING])
+    def test_it_is_the_larger_distance_beyond_what_is_typical(self, softening):
+        rows, points = rng(1).normal(size=(300, 2)), rng(2).normal(scale=3.0, size=(50, 2))
+        network = distance_part(rows, softening, rng(3))
+        minimum = network.layers[-1]
+        here, there = (points, rows) if softening is None else (soft(points), soft(rows))
+        beyond = [
+            scale * (level - forward(member, here))
+            for scale, member, level in zip(
+                (2.0 / 3.0, 1.0), minimum.members, minimum.levels.numpy(), strict=True
+            )
+        ]
+        np.testing.assert_allclose(forward(network, points), -np.max(beyond, axis=0), atol=1e-9)
+        # Each of the two is the larger somewhere.
+        assert 5 < np.sum(beyond[0] > beyond[1]) < 45
+        for member, level in zip(minimum.members, minimum.levels.numpy(), strict=True):
+            # 30 % of the training rows are farther off.
+            assert np.mean(forward(member, there) < level) == pytest.approx(0.3, abs=0.01)
+        assert network_bound(network) == 1.0
 
     def test_shares_of_the_mean_are_positive_and_sum_to_one_exactly(self):
-        assert len(SHARES) == 1 + len(distance_networks(column(20), SOFTENING, rng()))
         assert sum(map(Fraction, SHARES)) == 1 and min(SHARES) > 0.0
 
     def test_rows_without_weight_are_no_references(self):
         weight = np.repeat([1.0, 1e-300], 20)
-        for network in distance_networks(column(40), SOFTENING, rng(), weight):
-            assert set(references_of(network)) <= set(range(20))
+        for member in distance_part(column(40), SOFTENING, rng(), weight).layers[-1].members:
+            assert set(references_of(member)) <= set(range(20))
 
 
 def with_far_cluster(n_rows, n_far, distance=8.0):
