@@ -12,7 +12,7 @@ from ocsdf.threads import crew, slices
 
 # Rows of one matrix product, and the products of one NumPy call.
 _BLOCK = 128
-_PRODUCTS = 4
+_PRODUCTS = 8
 # Rows and numbers of one thread's turn.
 _MOST_ROWS = 32 * _BLOCK
 _MOST_CELLS = 2**18

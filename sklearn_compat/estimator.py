@@ -42,14 +42,13 @@ class OCSDF(CertifiedDetector):
     ----------
     method : {"anchored", "paper"}, default="anchored"
         "paper" is the papers' algorithm with its printed schedule of Newton steps, and nothing
-        else. "anchored", the label-free default: a row's isolation is its mean distance to the
-        nearest of 8 random rows, and the most isolated rows, which may be anomalies, are set
-        aside. The mean distance to the nearest of 8 random rows among the rest, and that to the
-        nearest of 128 among all, where a row counts as farther off by 0.3 times its isolation,
-        are exact 1-Lipschitz functions. A 1-Lipschitz network is trained by the same loss on all
-        rows, against negatives pulled to its boundary. f is a quarter of the network minus a
-        quarter of the first distance and half of the second. It is shifted so that 1 % of
-        training rows lie outside.
+        else. "anchored", the label-free default: rows that lie so far from all others that they
+        may be anomalies are set aside. The mean distance to the nearest of 8 random rows among
+        the rest, and that to the nearest of 32 among all, are exact 1-Lipschitz functions; the
+        larger counts, each from what 30 % of the training rows exceed, the first by two thirds.
+        A 1-Lipschitz network is trained by the same loss on all rows, against negatives pulled
+        to its boundary. f is a quarter of the network minus three quarters of that distance. It
+        is shifted so that 1 % of training rows lie outside.
     margin : float or "auto", default="auto"
         m of the loss, in the units of ``score_samples``; "auto" takes half the typical distance
         between nearest neighbours.
