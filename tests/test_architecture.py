@@ -37,6 +37,8 @@ ORDER = [
     "ocsdf.diagnosis",
     "ocsdf.recipe",
     "ocsdf.certification",
+    "ocsdf.attacks",
+    "ocsdf.attack_adapters",
     "ocsdf.displays",
     "ocsdf.sklearn_compat.parameters",
     "ocsdf.sklearn_compat.validation",
