@@ -22,7 +22,9 @@ _HOME = {
     "load_table": "ocsdf.data",
     "make_outlier_scorer": "ocsdf.sklearn_compat.scoring",
     "CertifiedAUROCDisplay": "ocsdf.displays",
+    "CertifiedROCDisplay": "ocsdf.displays",
     "ScoreHistogramDisplay": "ocsdf.displays",
+    "SignedDistanceDisplay": "ocsdf.displays",
     "TrainingHistoryDisplay": "ocsdf.displays",
 }
 

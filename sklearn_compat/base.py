@@ -109,6 +109,25 @@ class CertifiedDetector(OutlierMixin, BaseEstimator):
         slack = self._slack(points, scores)
         return certified_radius(scores, self.offset_, self.lipschitz_bound_, slack)
 
+    def verdict_counts(self, X, radii):
+        """Count the verdicts that no l2 change of norm up to each radius can flip.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        radii : float or array-like of shape (n_radii,)
+            Standardized units.
+
+        Returns
+        -------
+        VerdictCounts
+            ``radii``, ``normal``, ``anomalous``, ``uncertified``; at each radius the counts sum
+            to n_samples.
+        """
+        from ocsdf.explanation import verdict_counts
+
+        return verdict_counts(self.certified_radius(X), self.predict(X), radii)
+
     def certified_auroc(self, X, y, radii, pos_label=1):
         """Bound the AUROC from below under any l2 attack on normal rows and anomalies.
 

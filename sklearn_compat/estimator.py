@@ -8,6 +8,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from ocsdf.certification import certified_radius
 from ocsdf.sklearn_compat.base import CertifiedDetector
 from ocsdf.sklearn_compat.parameters import check_count, check_parameters
 from ocsdf.sklearn_compat.validation import (
@@ -232,6 +233,36 @@ class OCSDF(CertifiedDetector):
         for message in fit.messages:
             warnings.warn(message, ConvergenceWarning, stacklevel=2)
         return self
+
+    def explain(self, X):
+        """Explain verdicts: how far the boundary is, where, and which features lead there.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows in question; each takes 100 to 200 scores.
+
+        Returns
+        -------
+        Explanation
+            See :class:`ocsdf.explanation.Explanation`: ``radius`` (certified) is at most the l2
+            distance to the boundary in standardized units, ``distance`` at least; ``boundary``, in
+            the units of X, has the other verdict; ``converged``, ``shares``, ``feature_radii``.
+        """
+        from ocsdf.explanation import explain
+
+        points = self._checked_points(X)[:]
+        scores = self._network.score(points)
+        slack = self._slack(points, scores)
+        return explain(
+            self._network,
+            points,
+            certified_radius(scores, self.offset_, self.lipschitz_bound_, slack),
+            level=self.offset_,
+            mean=self.mean_,
+            scale=self.scale_,
+            domain=self.domain_,
+        )
 
     def sample_level_set(self, n_samples, level=0.0):
         """Sample points where f has a given value, such as the edge of the data at 0.

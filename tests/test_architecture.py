@@ -37,6 +37,7 @@ ORDER = [
     "ocsdf.diagnosis",
     "ocsdf.recipe",
     "ocsdf.certification",
+    "ocsdf.explanation",
     "ocsdf.attacks",
     "ocsdf.attack_adapters",
     "ocsdf.displays",

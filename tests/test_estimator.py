@@ -799,3 +799,28 @@ def test_rows_far_from_zero_need_no_standardizing(X):
     for here, there in zip(near, far, strict=True):
         expected = CertifiedNetwork(here).score(X)
         np.testing.assert_allclose(CertifiedNetwork(there).score(X + 1000.0), expected, atol=1e-3)
+
+
+def test_explanations_hold_what_they_say(detector, X_test):
+    rows = X_test[:12]
+    explanation = detector.explain(rows)
+    assert explanation.boundary.shape == explanation.shares.shape == rows.shape
+    np.testing.assert_array_equal(explanation.radius, detector.certified_radius(rows))
+    assert explanation.converged.all()
+    # The boundary row has the other verdict, at the distance said, and no nearer than certified.
+    assert np.all(detector.predict(explanation.boundary) == -detector.predict(rows))
+    moved = standardized(detector, explanation.boundary) - standardized(detector, rows)
+    np.testing.assert_allclose(np.linalg.norm(moved, axis=1), explanation.distance, rtol=1e-6)
+    assert np.all(explanation.radius <= explanation.distance)
+    np.testing.assert_allclose(explanation.shares.sum(axis=1), 1.0)
+
+
+def test_verdicts_are_counted_at_each_radius(detector, X_test):
+    radii = [0.0, 0.1, 1e6]
+    counts = detector.verdict_counts(X_test, radii)
+    certified = detector.certified_radius(X_test) > np.array(radii)[:, np.newaxis]
+    normal = detector.predict(X_test) == 1
+    np.testing.assert_array_equal(counts.normal, (certified & normal).sum(axis=1))
+    np.testing.assert_array_equal(counts.anomalous, (certified & ~normal).sum(axis=1))
+    assert counts.uncertified[-1] == len(X_test)
+    assert np.all(counts.normal + counts.anomalous + counts.uncertified == len(X_test))
