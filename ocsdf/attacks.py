@@ -3,19 +3,23 @@
 Gradients are float32, and only lead the way. Whatever is reported was evaluated in float64.
 """
 
-from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
+from ocsdf.attack_inputs import (
+    check_count,
+    check_direction,
+    check_labels,
+    check_number,
+    check_rows,
+)
 from ocsdf.certification import certified_auroc
+from ocsdf.input_gradients import BLOCK, input_gradient, unit
 from ocsdf.threads import slices
 
-# Rows of one gradient. Always as many: rounding may depend on the shape and on a row's place.
-_BLOCK = 128
 # Rows attacked at a time, whole blocks for any number of restarts.
-_CHUNK = 32 * _BLOCK
+_CHUNK = 32 * BLOCK
 # What summing squares in another order may add to a norm, and more.
 _INSIDE = 1.0 - 2.0**-40
 
@@ -37,22 +41,6 @@ class Attack(NamedTuple):
     points: np.ndarray
     scores: np.ndarray
     excess: np.ndarray
-
-
-class SteepPairs(NamedTuple):
-    """The steepest pair of points that a search found from each start.
-
-    Attributes
-    ----------
-    ratios : ndarray of shape (n_starts,), float64
-        :math:`|f(x) - f(y)| / \\|x - y\\|`.
-    first, second : ndarray of shape (n_starts, n_features), float64
-        x and y.
-    """
-
-    ratios: np.ndarray
-    first: np.ndarray
-    second: np.ndarray
 
 
 def pgd(
@@ -116,9 +104,9 @@ def pgd(
     TypeError
         If the network has no gradient.
     """
-    points = _check_rows("points", points)
-    signs = _check_direction(direction, len(points))
-    radius = _check_number("radius", radius, 0.0)
+    points = check_rows("points", points)
+    signs = check_direction(direction, len(points))
+    radius = check_number("radius", radius, 0.0)
     settings = _settings(domain, n_restarts, step, n_steps, lipschitz)
     return _pgd(
         network, input_gradient(network), points, signs, radius, settings, random_state=random_state
@@ -151,16 +139,16 @@ def judge_candidates(network, points, candidates, direction, radius, *, domain=N
     ValueError
         As :func:`pgd`, and if the candidates have another shape than the points.
     """
-    points = _check_rows("points", points)
+    points = check_rows("points", points)
     candidates = np.asarray(candidates, dtype=np.float64)
     if candidates.shape != points.shape:
         raise ValueError(
             f"candidates must have the shape of the points, {points.shape}; got {candidates.shape}."
         )
-    signs = _check_direction(direction, len(points))
-    radius = _check_number("radius", radius, 0.0)
+    signs = check_direction(direction, len(points))
+    radius = check_number("radius", radius, 0.0)
     candidates = np.where(np.isfinite(candidates).all(axis=1, keepdims=True), candidates, points)
-    search = _Search(network, points, signs, radius, domain, _check_number("lipschitz", lipschitz))
+    search = _Search(network, points, signs, radius, domain, check_number("lipschitz", lipschitz))
     search.judge(search.confine(candidates[:, np.newaxis]))
     return search.found()
 
@@ -217,9 +205,9 @@ def attacked_auroc(
         the three.
     """
     network, points = _network_and_points(detector, X)
-    points = _check_rows("X", points)
-    anomaly = _check_labels(y, pos_label, len(points))
-    radii = np.array([_check_number("radii", r, 0.0) for r in np.ravel(radii)])
+    points = check_rows("X", points)
+    anomaly = check_labels(y, pos_label, len(points))
+    radii = np.array([check_number("radii", r, 0.0) for r in np.ravel(radii)])
     movable = {"both": np.full(len(points), True), "anomalies": anomaly, "normals": ~anomaly}
     if attacked not in movable:
         raise ValueError(
@@ -238,109 +226,6 @@ def attacked_auroc(
         # At radius 0 the guaranteed AUROC is the AUROC of the scores.
         auroc[i] = certified_auroc(scores[~anomaly], scores[anomaly], 0.0)[0]
     return auroc
-
-
-def steepest_pairs(network, starts, *, longest=1.0, shortest=1e-3, n_steps=50, random_state=0):
-    r"""Search for pairs of points between which the score is steepest.
-
-    .. math:: R(x, y) = |f(x) - f(y)| / \|x - y\|
-
-    grows along :math:`\sigma \nabla f(x) - R e` in x and along :math:`R e - \sigma \nabla f(y)`
-    in y, with :math:`e = (x - y) / \|x - y\|` and sigma the sign of f(x) - f(y). Each step goes
-    there, by half the pair's length times these vectors over the larger gradient norm. That turns
-    a pair towards the gradient and carries it to where f is steeper; on an affine f of unit
-    gradient one step arrives. Pairs get shorter from step to step, evenly on a logarithmic scale,
-    so that they find a steep region first and its steepest place then.
-
-    Parameters
-    ----------
-    network : CertifiedNetwork or object
-        As for :func:`pgd`.
-    starts : array-like of shape (n_starts, n_features)
-        Middles of the first pairs, whose directions are random.
-    longest, shortest : float, default=1.0 and 1e-3
-        Length of the first and of the last pairs. An error of delta in f is one of
-        2 delta / `shortest` in R: far shorter pairs would measure rounding.
-    n_steps : int, default=50
-    random_state : int or numpy.random.Generator, default=0
-        Draws the directions.
-
-    Returns
-    -------
-    SteepPairs
-        The best of all n_steps + 1 pairs from each start.
-
-    Raises
-    ------
-    ValueError
-        If the starts are not finite rows, or not 0 < shortest <= longest, or n_steps < 1.
-    TypeError
-        If the network has no gradient.
-    """
-    middles = _check_rows("starts", starts)
-    shortest, longest = _check_number("shortest", shortest), _check_number("longest", longest)
-    if not 0.0 < shortest <= longest:
-        raise ValueError(
-            f"lengths must be 0 < shortest <= longest; got shortest={shortest}, longest={longest}."
-        )
-    _check_count("n_steps", n_steps)
-    gradient = input_gradient(network)
-    axis = np.random.default_rng(random_state).standard_normal(middles.shape)
-    best = SteepPairs(np.full(len(middles), -1.0), middles.copy(), middles.copy())
-    for length in np.geomspace(longest, shortest, n_steps + 1):
-        axis *= 0.5 * length / np.linalg.norm(axis, axis=1, keepdims=True)
-        first, second = middles + axis, middles - axis
-        rise = _judge_pairs(network, first, second, best)
-        first, second = _steepen(gradient, first, second, rise)
-        middles, axis = 0.5 * (first + second), _nonzero(0.5 * (first - second), axis)
-    return best
-
-
-def input_gradient(network):
-    """Make the function that gives a network's gradient at rows.
-
-    Parameters
-    ----------
-    network : CertifiedNetwork or object
-        As for :func:`pgd`.
-
-    Returns
-    -------
-    callable
-        Takes and gives an ndarray of shape (n_samples, n_features), float64. Numbers that are not
-        finite are 0.
-
-    Raises
-    ------
-    TypeError
-        If the network has neither ``model`` nor ``value_and_gradient``.
-    """
-    if hasattr(network, "value_and_gradient"):
-        return lambda rows: _finite(network.value_and_gradient(rows)[1])
-    if not hasattr(network, "model"):
-        raise TypeError(
-            "network must have a Keras model as its attribute model, or value_and_gradient(points) "
-            f"to take gradients of; {type(network).__name__} has neither."
-        )
-
-    # As one graph: step by step, a mean of networks and distances takes many times as long.
-    @tf.function
-    def differentiate(rows):
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(rows)
-            values = network.model(rows)
-        return tape.gradient(values, rows)
-
-    def gradient(rows):
-        padded = np.zeros((-(-len(rows) // _BLOCK) * _BLOCK, rows.shape[1]), dtype=np.float32)
-        padded[: len(rows)] = rows
-        blocks = [
-            differentiate(tf.constant(padded[block])).numpy()
-            for block in slices(len(padded), _BLOCK)
-        ]
-        return _finite(np.concatenate(blocks)[: len(rows)])
-
-    return gradient
 
 
 class _Search:
@@ -389,12 +274,12 @@ class _Search:
 
 
 def _settings(domain, n_restarts, step, n_steps, lipschitz):
-    _check_count("n_restarts", n_restarts)
-    _check_count("n_steps", n_steps)
-    step = _check_number("step", step)
+    check_count("n_restarts", n_restarts)
+    check_count("n_steps", n_steps)
+    step = check_number("step", step)
     if step <= 0.0:
         raise ValueError(f"step must be a share of the radius > 0; got {step}.")
-    return domain, n_restarts, step, n_steps, _check_number("lipschitz", lipschitz)
+    return domain, n_restarts, step, n_steps, check_number("lipschitz", lipschitz)
 
 
 def _pgd(network, gradient, points, signs, radius, settings, *, random_state):
@@ -418,7 +303,7 @@ def _pgd_chunk(network, gradient, points, signs, radius, settings, random_state)
     lengths = step * radius * signs[:, np.newaxis, np.newaxis]
     for _ in range(n_steps):
         slope = gradient(moved.reshape(-1, points.shape[1])).reshape(moved.shape)
-        moved = search.confine(moved + lengths * _unit(slope))
+        moved = search.confine(moved + lengths * unit(slope))
         search.judge(moved)
     return search.found()
 
@@ -426,49 +311,7 @@ def _pgd_chunk(network, gradient, points, signs, radius, settings, random_state)
 def _uniform_in_ball(n_rows, n_each, n_features, random_state):
     """Draw from the unit ball: some coordinates of a sphere's, of two dimensions more."""
     normal = random_state.standard_normal((n_rows, n_each, n_features + 2))
-    return _unit(normal)[:, :, :n_features]
-
-
-def _unit(vectors):
-    """Divide by the norm along the last axis; zero stays zero."""
-    # First by the largest entry, so that squares neither overflow nor vanish.
-    vectors = vectors / _or_one(np.abs(vectors).max(axis=-1, keepdims=True))
-    return vectors / _or_one(np.linalg.norm(vectors, axis=-1, keepdims=True))
-
-
-def _or_one(numbers):
-    return np.where(numbers > 0.0, numbers, 1.0)
-
-
-def _finite(gradient):
-    return np.nan_to_num(np.asarray(gradient, dtype=np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-
-
-def _judge_pairs(network, first, second, best):
-    """Return (f(x) - f(y)) / |x - y|, and keep in place the pairs that are the steepest yet."""
-    distance = np.linalg.norm(first - second, axis=1)
-    rise = (network.score(first) - network.score(second)) / _or_one(distance)
-    better = np.abs(rise) > best.ratios
-    best.ratios[better] = np.abs(rise[better])
-    best.first[better], best.second[better] = first[better], second[better]
-    return rise
-
-
-def _steepen(gradient, first, second, rise):
-    """Move both points of pairs by one step."""
-    offset = first - second
-    distance = np.linalg.norm(offset, axis=1, keepdims=True)
-    slopes = np.where(rise < 0.0, -1.0, 1.0)[:, np.newaxis] * np.stack(
-        [gradient(first), gradient(second)]
-    )
-    steepest = _or_one(np.linalg.norm(slopes, axis=2, keepdims=True).max(axis=0))
-    ascent = (slopes - np.abs(rise)[:, np.newaxis] * _unit(offset)) / steepest
-    return first + 0.5 * distance * ascent[0], second - 0.5 * distance * ascent[1]
-
-
-def _nonzero(vectors, others):
-    """Replace vectors that are zero."""
-    return np.where(vectors.any(axis=1, keepdims=True), vectors, others)
+    return unit(normal)[:, :, :n_features]
 
 
 def _network_and_points(detector, X):
@@ -476,50 +319,3 @@ def _network_and_points(detector, X):
         return detector, X
     # What the detectors' own scores and certificates are computed from.
     return detector._network, detector._checked_points(X)[:]
-
-
-def _check_rows(name, rows):
-    rows = np.asarray(rows, dtype=np.float64)
-    if rows.ndim != 2 or rows.size == 0 or not np.isfinite(rows).all():
-        raise ValueError(
-            f"{name} must be finite rows of shape (n_samples, n_features), at least one; got shape "
-            f"{rows.shape}{' with NaN or infinity' if not np.isfinite(rows).all() else ''}."
-        )
-    return rows
-
-
-def _check_direction(direction, n_rows):
-    signs = np.asarray(direction)
-    if signs.shape not in ((), (n_rows,)) or not np.isin(signs, (-1, 1)).all():
-        raise ValueError(
-            f"direction must be 1 (up) or -1 (down), or {n_rows} of these, one a row; got "
-            f"{direction!r}."
-        )
-    return np.broadcast_to(signs.astype(np.float64), n_rows)
-
-
-def _check_labels(y, pos_label, n_rows):
-    y = np.asarray(y)
-    anomaly = y == pos_label
-    if np.shape(anomaly) != (n_rows,):
-        raise ValueError(f"y must have {n_rows} labels, one a row; got shape {y.shape}.")
-    if anomaly.all() or not anomaly.any() or len(np.unique(y)) > 2:
-        raise ValueError(
-            f"y must hold two classes, the anomalies' being {pos_label!r}; got "
-            f"{np.unique(y).tolist()}."
-        )
-    return anomaly
-
-
-def _check_number(name, value, least=-np.inf):
-    number = np.asarray(value)
-    is_finite = number.ndim == 0 and number.dtype.kind in "biuf" and np.isfinite(number)
-    if not (is_finite and number >= least):
-        bound = "" if least == -np.inf else f" >= {least:g}"
-        raise ValueError(f"{name} must be a finite number{bound}; got {value!r}.")
-    return float(number)
-
-
-def _check_count(name, value):
-    if not isinstance(value, Integral) or value < 1:
-        raise ValueError(f"{name} must be an integer >= 1; got {value!r}.")

@@ -10,16 +10,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import roc_auc_score
 
 from ocsdf import OCSDF, certified_auroc
-from ocsdf.attacks import (
-    attacked_auroc,
-    input_gradient,
-    judge_candidates,
-    pgd,
-    steepest_pairs,
-)
+from ocsdf.attacks import attacked_auroc, judge_candidates, pgd
 from ocsdf.domain import Ball, Box
 from ocsdf.inference import CertifiedNetwork
+from ocsdf.input_gradients import input_gradient
 from ocsdf.models import build_distance, build_mlp, condense
+from ocsdf.steepest_pairs import steepest_pairs
 
 WEIGHTS = np.array([0.75, -1.0, 0.5])
 NORM = np.linalg.norm(np.float32(WEIGHTS).astype(float))
@@ -261,7 +257,7 @@ def test_rows_that_follow_change_no_bit(learned, fitted):
 
 def test_rows_are_attacked_in_chunks_that_change_no_bit(learned, monkeypatch):
     whole = pgd(learned, ROWS, SIGNS, 0.4, n_steps=5, n_restarts=2)
-    monkeypatch.setattr("ocsdf.attacks._BLOCK", 4)
+    monkeypatch.setattr("ocsdf.input_gradients.BLOCK", 4)
     at_once = pgd(learned, ROWS, SIGNS, 0.4, n_steps=5, n_restarts=2)
     monkeypatch.setattr("ocsdf.attacks._CHUNK", 16)
     in_chunks = pgd(learned, ROWS, SIGNS, 0.4, n_steps=5, n_restarts=2)
