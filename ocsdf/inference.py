@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+from deel.lip.layers.activations import GroupSort
 from numba import njit
 
 from ocsdf.distances import SubsampleDistance
@@ -133,6 +134,8 @@ class _Room:
 
 
 def _float64_steps(model):
+    if len(model.input_shape) != 2:
+        raise TypeError(f"Expected a network of rows, (n, n_features); got {model.input_shape}.")
     return [_float64_step(layer) for layer in layers_in_order(model)]
 
 
@@ -155,9 +158,14 @@ def _float64_step(layer):
         return _distance_step(layer)
     if isinstance(layer, Asinh):
         return lambda values, n_rows, room: layer.scale * np.arcsinh(values / layer.scale)
-    if not isinstance(layer, keras.layers.Dense):
+    if isinstance(layer, GroupSort):
         halves = isinstance(layer, GroupSort2)
         return _sorting_step(layer.n, layer._get_coef(), halves)
+    if type(layer) is not keras.layers.Dense or layer.activation is not keras.activations.linear:
+        raise TypeError(
+            f"Scores of layer {layer.name!r} of type {type(layer).__name__} are not computed in "
+            "float64; use linear Dense layers and GroupSort, GroupSort2 or FullSort."
+        )
     kernel = layer.kernel.numpy().astype(np.float64)
     bias = layer.bias.numpy().astype(np.float64) if layer.use_bias else 0.0
     if layer.units == 1:

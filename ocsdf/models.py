@@ -7,7 +7,7 @@ from scipy.linalg import polar
 from ocsdf.distances import SubsampleDistance
 from ocsdf.ensembles import ScaledMinimum, WeightedMean
 from ocsdf.layers import ACTIVATIONS, Asinh, BjorckDense, Orthogonal
-from ocsdf.lipschitz import matrix_bound
+from ocsdf.matrix_bounds import matrix_bound
 
 ORTHOGONALITY = ("projection", "reparametrization")
 

@@ -149,7 +149,7 @@ def test_bound_of_a_nested_mean_goes_through_all_levels():
 
 
 def test_a_member_without_a_bound_is_named():
-    unknown = keras.Sequential([keras.Input((1,)), keras.layers.Dropout(0.5, name="mine")])
+    unknown = keras.Sequential([keras.Input((1,)), keras.layers.UnitNormalization(name="mine")])
     model = average([affine(1.0), unknown], [0.5, 0.5])
     for function in (network_bound, float_error):
         with pytest.raises(TypeError, match="No Lipschitz bound is known for layer 'mine'"):

@@ -277,3 +277,24 @@ def test_shift_adds_a_constant_to_a_mean(anchored):
     shifted.shift(0.75)
     np.testing.assert_allclose(shifted.score(points), before + 0.75, atol=1e-6)
     assert shifted.lipschitz_bound == bound
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [keras.layers.Dense(4, activation="relu", name="mine"), keras.layers.Dense(1)],
+        [keras.layers.ReLU(name="mine"), keras.layers.Dense(1)],
+        [keras.layers.Dropout(0.5, name="mine"), keras.layers.Dense(1)],
+    ],
+)
+def test_a_layer_with_a_bound_but_no_float64_score_is_refused(layers):
+    model = keras.Sequential([keras.Input((3,)), *layers])
+    assert network_bound(model) > 0.0
+    with pytest.raises(TypeError, match="Scores of layer 'mine' of type .* are not computed"):
+        CertifiedNetwork(model)
+
+
+def test_a_network_of_images_is_refused():
+    model = keras.Sequential([keras.Input((4, 3)), keras.layers.Dense(1)])
+    with pytest.raises(TypeError, match=r"Expected a network of rows, \(n, n_features\); got"):
+        CertifiedNetwork(model)

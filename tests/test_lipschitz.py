@@ -5,13 +5,16 @@ from fractions import Fraction
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+from deel.lip import layers as deel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import forward, input_gradient, matrix_with, singular_values
 
 from ocsdf.distances import SubsampleDistance
 from ocsdf.layers import ACTIVATIONS, Asinh, BjorckDense, FullSort
-from ocsdf.lipschitz import float_error, layer_bound, matrix_bound, network_bound
+from ocsdf.lipschitz import float_error, layer_bound, network_bound
+from ocsdf.matrix_bounds import matrix_bound
 from ocsdf.models import build_distance
 
 
@@ -142,15 +145,20 @@ class TestNetworkBound:
     @pytest.mark.parametrize(
         ("layer", "kind"),
         [
-            (keras.layers.Dense(2, activation="relu", name="mine"), "Dense"),
-            (keras.layers.Dropout(0.5, name="mine"), "Dropout"),
-            (BjorckDense(2, name="mine"), "BjorckDense"),
-            (keras.layers.BatchNormalization(name="mine"), "BatchNormalization"),
+            (
+                keras.layers.Dense(2, activation="gelu", name="mine"),
+                "Dense with the activation gelu",
+            ),
+            (keras.layers.Activation("softmax", name="mine"), "Activation with the activation sof"),
+            (keras.layers.ReLU(threshold=0.5, name="mine"), "ReLU with threshold=0.5"),
+            (keras.layers.UnitNormalization(name="mine"), "UnitNormalization;"),
+            # A subclass may compute something else than the class whose rule is known.
+            (BjorckDense(2, name="mine"), "BjorckDense;"),
         ],
     )
     def test_unknown_layers_are_named(self, layer, kind):
         model = keras.Sequential([keras.Input((2,)), layer])
-        message = f"No Lipschitz bound is known for layer 'mine' of type {kind}; use linear Dense"
+        message = f"No Lipschitz bound is known for layer 'mine' of type {kind}"
         for function in (network_bound, float_error):
             with pytest.raises(TypeError, match=message):
                 function(model)
@@ -160,6 +168,129 @@ class TestNetworkBound:
         outputs = keras.layers.Dense(1)(inputs) + keras.layers.Dense(1)(inputs)
         with pytest.raises(TypeError, match="Expected a keras.Sequential model.* got Functional"):
             network_bound(keras.Model(inputs, outputs))
+
+    def test_a_sequential_model_that_does_more_is_refused(self):
+        class Doubled(keras.Sequential):
+            def call(self, inputs, training=None, mask=None):
+                return 2.0 * super().call(inputs)
+
+        model = Doubled([keras.Input((2,)), FullSort()])
+        with pytest.raises(TypeError, match="Expected a keras.Sequential model.* got Doubled"):
+            network_bound(model)
+
+    def test_a_network_inside_counts_as_its_layers(self):
+        inner = dense_net(4, 6, 4)
+        outer = keras.Sequential([keras.Input((4,)), inner, FullSort(), dense_net(4, 1, seed=1)])
+        kernels = [w for w in outer.get_weights() if w.ndim == 2]
+        exact = np.prod([singular_values(w)[0] for w in kernels])
+        assert exact <= network_bound(outer) <= 1.02 * exact
+
+
+def image_net(activation="relu", pooling="average", dtype="float32"):
+    """A network of 10 x 9 images with two channels, all of whose layers are summed as written."""
+    pool = {
+        "average": lambda: keras.layers.AveragePooling2D(3, 2, "same"),
+        "max": lambda: keras.layers.MaxPooling2D(3, 2),
+        "l2": deel.ScaledL2NormPooling2D,
+    }
+    layers = [
+        keras.layers.Conv2D(6, 3, padding="same", activation=activation),
+        pool[pooling](),
+        keras.layers.ZeroPadding2D(1),
+        keras.layers.Conv2D(4, (3, 2), strides=2),
+        keras.layers.LeakyReLU(0.3),
+        keras.layers.Permute((3, 1, 2)),
+        keras.layers.Reshape((2, -1)),
+        keras.layers.Dense(3),
+        keras.layers.Dropout(0.5),
+        keras.layers.Flatten(),
+        keras.layers.Dense(1),
+    ]
+    model = keras.Sequential([keras.Input((10, 9, 2))])
+    for layer in layers:
+        model.add(type(layer).from_config(layer.get_config() | {"dtype": dtype}))
+    rng = np.random.default_rng(7)
+    model.set_weights([rng.normal(scale=0.3, size=w.shape) for w in model.get_weights()])
+    return model
+
+
+def images(n, seed=0):
+    return np.random.default_rng(seed).normal(size=(n, 10, 9, 2))
+
+
+class TestImageNetworks:
+    @pytest.mark.parametrize("pooling", ["average", "max", "l2"])
+    def test_no_gradient_is_longer_than_the_bound(self, pooling):
+        single, double = image_net(pooling=pooling), image_net(pooling=pooling, dtype="float64")
+        points = tf.Variable(images(100))
+        # Upwards and downwards: where the function is steepest.
+        for direction in (1.0, -1.0):
+            for _ in range(10):
+                with tf.GradientTape() as tape:
+                    value = double(points)
+                slopes = tape.gradient(value, points)
+                points.assign_add(direction * slopes)
+        longest = np.linalg.norm(slopes.numpy().reshape(100, -1), axis=1).max()
+        assert 0.02 * network_bound(single) < longest <= network_bound(single)
+
+    def test_it_is_the_product_of_the_layers_on_their_own_sizes(self):
+        model, shape, product = image_net(), (None, 10, 9, 2), 1.0
+        for layer in model.layers:
+            product *= layer_bound(layer, shape)
+            shape = layer.compute_output_shape(shape)
+        assert network_bound(model) == pytest.approx(product, rel=1e-12)
+        unsized = np.prod([layer_bound(layer) for layer in model.layers])
+        assert network_bound(model) < unsized
+
+    def test_a_layer_that_two_networks_share_is_bounded_in_each(self):
+        # Of the difference of neighbours, 2 pixels miss the highest frequency and 7 have it.
+        layer = keras.layers.Conv1D(1, 2)
+        small = keras.Sequential([keras.Input((2, 1)), layer])
+        large = keras.Sequential([keras.Input((7, 1)), layer])
+        layer.kernel.assign(np.float32([[[1.0]], [[-1.0]]]))
+        assert network_bound(small) == pytest.approx(np.sqrt(3.0), rel=1e-9)
+        assert network_bound(large) == pytest.approx(2.0, rel=1e-9)
+
+    def test_sizes_may_be_unknown(self):
+        layers = [keras.layers.Conv2D(3, 3), keras.layers.GlobalAveragePooling2D()]
+        model = keras.Sequential([keras.Input((None, None, 1)), *layers])
+        layer = model.layers[0]
+        assert network_bound(model) == layer_bound(layer) > layer_bound(layer, (None, 5, 5, 1))
+        with pytest.raises(TypeError, match="No bound of rounding errors.* GlobalAveragePooling2D"):
+            float_error(model)
+        layer.bias.assign([0.0, 1.0, 0.0])
+        with pytest.raises(TypeError, match="No bound of rounding errors is known .* type Conv2D"):
+            float_error(model)
+
+    @pytest.mark.parametrize("settings", [{"groups": 2}, {"dilation_rate": 2}])
+    def test_settings_without_a_bound_are_named(self, settings):
+        layer = keras.layers.Conv2D(2, 3, name="mine", **settings)
+        model = keras.Sequential([keras.Input((9, 9, 2)), layer])
+        message = (
+            "No Lipschitz bound is known for layer 'mine' of type Conv2D with groups=.*dilation"
+        )
+        for function in (network_bound, float_error):
+            with pytest.raises(TypeError, match=message):
+                function(model)
+
+    @pytest.mark.parametrize("factor", [0.5, 1.01, 3.0])
+    def test_a_scaled_layer_scales_the_bound(self, factor):
+        model = image_net()
+        before = network_bound(model)
+        kernel = model.layers[0].kernel
+        kernel.assign(np.float32(factor) * kernel.numpy())
+        assert network_bound(model) == pytest.approx(factor * before, rel=1e-6)
+
+    def test_a_layer_as_activation_counts(self):
+        activation = keras.layers.PReLU(alpha_initializer=keras.initializers.Constant(3.0))
+        layer = keras.layers.Dense(2, activation=activation, kernel_initializer="identity")
+        model = keras.Sequential([keras.Input((2,)), layer])
+        model(np.zeros((1, 2)))
+        assert network_bound(model) == pytest.approx(3.0, rel=1e-12)
+        half = keras.layers.LeakyReLU(dtype="float16")
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, activation=half)])
+        with pytest.raises(TypeError, match="Expected float32 layers.* policy float16"):
+            network_bound(model)
 
 
 # The unit roundoff of float32, whose errors are large enough to be seen.
@@ -224,6 +355,59 @@ class TestFloatError:
         constant, slope = float_error(model, UNIT)
         assert constant == pytest.approx(gamma * 2.0, rel=1e-5)
         assert slope == pytest.approx(10 * UNIT + gamma * 5 * (1 + 2 * UNIT), rel=1e-5)
+
+    @pytest.mark.parametrize("pooling", ["average", "max", "l2"])
+    @pytest.mark.parametrize("activation", ["relu", "leaky_relu", None])
+    def test_covers_the_rounding_of_images(self, activation, pooling):
+        single = image_net(activation, pooling)
+        double = image_net(activation, pooling, dtype="float64")
+        constant, slope = float_error(single, UNIT)
+        rows = images(400) * 10.0 ** np.random.default_rng(1).uniform(-2, 3, size=(400, 1, 1, 1))
+        error = np.abs(single(rows.astype(np.float32)).numpy() - double(rows).numpy())[:, 0]
+        assert error.max() > 0.0
+        assert (error <= constant + slope * np.linalg.norm(rows.reshape(400, -1), axis=1)).all()
+        assert max(float_error(single)) < 1e-10
+
+    def test_a_bias_counts_once_for_each_place(self):
+        layer = keras.layers.Conv2D(1, 1, bias_initializer=keras.initializers.Constant(3.0))
+        constant, _ = float_error(keras.Sequential([keras.Input((4, 5, 1)), layer]), UNIT)
+        # gamma_2: one product and the bias.
+        assert constant == pytest.approx(2 * UNIT * 3.0 * np.sqrt(20), rel=1e-5)
+        layer = keras.layers.Dense(1, bias_initializer=keras.initializers.Constant(3.0))
+        constant, _ = float_error(keras.Sequential([keras.Input((4, 5, 1)), layer]), UNIT)
+        assert constant == pytest.approx(2 * UNIT * 3.0 * np.sqrt(20), rel=1e-5)
+
+    def test_closed_form_of_one_convolution(self):
+        layer = keras.layers.Conv1D(1, 3, padding="same", use_bias=False)
+        model = keras.Sequential([keras.Input((9, 1)), layer])
+        layer.kernel.assign(np.float32([[[1.0]], [[-1.0]], [[2.0]]]))
+        constant, slope = float_error(model, UNIT)
+        gamma = 4 * UNIT / (1 - 4 * UNIT)
+        # Of the absolute values the norm is 1 + 1 + 2, of the kernel itself a little less.
+        expected = 2 * UNIT * layer_bound(layer, (None, 9, 1)) + gamma * 4 * (1 + 2 * UNIT)
+        assert constant == 0.0
+        assert slope == pytest.approx(expected, rel=2e-6)
+
+    @pytest.mark.parametrize(
+        "layer",
+        [
+            keras.layers.Dense(2, activation="tanh", name="mine"),
+            keras.layers.Activation("sigmoid", name="mine"),
+            keras.layers.ELU(name="mine"),
+            keras.layers.BatchNormalization(name="mine"),
+        ],
+    )
+    def test_layers_of_unknown_rounding_are_named(self, layer):
+        model = keras.Sequential([keras.Input((2,)), layer])
+        assert network_bound(model) > 0.0
+        with pytest.raises(
+            TypeError, match="No bound of rounding errors is known for layer 'mine'"
+        ):
+            float_error(model)
+
+    def test_too_coarse_a_format(self):
+        with pytest.raises(ValueError, match=r"Expected n u < 1 .* got n=513 terms"):
+            float_error(dense_net(512, 1), 2.0**-9)
 
     def test_layers_must_be_float32(self):
         half = keras.layers.Dense(1, dtype="float16")

@@ -6,7 +6,8 @@ import pytest
 from reference import forward, input_gradient, singular_values
 
 from ocsdf.layers import ACTIVATIONS
-from ocsdf.lipschitz import matrix_bound, network_bound
+from ocsdf.lipschitz import network_bound
+from ocsdf.matrix_bounds import matrix_bound
 from ocsdf.models import ORTHOGONALITY, average, build_distance, build_mlp, condense, least
 
 
