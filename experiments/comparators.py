@@ -205,9 +205,9 @@ def describe(rows):
     radii = ", ".join(f"{radius:g}" for radius in RADII)
     lines = [
         "# Attacked and guaranteed AUROC\n",
-        f"AUROC in percent, mean of {n_seeds} seeds; at radius 0, then **attacked / guaranteed** at "
-        f"l2 radii {radii} in standardized units, normal rows and anomalies both attacked. Fitted "
-        "on half of the normal rows (protocol `oc`, tables cut to 5,000 rows), judged on "
+        f"AUROC in percent, mean of {n_seeds} seeds; at radius 0, then **attacked / guaranteed** "
+        f"at l2 radii {radii} in standardized units, normal rows and anomalies both attacked. "
+        "Fitted on half of the normal rows (protocol `oc`, tables cut to 5,000 rows), judged on "
         f"{int(rows['n_attacked'].max())} normal rows and as many anomalies of the rest, or as "
         "many as there are; the same rows for every detector.\n",
         "- OCSDF, nearest neighbour, random subsamples: the guarantee is a proof; attacked by l2 "
@@ -229,11 +229,15 @@ def _table(means):
     body = []
     for detector, row in means.iterrows():
         pairs = [
-            f"{row[_ATTACKED.format(radius)]:.1f} / {_percent(row[_GUARANTEED.format(radius)])}"
+            " / ".join(_percent(row[name.format(radius)]) for name in (_ATTACKED, _GUARANTEED))
             for radius in RADII
         ]
         body.append([detector, f"{row[_CLEAN]:.1f}", *pairs])
     return pd.DataFrame(body, columns=header).to_markdown(index=False, disable_numparse=True)
+
+
+def _percent(value):
+    return "none" if np.isnan(value) else f"{value:.1f}"
 
 
 def _all_rows(means):
