@@ -7,6 +7,7 @@ _HOME = {
     "ADBenchOCSDF": "ocsdf.sklearn_compat.adbench",
     "OCSDF": "ocsdf.sklearn_compat.estimator",
     "OCSDFDetector": "ocsdf.sklearn_compat.pyod_detector",
+    "knowledge_dir": "ocsdf.sklearn_compat.ad_engine",
     "make_outlier_scorer": "ocsdf.sklearn_compat.scoring",
 }
 

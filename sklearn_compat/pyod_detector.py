@@ -19,11 +19,13 @@ class OCSDFDetector(BaseDetector):
     Parameters
     ----------
     estimator : OCSDF or None, default=None
-        Unfitted; holds all parameters of the method, such as ``random_state``, which is then
-        ``estimator__random_state``. It is cloned, and of the clone ``contamination`` is replaced.
+        Unfitted; holds all parameters of the method, such as ``margin``, which is then
+        ``estimator__margin``. It is cloned, and of the clone ``contamination`` is replaced.
         None takes ``OCSDF()``.
     contamination : float, default=0.1
         Share of the training rows to call anomalies, in (0, 0.5].
+    random_state : int, RandomState instance or None, default=None
+        Replaces that of the clone; None leaves it.
 
     Attributes
     ----------
@@ -52,9 +54,10 @@ class OCSDFDetector(BaseDetector):
     array([0, 1])
     """
 
-    def __init__(self, estimator=None, contamination=0.1):
+    def __init__(self, estimator=None, contamination=0.1, random_state=None):
         super().__init__(contamination=contamination)
         self.estimator = estimator
+        self.random_state = random_state
 
     def fit(self, X, y=None):
         """Learn the signed distance to the edge of the data, and set the threshold.
@@ -127,4 +130,7 @@ class OCSDFDetector(BaseDetector):
                 f"contamination must be a float in (0, 0.5]; got {contamination!r}. Other "
                 "thresholds can be set on decision_scores_ after fitting."
             )
-        return clone(estimator).set_params(contamination=contamination)
+        detector = clone(estimator).set_params(contamination=contamination)
+        if self.random_state is not None:
+            detector.set_params(random_state=self.random_state)
+        return detector

@@ -178,10 +178,12 @@ def test_a_row_at_the_threshold_is_normal_and_certifies_nothing(X):
 # Parameters and copies
 
 
-def test_is_a_detector_with_two_parameters():
+def test_is_a_detector_with_three_parameters():
     assert issubclass(OCSDFDetector, BaseDetector)
     assert is_outlier_detector(OCSDFDetector())
-    assert list(inspect.signature(OCSDFDetector).parameters) == ["estimator", "contamination"]
+    assert list(inspect.signature(OCSDFDetector).parameters) == [
+        *("estimator", "contamination", "random_state")
+    ]
     assert OCSDFDetector().get_params() == {"estimator": None, "contamination": 0.1}
 
 

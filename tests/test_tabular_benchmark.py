@@ -316,6 +316,23 @@ def test_another_backend_of_joblib(tmp_path):
     pd.testing.assert_frame_equal(rows.drop(columns=TIMES), threads.drop(columns=TIMES))
 
 
+def test_two_dask_workers(tmp_path):
+    distributed = pytest.importorskip("distributed")
+    run = ([small()], ["sklearn.neighbors:KernelDensity"], range(4), ["oc"])
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None, local_directory=tmp_path
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        with joblib.parallel_config(backend="dask"):
+            rows = run_benchmark(*run, tmp_path / "dask", n_jobs=2)
+        children = client.run(lambda: len(psutil.Process().children()))
+    assert len(children) == 2 and min(children.values()) >= 1  # both workers have had cells
+    threads = run_benchmark(*run, tmp_path / "threads", n_jobs=2)
+    pd.testing.assert_frame_equal(rows.drop(columns=TIMES), threads.drop(columns=TIMES))
+
+
 SCRIPT = """
 import sys
 from ocsdf.tabular_benchmark import run_benchmark
