@@ -246,6 +246,20 @@ def _batch_normalization(layer, input_shape):
     return Step(_largest(layer, gamma / np.sqrt(variance)) * (1.0 + 2.0**-50), None)
 
 
+def _normalization(layer, input_shape):
+    """x -> (x - mean) / max(sqrt(variance), epsilon), or the way back."""
+    variance = np.asarray(layer.variance, dtype=np.float64)
+    scale = np.maximum(np.sqrt(variance), readings(keras.config.epsilon()))
+    if not layer.invert:
+        least = min(keras.config.epsilon(), float(np.float32(keras.config.epsilon())))
+        scale = 1.0 / np.maximum(np.sqrt(variance), least)
+    return Step(_largest(layer, scale) * (1.0 + 2.0**-50), None)
+
+
+def _rescaling(layer, input_shape):
+    return Step(_largest(layer, [readings(scale) for scale in np.ravel(layer.scale)]), None)
+
+
 def _largest(layer, values):
     largest = float(np.max(np.abs(values)))
     if not math.isfinite(largest):
@@ -279,6 +293,8 @@ RULES = {
     layers.PReLU: _prelu,
     layers.ELU: _elu,
     layers.BatchNormalization: _batch_normalization,
+    layers.Normalization: _normalization,
+    layers.Rescaling: _rescaling,
 }
 RULES |= {
     getattr(layers, f"{kind}{n_axes}D"): _exact

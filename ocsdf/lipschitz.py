@@ -36,7 +36,8 @@ def layer_bound(layer, input_shape=None):
           inside the image; maximum pooling, at most the square root of how many windows a pixel
           is in; both counted for the size at hand where it is known; global pooling; deel-lip's
           scaled pooling;
-        * ``BatchNormalization``, with its moving statistics; dropout and noise (1);
+        * ``BatchNormalization``, with its moving statistics; ``Normalization`` and ``Rescaling``;
+          dropout and noise (1);
         * ``Flatten``, ``Reshape``, ``Permute``, zero padding, cropping, deel-lip's
           ``InvertibleDownSampling`` (1);
         * ``Asinh``, ``SubsampleDistance``, a ``WeightedMean`` or ``ScaledMinimum`` of
@@ -115,7 +116,7 @@ def float_error(model, roundoff=ROUNDOFF):
     ------
     TypeError
         As :func:`network_bound`, and for a layer whose rounding is not known: an ``elu``,
-        ``softplus``, ``softsign``, ``tanh``, ``sigmoid`` or ``BatchNormalization``, or one that
+        ``softplus``, ``softsign``, ``tanh``, ``sigmoid`` or normalization, or one that
         sums over an image of unknown size.
     ValueError
         If n u >= 1.

@@ -115,6 +115,35 @@ class TestBatchNormalization:
             layer_bound(layer)
 
 
+class TestNormalizationAndRescaling:
+    @pytest.mark.parametrize("invert", [False, True])
+    def test_closed_form_of_normalization(self, invert):
+        layer = layers.Normalization(mean=[1.0, -2.0], variance=[0.0625, 9.0], invert=invert)
+        layer.build((None, 2))
+        expected = 3.0 if invert else 4.0
+        assert expected <= layer_bound(layer) <= expected * (1 + 1e-15)
+        assert 0.9 * expected < steepest(layer, (2,)) <= expected * (1 + 1e-3)
+
+    def test_a_constant_feature_is_divided_by_epsilon(self):
+        layer = layers.Normalization()
+        layer.adapt(np.float32([[1.0, 5.0], [3.0, 5.0]]))
+        assert layer_bound(layer) == pytest.approx(1.0 / keras.config.epsilon(), rel=1e-6)
+        assert steepest(layer, (2,)) <= layer_bound(layer) * (1 + 1e-3)
+
+    @pytest.mark.parametrize("scale", [1 / 255, -3.0, [0.5, -2.0]])
+    def test_rescaling(self, scale):
+        layer = built(layers.Rescaling(scale, offset=0.01), (2,))
+        assert layer_bound(layer) == pytest.approx(np.max(np.abs(scale)), rel=1e-7)
+        assert layer_bound(layer) >= np.max(np.abs(np.float32(scale)))
+        assert 0.9 * layer_bound(layer) < steepest(layer, (2,)) <= layer_bound(layer) * (1 + 1e-3)
+
+    def test_nan_is_refused(self):
+        layer = layers.Normalization(mean=0.0, variance=np.nan, name="mine")
+        layer.build((None, 2))
+        with pytest.raises(ValueError, match="Cannot bound layer 'mine' with NaN or infinite"):
+            layer_bound(layer)
+
+
 @st.composite
 def windows(draw, paddings=("same", "valid")):
     """Window, stride, padding and length of one axis; TensorFlow takes no longer window."""
