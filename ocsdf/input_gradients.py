@@ -47,11 +47,9 @@ def input_gradient(network):
     def gradient(rows):
         padded = np.zeros((-(-len(rows) // BLOCK) * BLOCK, rows.shape[1]), dtype=np.float32)
         padded[: len(rows)] = rows
-        blocks = [
-            differentiate(tf.constant(padded[block])).numpy()
-            for block in slices(len(padded), BLOCK)
-        ]
-        return _finite(np.concatenate(blocks)[: len(rows)])
+        for block in slices(len(padded), BLOCK):
+            padded[block] = differentiate(tf.constant(padded[block])).numpy()
+        return _finite(padded[: len(rows)])
 
     return gradient
 

@@ -9,15 +9,10 @@ from reference import input_gradient
 from scipy.spatial import cKDTree
 
 from ocsdf import OCSDF
+from ocsdf.boundary import boundary_points
 from ocsdf.certification import certified_radius
 from ocsdf.domain import Ball, Box
-from ocsdf.explanation import (
-    boundary_points,
-    explain,
-    feature_radii,
-    gradient_shares,
-    verdict_counts,
-)
+from ocsdf.explanation import explain, feature_radii, gradient_shares, verdict_counts
 from ocsdf.inference import CertifiedNetwork
 from ocsdf.models import build_distance
 
