@@ -10,14 +10,12 @@ import typer
 from ocsdf._version import __version__
 from ocsdf.console import (
     OneLineErrors,
-    epoch_callback,
     load_estimator,
     print_benchmark,
     print_info,
     print_json,
     print_summary,
     progress_bar,
-    warnings_told,
 )
 from ocsdf.options import (
     Anomaly,
@@ -30,6 +28,15 @@ from ocsdf.options import (
     MethodOption,
     Protocol,
     Seed,
+)
+from ocsdf.steps import (
+    attack_rows,
+    compare_with,
+    fit_rows,
+    frame,
+    numbers,
+    score_table,
+    share_out,
 )
 
 app = typer.Typer(
@@ -76,6 +83,22 @@ def report(
     method: MethodOption = Method.ANCHORED,
     margin: Margin = "auto",
     epochs: Epochs = None,
+    attack: Annotated[
+        bool,
+        typer.Option(
+            "--attack",
+            help="Also attack the model at each radius (l2 PGD, 50 steps from 3 starts, at most "
+            "500 normal rows and 500 anomalies; takes minutes). Needs labels.",
+        ),
+    ] = False,
+    versus: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,...",
+            help="Also fit and judge other detectors on the same rows, by the names that "
+            "'ocsdf bench' takes, in any case; each has 300 seconds. Needs labels.",
+        ),
+    ] = None,
     seed: Seed = 0,
     output: Annotated[
         Path | None,
@@ -87,26 +110,28 @@ def report(
 
     Without a label: scores, radii and verdict counts of all rows, no AUROC.
 
-    Example: `ocsdf report transactions.csv --label fraud --anomaly yes --radii 0.1,0.2`
+    Example: `ocsdf report transactions.csv --label fraud --anomaly yes --attack --versus knn`
     """
     import numpy as np
 
-    from ocsdf.data import load_table, split_one_class
+    from ocsdf.data import load_table
+    from ocsdf.detectors import spell
     from ocsdf.files import check_output, write_whole
-    from ocsdf.judgement import check_radii, judge
+    from ocsdf.judgement import check_radii, judge, ranked_examples
     from ocsdf.report import Setting, render, summarize
 
     output = output or Path(f"ocsdf-report-{_slug(data)}.html")
     check_output(output, inputs=[data])
-    radii = check_radii(_numbers(radii))
+    radii = check_radii(numbers(radii))
+    rivals = [] if versus is None else spell(versus.split(","))
     table = load_table(data, label=label, anomaly=anomaly)
-    if table.y is None:
-        kind, fitted, rows = "unlabelled", slice(None), slice(None)
-    elif protocol is Protocol.AD:
-        kind, fitted, rows = "ad", slice(None), slice(None)
-    else:
-        kind, (fitted, rows) = "oc", split_one_class(table.y, random_state=seed)
-    estimator, warned = _fit(table, fitted, method, margin, epochs, seed)
+    if table.y is None and (attack or rivals):
+        raise ValueError(
+            f"{'--attack' if attack else '--versus'} needs labels, and {table.name} has none: "
+            "name the column that marks the anomalies with --label (in .npz and .mat: array y)"
+        )
+    kind, fitted, rows = share_out(table, protocol, seed)
+    estimator, warned = fit_rows(table, fitted, method, margin, epochs, seed)
     setting = Setting(
         name=table.name,
         protocol=kind,
@@ -116,11 +141,17 @@ def report(
         feature_names=tuple(table.feature_names),
         warnings=warned,
     )
-    y = None if table.y is None else table.y[rows]
+    X, y = frame(table, rows), None if table.y is None else table.y[rows]
     with progress_bar("judging"):
-        judgement = judge(estimator, _frame(table, rows), y, radii=radii, random_state=seed)
-    write_whole(output, render(judgement, estimator, setting))
-    summary = summarize(judgement, estimator, setting) | {"report": str(output.resolve())}
+        judgement = judge(estimator, X, y, radii=radii, random_state=seed)
+        examples = ranked_examples(estimator, X, judgement)
+    found = {
+        "attacked": attack_rows(estimator, X, y, radii, seed) if attack else None,
+        "rivals": compare_with(rivals, table, fitted, rows, radii, kind, seed) if rivals else (),
+    }
+    write_whole(output, render(judgement, estimator, setting, examples, **found))
+    summary = summarize(judgement, estimator, setting, examples, **found)
+    summary["report"] = str(output.resolve())
     if as_json:
         print_json(summary)
     else:
@@ -151,7 +182,7 @@ def fit(
     check_output(output, inputs=[data])
     table = load_table(data, label=label, anomaly=anomaly)
     rows = slice(None) if table.y is None else table.y == 0
-    estimator, warned = _fit(table, rows, method, margin, epochs, seed)
+    estimator, warned = fit_rows(table, rows, method, margin, epochs, seed)
     estimator.save(output)
     summary = {
         "data": table.name,
@@ -201,7 +232,7 @@ def score(
         check_output(output, inputs=[model, data])
     table = load_features(data, drop=label)
     with progress_bar("scoring"):
-        scores = _scores(model, table)
+        scores = score_table(model, table)
     summary = {
         "data": table.name,
         "rows": len(scores),
@@ -323,60 +354,6 @@ def info(as_json: Json = False):
 
 def _slug(data):
     return re.sub(r"[^\w.-]+", "-", Path(data).stem) or "data"
-
-
-def _numbers(text):
-    try:
-        return [float(part) for part in text.split(",")]
-    except ValueError:
-        raise ValueError(f"--radii must be numbers parted by commas; got {text!r}") from None
-
-
-def _margin(text):
-    if text == "auto":
-        return text
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError(f"--margin must be 'auto' or a number > 0; got {text!r}") from None
-
-
-def _frame(table, rows):
-    """The rows as a data frame, so that the model remembers and checks feature names."""
-    import pandas as pd
-
-    return pd.DataFrame(table.X[rows], columns=list(table.feature_names))
-
-
-def _fit(table, rows, method, margin, epochs, seed):
-    """Fit with a progress bar; return the estimator and the texts of what it warned of."""
-    margin = _margin(margin)
-    settings = {"method": method.value, "margin": margin, "random_state": seed}
-    if epochs is not None:
-        settings |= {"epochs": epochs, "uniform_epochs": min(5, epochs // 8)}
-    OCSDF = load_estimator()
-    with warnings_told() as told, progress_bar("training") as bar:
-        estimator = OCSDF(**settings, callbacks=[epoch_callback(bar)])
-        estimator.fit(_frame(table, rows))
-    estimator.set_params(callbacks=None)
-    return estimator, tuple(told)
-
-
-def _scores(model, table):
-    import numpy as np
-    import pandas as pd
-
-    OCSDF, X = load_estimator(), _frame(table, slice(None))
-    with warnings_told():
-        estimator = OCSDF.load(model)
-    return pd.DataFrame(
-        {
-            "row": range(len(X)),
-            "score": estimator.score_samples(X),
-            "verdict": np.where(estimator.predict(X) == 1, "normal", "anomaly"),
-            "certified_radius": estimator.certified_radius(X),
-        }
-    )
 
 
 def main():

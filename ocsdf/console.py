@@ -88,6 +88,12 @@ def progress_bar(what):
         yield progress, progress.add_task(what, total=None)
 
 
+def tracked(bar):
+    """Return a wrapper of sequences that moves a bar of :func:`progress_bar` by one an item."""
+    progress, task = bar
+    return lambda items: progress.track(items, total=len(items), task_id=task)
+
+
 def print_json(facts):
     """Print one JSON object."""
     typer.echo(json.dumps(facts, indent=2, allow_nan=False))
@@ -108,7 +114,7 @@ def print_summary(summary):
     from rich.console import Console
     from rich.table import Table
 
-    from ocsdf.report import certified_percent, percent
+    from ocsdf.pages import certified_percent, percent
 
     share = {
         "oc": "fitted on half of the normal rows, judged on the rest",
@@ -128,7 +134,52 @@ def print_summary(summary):
         verdicts = f"{row['certified_verdicts']:,} of {summary['rows_judged']:,}"
         table.add_row(str(row["radius"]), *certified, verdicts)
     Console().print(table)
+    if "attack" in summary:
+        Console().print(_attack_table(summary["attack"]))
+    if "comparison" in summary:
+        Console().print(_comparison_table(summary))
     typer.echo(f"report: {summary['report']}")
+
+
+def _attack_table(attack):
+    from rich.table import Table
+
+    from ocsdf.pages import certified_percent, percent
+
+    title = (
+        f"under attack: {attack['attacker']}, {attack['steps']} steps from {attack['restarts']} "
+        f"starts, on {attack['normal_rows']:,} normal rows and {attack['anomalies']:,} anomalies"
+    )
+    table = Table(title=title, title_style="bold")
+    for column in ("attack radius\n(scaled l2)", "guaranteed\nAUROC", "attacked\nAUROC"):
+        table.add_column(column, justify="right")
+    table.add_row("0 (AUROC)", *[percent(attack["auroc"])] * 2)
+    for row in attack["radii"]:
+        bounds = certified_percent(row["certified_auroc"]), percent(row["attacked_auroc"])
+        table.add_row(str(row["radius"]), *bounds)
+    return table
+
+
+def _comparison_table(summary):
+    from rich.table import Table
+    from rich.text import Text
+
+    from ocsdf.pages import certified_percent, percent
+
+    detectors = summary["comparison"]
+    table = Table(title="certified AUROC beside other detectors, same rows", title_style="bold")
+    table.add_column("attack radius\n(scaled l2)", justify="right")
+    for row in detectors:
+        table.add_column(row["detector"], justify="right")
+    table.add_row("0 (AUROC)", *[percent(row["auroc"]) for row in detectors])
+    for at, radius in enumerate(summary["radii"]):
+        bounds = [row["certified_auroc"] for row in detectors]
+        texts = ["none" if bound is None else certified_percent(bound[at]) for bound in bounds]
+        table.add_row(str(radius["radius"]), *texts)
+    failed = [f"{row['detector']} failed: {row['error']}" for row in detectors if row["error"]]
+    if failed:
+        table.caption = Text("\n".join(failed))  # a plain text may hold brackets
+    return table
 
 
 def print_benchmark(rows, paths):
@@ -158,7 +209,7 @@ def print_benchmark(rows, paths):
 
 
 def _interval(triple, as_text):
-    from ocsdf.report import percent
+    from ocsdf.pages import percent
 
     value, lower, upper = triple.values()
     ends = "" if lower is None else f" \\[{percent(lower)}, {percent(upper)}]"

@@ -74,6 +74,31 @@ def find_detector(name):
     return Detector(partial(_build_from_class, cls))
 
 
+def spell(names):
+    """Spell detectors' names as :data:`DETECTORS` does, whatever their case.
+
+    Parameters
+    ----------
+    names : sequence of str
+        What :func:`find_detector` takes, but for the case, and for white space around.
+
+    Returns
+    -------
+    names : list of str
+        Each once.
+
+    Raises
+    ------
+    ValueError
+        As :func:`find_detector`.
+    """
+    spelled = {name.casefold(): name for name in DETECTORS}
+    found = [spelled.get(name.strip().casefold(), name.strip()) for name in names]
+    for name in found:
+        find_detector(name)
+    return list(dict.fromkeys(found))
+
+
 def fit(detector, X):
     """Fit a detector of any of the three kinds without labels.
 

@@ -36,6 +36,24 @@ class Ranking(NamedTuple):
     average_precision: float
 
 
+class Examples(NamedTuple):
+    """Rows to look at, and how far the boundary is from each.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (n_examples,), int
+        Places among the rows judged.
+    radius : ndarray of shape (n_examples,)
+        Certified: the boundary is nowhere nearer. Scaled l2.
+    distance : ndarray of shape (n_examples,)
+        To a point with the other verdict: the boundary is no farther. Infinite if none was found.
+    """
+
+    rows: np.ndarray
+    radius: np.ndarray
+    distance: np.ndarray
+
+
 class Judgement(NamedTuple):
     """What `judge` found on the rows.
 
@@ -122,6 +140,37 @@ def judge(estimator, X, y=None, *, radii, random_state=0, n_resamples=RESAMPLES)
         float_slack=float(estimator.float_slack(X).max()),
         ranking=ranking,
     )
+
+
+def ranked_examples(estimator, X, judgement, n_each=5):
+    """Pick the most and least normal rows (OCSDF Sec. 4.2), and those nearest to the boundary.
+
+    Parameters
+    ----------
+    estimator : OCSDF
+        Fitted.
+    X : array-like of shape (n_samples, n_features)
+        The rows judged.
+    judgement : Judgement
+    n_each : int, default=5
+
+    Returns
+    -------
+    examples : dict of str to Examples
+        ``most_normal``, ``least_normal`` and ``nearest_boundary``, by score, by falling score and
+        by certified radius; equals in the order of the rows.
+    """
+    orders = {
+        "most_normal": -judgement.scores,
+        "least_normal": judgement.scores,
+        "nearest_boundary": judgement.certified_radii,
+    }
+    chosen = {name: np.argsort(by, kind="stable")[:n_each] for name, by in orders.items()}
+    rows = np.concatenate(list(chosen.values()))
+    explained = estimator.explain(X.iloc[rows] if hasattr(X, "iloc") else np.asarray(X)[rows])
+    ends = np.cumsum([len(part) for part in chosen.values()])[:-1]
+    parts = (np.split(values, ends) for values in (explained.radius, explained.distance))
+    return dict(zip(chosen, map(Examples, chosen.values(), *parts), strict=True))
 
 
 def check_radii(radii):

@@ -1,22 +1,18 @@
 """A judgement as numbers and as one self-contained HTML page."""
 
-import io
-import math
 import platform
 import re
 from contextlib import suppress
-from decimal import ROUND_CEILING, ROUND_FLOOR, Context
 from importlib import metadata
 from typing import NamedTuple
 
 import numpy as np
 
 from ocsdf.judgement import RESAMPLES
+from ocsdf.pages import fill_template, inline_svg
 
-_SHOWN_ROWS = 5
 _SHOWN_FEATURES = 12
-# matplotlib writes this colour into the SVG, and the page's own text colour takes its place there.
-_INK = "#010203"
+OURS = "this model"
 PACKAGES = (
     *("ocsdf", "tensorflow", "keras", "numpy", "scipy", "scikit-learn", "deel-lip", "pyod"),
     *("pandas", "matplotlib"),
@@ -53,7 +49,7 @@ class Setting(NamedTuple):
     warnings: tuple = ()
 
 
-def summarize(judgement, estimator, setting):
+def summarize(judgement, estimator, setting, examples, attacked=None, rivals=()):
     """Everything the report says in numbers, as JSON types.
 
     Parameters
@@ -62,11 +58,18 @@ def summarize(judgement, estimator, setting):
     estimator : OCSDF
         Fitted.
     setting : Setting
+    examples : dict of str to Examples
+        Of :func:`ocsdf.judgement.ranked_examples`.
+    attacked : AttackedRanking, default=None
+        Of :func:`ocsdf.comparison.attack`.
+    rivals : sequence of Rival, default=()
+        Of :func:`ocsdf.comparison.compare`.
 
     Returns
     -------
     summary : dict
-        Without labels, no AUROC. Radii in scaled l2; None where an interval is undefined.
+        Without labels, no AUROC; ``attack`` and ``comparison`` only with what they tell of. Radii
+        in scaled l2; None where an interval is undefined.
     """
     ranking = judgement.ranking
     summary = {
@@ -89,6 +92,14 @@ def summarize(judgement, estimator, setting):
         summary["auroc"] = _estimate(ranking, 0)
         summary["average_precision"] = _number(ranking.average_precision)
     summary["radii"] = [_at_radius(judgement, index) for index in range(len(judgement.radii))]
+    if attacked is not None:
+        summary["attack"] = _attack_facts(attacked)
+    if rivals:
+        summary["comparison"] = [_own_facts(summary), *map(_rival_facts, rivals)]
+    summary["examples"] = {
+        name: [_example_facts(judgement, setting, *one) for one in zip(*some, strict=True)]
+        for name, some in examples.items()
+    }
     return summary
 
 
@@ -106,6 +117,56 @@ def _at_radius(judgement, index):
     return row
 
 
+def _attack_facts(attacked):
+    curves = (attacked.radii, attacked.certified_auroc, attacked.attacked_auroc)
+    names = ("radius", "certified_auroc", "attacked_auroc")
+    return {
+        "attacker": "l2 PGD",
+        "attacked": "normal rows and anomalies",
+        "normal_rows": attacked.n_normals,
+        "anomalies": attacked.n_anomalies,
+        "restarts": attacked.n_restarts,
+        "steps": attacked.n_steps,
+        "auroc": attacked.auroc,
+        "radii": [
+            dict(zip(names, map(float, one), strict=True)) for one in zip(*curves, strict=True)
+        ],
+    }
+
+
+def _own_facts(summary):
+    """This report's model, as a line of its comparison."""
+    return {
+        "detector": OURS,
+        "auroc": summary["auroc"]["value"],
+        "average_precision": summary["average_precision"],
+        "certified_auroc": [row["certified_auroc"]["value"] for row in summary["radii"]],
+        "transductive": False,
+        "joint": False,
+        "error": None,
+    }
+
+
+def _rival_facts(rival):
+    bounds = rival.certified_auroc
+    facts = {"detector": rival.name} | rival._asdict()
+    del facts["name"]
+    return facts | {"certified_auroc": None if bounds is None else bounds.tolist()}
+
+
+def _example_facts(judgement, setting, row, radius, distance):
+    facts = {
+        "row": int(setting.rows[row]),
+        "score": float(judgement.scores[row]),
+        "verdict": "normal" if judgement.inside[row] else "anomaly",
+        "certified_radius": float(radius),
+        "boundary_within": _number(distance),
+    }
+    if judgement.y is not None:
+        facts["label"] = "anomaly" if judgement.y[row] else "normal"
+    return facts
+
+
 def _estimate(ranking, at):
     return {
         "value": _number(ranking.certified_auroc[at]),
@@ -119,7 +180,7 @@ def _number(value):
     return float(value) if np.isfinite(value) else None
 
 
-def render(judgement, estimator, setting):
+def render(judgement, estimator, setting, examples, attacked=None, rivals=()):
     """Draw a judgement as one self-contained HTML page, without scripts or network.
 
     Parameters
@@ -128,29 +189,16 @@ def render(judgement, estimator, setting):
     estimator : OCSDF
         The fitted model that was judged.
     setting : Setting
+    examples, attacked, rivals : object
+        As for :func:`summarize`.
 
     Returns
     -------
     html : str
     """
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("ocsdf"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters["percent"] = percent
-    environment.filters["certified"] = certified_percent
-    environment.filters["at_least"] = at_least
-    environment.filters["at_most"] = at_most
-    environment.filters["number"] = "{:.4g}".format
-    environment.filters["median"] = np.median
-    order = np.argsort(-judgement.scores, kind="stable")
-    return environment.get_template("report.html.j2").render(
-        facts=summarize(judgement, estimator, setting),
+    return fill_template(
+        "report.html.j2",
+        facts=summarize(judgement, estimator, setting, examples, attacked, rivals),
         judgement=judgement,
         estimator=estimator,
         setting=setting,
@@ -158,10 +206,9 @@ def render(judgement, estimator, setting):
         n_parameters=estimator.model_.count_params(),
         domain=type(estimator.domain_).__name__.lower(),
         flagged=_flagged(judgement),
-        figures=_figures(judgement, estimator),
+        figures=_figures(judgement, estimator, attacked),
         features=list(zip(setting.feature_names, estimator.mean_, estimator.scale_, strict=True)),
         shown_features=_SHOWN_FEATURES,
-        extremes={"Most normal": order[:_SHOWN_ROWS], "Least normal": order[::-1][:_SHOWN_ROWS]},
         resamples=RESAMPLES,
         versions=package_versions(),
     )
@@ -199,27 +246,6 @@ def installed_extras():
     return installed
 
 
-def at_least(value):
-    """Text of a proved lower bound: four digits, rounded down."""
-    return f"{Context(prec=4, rounding=ROUND_FLOOR).create_decimal(float(value)):g}"
-
-
-def at_most(value):
-    """Text of a proved upper bound: four digits, rounded up."""
-    return f"{Context(prec=4, rounding=ROUND_CEILING).create_decimal(float(value)):g}"
-
-
-def percent(share):
-    """Share as text, to the nearest tenth of a percent; a dash for None."""
-    return "–" if share is None else f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
-
-
-def certified_percent(share):
-    """Share as text, rounded down: a lower bound must not read as more than was proved."""
-    # What is a hair under a tenth is one that float64 could not hold: 0.29 * 1000 is 290.
-    return percent(math.floor(1000 * share + 1e-9) / 1000)
-
-
 def _flagged(judgement):
     """How many normal rows and anomalies were called anomalies."""
     if judgement.y is None:
@@ -228,7 +254,7 @@ def _flagged(judgement):
     return {"normal": int((flagged == 0).sum()), "anomalies": int((flagged == 1).sum())}
 
 
-def _figures(judgement, estimator):
+def _figures(judgement, estimator, attacked):
     from ocsdf.displays import (
         CertifiedAUROCDisplay,
         ScoreHistogramDisplay,
@@ -236,34 +262,28 @@ def _figures(judgement, estimator):
     )
 
     figures = {
-        "scores": _svg(
+        "scores": inline_svg(
             lambda: ScoreHistogramDisplay.from_predictions(
                 judgement.scores, judgement.y, offset=estimator.offset_
             )
         ),
-        "history": _svg(lambda: TrainingHistoryDisplay.from_estimator(estimator)),
+        "history": inline_svg(lambda: TrainingHistoryDisplay.from_estimator(estimator)),
     }
     ranking = judgement.ranking
     if ranking is not None:
         ends = (ranking.lower, ranking.upper) if np.isfinite(ranking.lower).all() else ()
         curve = CertifiedAUROCDisplay(ranking.radii, ranking.certified_auroc, *ends)
-        figures["certified"] = _svg(curve.plot)
+        figures["certified"] = inline_svg(curve.plot)
+    if attacked is not None:
+        radii, certified, left = (
+            np.insert(curve, 0, start)
+            for curve, start in (
+                (attacked.radii, 0.0),
+                (attacked.certified_auroc, attacked.auroc),
+                (attacked.attacked_auroc, attacked.auroc),
+            )
+        )
+        figures["attacked"] = inline_svg(
+            CertifiedAUROCDisplay(radii, certified, attacked=left).plot
+        )
     return figures
-
-
-def _svg(draw):
-    """Inline SVG of the display that `draw` returns, in the colours and fonts of the page."""
-    import matplotlib
-    from markupsafe import Markup
-
-    ink = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
-    clear = ("figure.facecolor", "axes.facecolor", "savefig.facecolor")
-    style = dict.fromkeys(ink, _INK) | dict.fromkeys(clear, "none")
-    style |= {"svg.fonttype": "none", "svg.hashsalt": "ocsdf", "axes.spines.top": False}
-    style |= {"axes.spines.right": False, "font.family": "sans-serif"}
-    no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    text = io.StringIO()
-    with matplotlib.rc_context(style):
-        draw().figure_.savefig(text, format="svg", metadata=no_metadata)
-    svg = text.getvalue()
-    return Markup(svg[svg.index("<svg") :].replace(_INK, "currentColor"))

@@ -31,7 +31,7 @@ CERTIFIED_RADII = (0.1, 0.2, 0.5)
 # Protocols that scale all features to [0, 1] for every detector, as ADBench does.
 _MINMAX = ("adbench", "clean")
 
-_CERTIFIED = "certified_auroc_{:g}"
+_CERTIFIED = "certified_auroc_{}"
 _COLUMNS = [
     *("protocol", "table", "detector", "seed", "contamination", "rows"),
     *("auroc", "aupr", "fpr95", *map(_CERTIFIED.format, CERTIFIED_RADII)),
@@ -191,6 +191,55 @@ def judge_scores(y, scores):
     }
 
 
+def judge_detector(
+    children, name, X_train, X_test, y_test, *, protocol, radii, seed=0, time_limit=300
+):
+    """Fit one detector in a child process, without labels, and judge its scores of other rows.
+
+    Parameters
+    ----------
+    children : Children
+        One of them is borrowed.
+    name : str
+        What :func:`ocsdf.detectors.find_detector` takes.
+    X_train, X_test : ndarray of shape (n_rows, n_features)
+        Rows to fit on, rows to judge. :func:`run_benchmark` tells how they are scaled, and what
+        becomes of the rows to judge under each protocol.
+    y_test : array-like of shape (n_test,)
+        1 for an anomaly, 0 for a normal row.
+    protocol : str
+        Of :data:`ocsdf.protocols.PROTOCOLS`.
+    radii : sequence of float
+        Attack radii to certify, where the detector has a bound. Scaled l2.
+    seed : int, default=0
+    time_limit : float, default=300
+        Seconds for fit and scores.
+
+    Returns
+    -------
+    found : dict
+        As the columns of :func:`run_benchmark` from ``auroc`` to ``peak_mb``, with
+        ``certified_auroc_<radius>`` for these radii; and ``warnings``, ``error`` and ``timed_out``
+        where there is something to tell.
+    """
+    found = {}
+    with children.one() as child:
+        try:
+            child.call(_prepare, name, time_limit=_LOADING)
+            values, peak = child.call(
+                _fit_and_score, name, seed, protocol, X_train, X_test, time_limit=time_limit
+            )
+            scores = values.pop("scores")
+            found |= values | {"peak_mb": peak / 2**20}
+            found |= judge_scores(y_test, scores)
+            found |= child.call(_certify, X_test, y_test, radii, time_limit=time_limit)[0]
+        except TimeoutError as error:
+            found |= {"error": str(error), "timed_out": True}
+        except (ChildError, ValueError) as error:
+            found |= {"error": str(error)}
+    return found
+
+
 class _Work:
     """Does a cell. Pickled, for joblib's other backends, it holds no process."""
 
@@ -211,27 +260,17 @@ class _Work:
             "transductive": flags.transductive,
             "leaks": leaks,
         }
-        with _children(self.n_threads).one() as child:
-            try:
-                child.call(_prepare, detector, time_limit=_LOADING)
-                values, peak = child.call(
-                    _fit_and_score,
-                    detector,
-                    seed,
-                    protocol,
-                    X[train],
-                    X[test],
-                    time_limit=self.time_limit,
-                )
-                scores = values.pop("scores")
-                facts |= values | {"peak_mb": peak / 2**20}
-                facts |= judge_scores(y[test], scores)
-                facts |= child.call(_certify, X[test], y[test], time_limit=self.time_limit)[0]
-            except TimeoutError as error:
-                return facts | {"error": str(error), "timed_out": True}
-            except (ChildError, ValueError) as error:
-                return facts | {"error": str(error)}
-        return facts
+        return facts | judge_detector(
+            _children(self.n_threads),
+            detector,
+            X[train],
+            X[test],
+            y[test],
+            protocol=protocol,
+            radii=CERTIFIED_RADII,
+            seed=seed,
+            time_limit=self.time_limit,
+        )
 
     def _split(self, X, y, protocol, table, seed, contamination, rows):
         """Split, and keep the row numbers beside the results."""
@@ -348,13 +387,13 @@ def _scaled(scaler, X_train, X_test):
     return scaler.fit_transform(X_train), scaler.transform(X_test)
 
 
-def _certify(X, y):
+def _certify(X, y, radii=CERTIFIED_RADII):
     """Certified AUROC of the detector that has just scored, where it has a bound."""
     detector = _fitted.pop("detector")
     if not hasattr(detector, "certified_auroc"):
         return {}
-    bounds = detector.certified_auroc(X, y, CERTIFIED_RADII)
+    bounds = detector.certified_auroc(X, y, radii)
     return {
         _CERTIFIED.format(radius): 100 * float(bound)
-        for radius, bound in zip(CERTIFIED_RADII, bounds, strict=True)
+        for radius, bound in zip(radii, bounds, strict=True)
     }

@@ -30,6 +30,15 @@ def judged():
 
 
 @pytest.fixture(scope="session")
+def examples(judged):
+    """Rows to look at among those of `judged`."""
+    from ocsdf.judgement import ranked_examples
+
+    estimator, X, _, judgement, _ = judged
+    return ranked_examples(estimator, X, judgement, n_each=3)
+
+
+@pytest.fixture(scope="session")
 def anchored():
     """A network of three features, of the default's kind: a trained one's and distances' mean."""
     import keras

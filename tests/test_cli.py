@@ -61,6 +61,58 @@ def test_report_as_json_is_one_object_with_the_split_of_the_protocol(run, table,
     assert facts["lipschitz_bound"] <= 1.0
 
 
+def test_report_with_an_attack_and_other_detectors(run, table, tmp_path, monkeypatch, capsys):
+    from ocsdf.attacks import attacked_auroc
+    from ocsdf.console import print_summary
+
+    def short(*arguments, **settings):
+        assert (settings["n_restarts"], settings["n_steps"]) == (3, 50)
+        return attacked_auroc(*arguments, **settings | {"n_restarts": 1, "n_steps": 3})
+
+    monkeypatch.setattr("ocsdf.comparison.attacked_auroc", short)
+    words = ("report", table, "--label", "label", "--attack", "--versus", "KNN, random SUBSAMPLES")
+    result = run(*words, "--radii", "0.1,3", "--json", *QUICK)
+    assert result.exit_code == 0, result.stderr
+    facts = json.loads(result.stdout)
+    for row in facts["attack"]["radii"]:
+        assert row["certified_auroc"] <= row["attacked_auroc"] <= facts["attack"]["auroc"]
+    ours, knn, subsamples = facts["comparison"]
+    assert ours["auroc"] == facts["auroc"]["value"] == facts["attack"]["auroc"]
+    assert (knn["detector"], knn["certified_auroc"]) == ("KNN", None)
+    assert subsamples["detector"] == "random subsamples"
+    near, far = subsamples["certified_auroc"]
+    assert subsamples["auroc"] >= near > far
+    page = (tmp_path / "ocsdf-report-small.html").read_text()
+    assert "Under attack" in page
+    assert "Beside other detectors" in page
+
+    knn["error"] = "over [the] limit"
+    print_summary(facts)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "l2 PGD, 50 steps from 3 starts, on 24 normal rows and 12 anomalies" in printed
+    assert "none" in printed
+    assert "KNN failed: over [the] limit" in printed
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["report", "small.csv", "--attack"], ["--attack needs labels", "--label"]),
+        (["report", "small.csv", "--versus", "knn"], ["--versus needs labels", "--label"]),
+        (["report", "small.csv", "--versus", "knn,kkn"], ["no detector is named 'kkn'", "KNN"]),
+        (["report", "small.csv", "--versus", ""], ["no detector is named ''"]),
+    ],
+)
+def test_what_an_attack_or_comparison_lacks_is_said_before_any_work(
+    run, table, monkeypatch, words, expected
+):
+    def never(*_, **__):
+        raise RuntimeError("fitted too early")
+
+    monkeypatch.setattr(ocsdf.OCSDF, "fit", never)
+    assert_one_line_error(run(*words), *expected)
+
+
 def test_report_ad_is_marked_and_uses_all_rows(run, table, tmp_path):
     result = run(
         *("report", table, "--label", "label", "--protocol", "ad", "--output", "ad.html"), *QUICK

@@ -8,7 +8,7 @@ from sklearn.ensemble import IsolationForest
 from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import KernelDensity
 
-from ocsdf.detectors import DETECTORS, find_detector, fit, is_pyod, score_of
+from ocsdf.detectors import DETECTORS, find_detector, fit, is_pyod, score_of, spell
 
 PAPER = [
     *("PCA", "OCSVM", "LOF", "CBLOF", "COF", "HBOS", "KNN"),
@@ -163,6 +163,13 @@ class TestFindDetector:
             find_detector("no_such:Thing")
         with pytest.raises(ValueError, match="no attribute 'Thing'"):
             find_detector("sklearn.ensemble:Thing")
+
+
+def test_names_are_spelled_as_in_the_table_and_each_is_kept_once():
+    named = ["knn", " Iforest ", "KNN", "NEAREST neighbour", "pyod.models.hbos:HBOS"]
+    assert spell(named) == ["KNN", "IForest", "nearest neighbour", "pyod.models.hbos:HBOS"]
+    with pytest.raises(ValueError, match="no detector is named 'kkn': choose among"):
+        spell(["knn", "kkn"])
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from ocsdf.judgement import _bootstrap_interval, check_radii, judge
+from ocsdf.judgement import _bootstrap_interval, check_radii, judge, ranked_examples
 from ocsdf.report import render, summarize
 
 RADII = [0.2, 0.05]
@@ -63,16 +63,43 @@ def test_rows_outside_the_domain_are_counted(judged):
     assert judge(estimator, far, radii=[0.1]).outside_domain == 1
 
 
-def test_without_labels_there_is_no_ranking(judged):
+def test_without_labels_there_is_no_ranking(judged, examples):
     estimator, X, _, judgement, setting = judged
     plain = judge(estimator, X, radii=RADII)
     assert plain.ranking is None
     np.testing.assert_array_equal(plain.scores, judgement.scores)
-    summary = summarize(plain, estimator, setting._replace(protocol="unlabelled"))
+    summary = summarize(plain, estimator, setting._replace(protocol="unlabelled"), examples)
     assert "auroc" not in summary
-    page = render(plain, estimator, setting._replace(protocol="unlabelled"))
+    assert "label" not in summary["examples"]["most_normal"][0]
+    page = render(plain, estimator, setting._replace(protocol="unlabelled"), examples)
     assert "No labels." in page
     assert "ertified AUROC" not in page
+
+
+def test_examples_are_ranked_and_bracket_the_distance_to_the_boundary(judged, examples):
+    estimator, X, _, judgement, _ = judged
+    scores, radii = judgement.scores, judgement.certified_radii
+    order = np.argsort(scores, kind="stable")
+    np.testing.assert_array_equal(examples["most_normal"].rows, order[::-1][:3])
+    np.testing.assert_array_equal(examples["least_normal"].rows, order[:3])
+    np.testing.assert_array_equal(
+        np.sort(examples["nearest_boundary"].rows), np.sort(np.argsort(radii)[:3])
+    )
+    for some in examples.values():
+        np.testing.assert_array_equal(some.radius, radii[some.rows])
+        assert (some.radius <= some.distance).all()
+    nearest = examples["nearest_boundary"]
+    explained = estimator.explain(X[nearest.rows])
+    assert explained.converged.all()
+    flipped = estimator.predict(explained.boundary) == 1
+    np.testing.assert_array_equal(flipped, ~judgement.inside[nearest.rows])
+    np.testing.assert_allclose(explained.distance, nearest.distance, rtol=1e-6)
+
+
+def test_fewer_rows_than_examples_are_all_shown(judged):
+    estimator, X, *_ = judged
+    few = ranked_examples(estimator, X[:2], judge(estimator, X[:2], radii=RADII))
+    assert [len(some.rows) for some in few.values()] == [2, 2, 2]
 
 
 def test_labels_must_hold_both_kinds(judged):

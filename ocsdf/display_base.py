@@ -1,0 +1,108 @@
+"""What all displays share: axes, legend, colours, and rows grouped by label."""
+
+import numpy as np
+
+BLUE, ORANGE = "#2f86c4", "#d9731a"
+# Mid tones that can be told apart on a light and on a dark page, also when colour-blind.
+COLOURS = (BLUE, ORANGE, "#2f9e73", "#a667c2", "#8a8a8a")
+
+
+class Display:
+    """Arrays first, drawing only in ``plot``.
+
+    Abstract: a subclass keeps arrays and has ``_draw(ax)``.
+    """
+
+    def plot(self, ax=None):
+        """Draw on `ax`, or on a new figure that belongs to no global state.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, default=None
+            Where to draw. None makes a figure outside pyplot, so nothing needs closing.
+
+        Returns
+        -------
+        display : object
+            The display itself, with `ax_` and `figure_`.
+        """
+        if ax is None:
+            from matplotlib.figure import Figure
+
+            ax = Figure(figsize=(4.8, 3.3), layout="constrained").add_subplot()
+        self._draw(ax)
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+
+def legend_above(ax, title=None):
+    """Put the legend above the axes, as inside it may cover what it explains.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Without a labelled artist it gets none.
+    title : str, default=None
+    """
+    if not ax.get_legend_handles_labels()[0]:
+        return
+    ax.legend(
+        frameon=False,
+        fontsize="small",
+        title=title,
+        title_fontsize="small",
+        ncols=3,
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1.0),
+    )
+
+
+def split_by_label(values, y, pos_label):
+    """Part values of normal rows from those of anomalies.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_samples, ...)
+    y : array-like of shape (n_samples,)
+    pos_label : int or str
+        The anomalies' label.
+
+    Returns
+    -------
+    normal, anomalies : ndarray
+
+    Raises
+    ------
+    ValueError
+        If there is not one label a row.
+    """
+    anomalous = np.asarray(y) == pos_label
+    if anomalous.shape != (len(values),):
+        raise ValueError(f"y must have {len(values)} labels, one a row; got {np.shape(y)}")
+    return values[~anomalous], values[anomalous]
+
+
+def group_by_label(values, y, pos_label):
+    """Name the groups that have rows.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_samples, ...)
+    y : array-like of shape (n_samples,) or None
+        None makes one group of all.
+    pos_label : int or str
+
+    Returns
+    -------
+    groups : dict of str to ndarray
+
+    Raises
+    ------
+    ValueError
+        As :func:`split_by_label`.
+    """
+    if y is None:
+        return {"all rows": values}
+    normal, anomalies = split_by_label(values, y, pos_label)
+    groups = {"normal": normal, "anomaly": anomalies}
+    return {name: part for name, part in groups.items() if len(part)}
