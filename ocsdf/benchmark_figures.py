@@ -10,8 +10,8 @@ _BLUE, _GRAY = "#2f86c4", "#8a8a8a"
 _COLOURS = ("#d9731a", "#2f9e73", "#a667c2", _GRAY, "#c2504f")
 _STYLES = ("-", "--", ":", "-.")
 _OURS = "OCSDF"
-# matplotlib writes this colour into the SVG, and the page's own text colour takes its place there.
-_INK = "#010203"
+# Labels beside a diagram lie outside its axes, and belong to the picture.
+TIGHT = {"bbox_inches": "tight"}
 
 
 def rank_diagram(comparison):
@@ -133,34 +133,12 @@ def png(draw):
     -------
     content : bytes
     """
+    import matplotlib
+
     content = io.BytesIO()
-    _save(draw, content, {}, format="png", dpi=150, metadata={"Software": None})
+    with matplotlib.rc_context({"axes.spines.top": False, "axes.spines.right": False}):
+        draw().savefig(content, format="png", dpi=150, metadata={"Software": None}, **TIGHT)
     return content.getvalue()
-
-
-def svg(draw):
-    """Draw for a page: in its own text colour and font, on its own background.
-
-    Parameters
-    ----------
-    draw : callable
-        Returns a figure.
-
-    Returns
-    -------
-    element : markupsafe.Markup
-    """
-    from markupsafe import Markup
-
-    ink = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
-    clear = ("figure.facecolor", "axes.facecolor", "savefig.facecolor")
-    style = dict.fromkeys(ink, _INK) | dict.fromkeys(clear, "none")
-    style |= {"svg.fonttype": "none", "svg.hashsalt": "ocsdf", "font.family": "sans-serif"}
-    no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    content = io.StringIO()
-    _save(draw, content, style, format="svg", metadata=no_metadata)
-    text = content.getvalue()
-    return Markup(text[text.index("<svg") :].replace(_INK, "currentColor"))
 
 
 def _annotate_ranks(ax, best, difference):
@@ -172,15 +150,6 @@ def _annotate_ranks(ax, best, difference):
     text = f"critical difference {difference:.2f} of mean ranks (1 is best)"
     ax.text(best, height + 0.4, text, va="bottom")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-
-
-def _save(draw, content, style, **options):
-    import matplotlib
-
-    plain = {"axes.spines.top": False, "axes.spines.right": False}
-    with matplotlib.rc_context(plain | style):
-        # Labels beside a diagram lie outside its axes, and belong to the picture.
-        draw().savefig(content, bbox_inches="tight", **options)
 
 
 def _figure(width, height):

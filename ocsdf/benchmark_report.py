@@ -3,14 +3,15 @@
 from functools import partial
 
 from ocsdf.benchmark_figures import (
+    TIGHT,
     certified_curves,
     contamination_curves,
     png,
     rank_diagram,
     spread_strip,
-    svg,
 )
 from ocsdf.benchmark_sections import Grid, Picture, count, sections
+from ocsdf.pages import fill_template, inline_svg
 
 
 def pictures(standings, curve):
@@ -33,7 +34,10 @@ def pictures(standings, curve):
             f"{count(curve[1], 'table')} that every detector finished at every share."
         )
         plans.append(("contamination", caption, partial(contamination_curves, curve[0])))
-    return [Picture(name, caption, png(draw), svg(draw)) for name, caption, draw in plans]
+    return [
+        Picture(name, caption, png(draw), inline_svg(draw, **TIGHT))
+        for name, caption, draw in plans
+    ]
 
 
 def pages(standings, curve, drawn):
@@ -52,19 +56,12 @@ def pages(standings, curve, drawn):
     markdown : str
         Short; refers to figures/<name>.png.
     """
-    import jinja2
-
     parts = sections(standings, curve, drawn)
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("ocsdf"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.tests["grid"] = lambda block: isinstance(block, Grid)
-    environment.tests["picture"] = lambda block: isinstance(block, Picture)
-    html = environment.get_template("benchmark.html.j2").render(sections=parts)
+    tests = {
+        "grid": lambda block: isinstance(block, Grid),
+        "picture": lambda block: isinstance(block, Picture),
+    }
+    html = fill_template("benchmark.html.j2", tests, sections=parts)
     return html, _markdown(parts)
 
 

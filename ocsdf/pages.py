@@ -8,13 +8,15 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Context
 _INK = "#010203"
 
 
-def fill_template(name, **content):
+def fill_template(name, tests=None, **content):
     """Fill one of the package's templates.
 
     Parameters
     ----------
     name : str
         Of a file in ocsdf/templates.
+    tests : dict of str to callable, optional
+        What the template asks of its content by ``is``.
     **content : object
         What the template calls by name; all of it is escaped unless it is markup.
 
@@ -32,6 +34,7 @@ def fill_template(name, **content):
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
+    environment.tests |= tests or {}
     environment.filters |= {
         "percent": percent,
         "certified": certified_percent,
@@ -65,13 +68,15 @@ def certified_percent(share):
     return percent(math.floor(1000 * share + 1e-9) / 1000)
 
 
-def inline_svg(draw):
+def inline_svg(draw, **options):
     """Draw a picture in the colours and fonts of the page that it will stand in.
 
     Parameters
     ----------
     draw : callable
-        Returns a display with ``figure_``; called with matplotlib's settings in force.
+        Returns a figure, or a display with ``figure_``; called with matplotlib's settings in force.
+    **options
+        Passed to the figure's ``savefig``.
 
     Returns
     -------
@@ -88,6 +93,8 @@ def inline_svg(draw):
     no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     text = io.StringIO()
     with matplotlib.rc_context(style):
-        draw().figure_.savefig(text, format="svg", metadata=no_metadata)
+        drawn = draw()
+        figure = getattr(drawn, "figure_", drawn)
+        figure.savefig(text, format="svg", metadata=no_metadata, **options)
     svg = text.getvalue()
     return Markup(svg[svg.index("<svg") :].replace(_INK, "currentColor"))

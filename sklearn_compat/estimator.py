@@ -295,6 +295,41 @@ class OCSDF(CertifiedDetector):
             + self.mean_
         )
 
+    def sample_network(self, points):
+        r"""Make points that stay on their level sets of f while its weights change.
+
+        With :math:`z = (x - \text{mean}) / \text{scale}`, :math:`\theta_0` the weights now and
+        :math:`c = f(z; \theta_0)`,
+
+        .. math:: x(\theta) = x - \text{scale} \; \frac{\nabla f(z; \theta_0)}
+           {\|\nabla f(z; \theta_0)\|^2} \, [f(z; \theta) - c]
+
+        (CNLS Eq. 9). Points move at right angles to the level set in standardized units, in which
+        certificates are measured, too.
+
+        Parameters
+        ----------
+        points : array-like of shape (n_points, n_features)
+            In the units of X, such as from :meth:`sample_level_set`; each keeps its own level.
+
+        Returns
+        -------
+        SampleNetwork
+            Calling it gives the points, in the units of X, at the present weights of ``model_``: a
+            tensor of shape (n_points, n_features), float64, differentiable with respect to
+            ``model_.trainable_variables``. See :class:`ocsdf.levelsets.SampleNetwork`.
+
+        Notes
+        -----
+        Scores and certificates are of the weights that were fitted: after an update of ``model_``
+        they are no longer its own. Train a copy, ``keras.models.clone_model`` with its weights.
+        """
+        check_is_fitted(self)
+        rows = check_rows(self, points, reset=False)
+        from ocsdf.levelsets.sample_network import SampleNetwork
+
+        return SampleNetwork(self.model_, rows, mean=self.mean_, scale=self.scale_)
+
     def _scaling(self, rows):
         """Return each column's mean and standard deviation, or 0 and 1; 1 for a constant one."""
         mean, scale = np.zeros(rows.shape[1]), np.ones(rows.shape[1])

@@ -1,0 +1,77 @@
+"""Networks of points of any shape, such as images, seen as networks of flat rows."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+def as_tensor(points):
+    """Turn points into a tensor of real numbers.
+
+    Parameters
+    ----------
+    points : array-like or tensor of shape (n, ...)
+        Its precision is kept; integers get that of Keras.
+
+    Returns
+    -------
+    tensor of shape (n, ...)
+
+    Raises
+    ------
+    ValueError
+        If it has no axis but that of the points.
+    """
+    points = tf.convert_to_tensor(points)
+    if not points.dtype.is_floating:
+        points = tf.cast(points, keras.config.floatx())
+    if points.shape.rank is not None and points.shape.rank < 2:
+        raise ValueError(
+            f"points must have shape (n, n_features), or (n, ...) as the network takes them; got "
+            f"shape {tuple(points.shape)}."
+        )
+    return points
+
+
+def in_precision(numbers, dtype):
+    """Turn numbers, array-like or a tensor, into a tensor of a type."""
+    if tf.is_tensor(numbers):
+        return tf.cast(numbers, dtype)
+    return tf.convert_to_tensor(np.asarray(numbers, dtype=dtype.as_numpy_dtype))
+
+
+def flatten(points):
+    """Flatten points of shape (n, ...) to rows of shape (n, d)."""
+    return tf.reshape(points, (tf.shape(points)[0], points.shape[1:].num_elements()))
+
+
+def on_rows(network, shape, args=()):
+    """See a network as one of flat rows, with a column for each output.
+
+    Parameters
+    ----------
+    network : callable
+        Maps points of shape (n, \\*shape), and the args, to (n, l), or to (n,) if l = 1.
+    shape : tf.TensorShape or tuple of int
+        Of one point.
+    args : sequence of tensors
+        Each with a row for every point.
+
+    Returns
+    -------
+    callable
+        Maps rows (n, d) to (n, l), in their precision.
+    """
+
+    def outputs(rows):
+        values = network(tf.reshape(rows, (-1, *shape)), *args)
+        if values.shape.rank == 1:
+            values = values[:, tf.newaxis]
+        if values.shape.rank != 2:
+            raise ValueError(
+                "network must map n points to shape (n, l), or (n,) for one output; it gave shape "
+                f"{tuple(values.shape)}."
+            )
+        return tf.cast(values, rows.dtype)
+
+    return outputs
