@@ -18,20 +18,20 @@ _SCALES = (2.0 / 3.0, 1.0)
 _SHARE_BEYOND = 0.3
 _MOST_SET_ASIDE = 0.25
 _QUERIES = 1000
-_MARGIN_SHARE = 0.5
 _SHARE_OUTSIDE = 0.01
 
 
-def nearest_neighbor_margin(points, random_state):
+def nearest_neighbor_margin(points, share, random_state):
     """Estimate the margin from how far apart the data lie.
 
-    Half the median distance from a row to its nearest other row, over distinct rows: the largest
-    margin at which the shells that negatives are kept out of (OCSDF Def. 1: 2 m around each row)
-    still join typical neighbours. No label is used.
+    A share of the median distance from a row to its nearest other row, over distinct rows. At one
+    half the shells that negatives are kept out of (OCSDF Def. 1: 2 m around each row) just join
+    typical neighbours. No label is used.
 
     Parameters
     ----------
     points : ndarray of shape (n_samples, n_features)
+    share : float
     random_state : numpy.random.Generator
         Picks the 1,000 rows whose neighbours are looked up where there are more.
 
@@ -55,7 +55,7 @@ def nearest_neighbor_margin(points, random_state):
     if len(distinct) > _QUERIES:
         queries = distinct[random_state.choice(len(distinct), _QUERIES, replace=False)]
     distances, _ = NearestNeighbors(n_neighbors=2).fit(distinct).kneighbors(queries)
-    return _MARGIN_SHARE * float(np.median(distances[:, 1]))
+    return share * float(np.median(distances[:, 1]))
 
 
 def trusted_rows(points, softening, random_state, sample_weight=None):

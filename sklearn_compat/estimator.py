@@ -51,8 +51,8 @@ class OCSDF(CertifiedDetector):
         to its boundary. f is a quarter of the network minus three quarters of that distance. It
         is shifted so that 1 % of training rows lie outside.
     margin : float or "auto", default="auto"
-        m of the loss, in the units of ``score_samples``; "auto" takes half the typical distance
-        between nearest neighbours.
+        m of the loss, in the units of ``score_samples``; "auto" takes a share of the typical
+        distance between nearest neighbours, 1/2, or 1/20 where `method` is "paper".
     hinge_weight : float, default=100.0
         lambda of the loss: how much separating counts against spreading scores.
     hidden_layer_sizes : tuple of int, default=(128, 128, 128, 128)

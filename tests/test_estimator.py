@@ -488,10 +488,14 @@ def test_without_standardizing_scores_are_in_raw_units(X):
     assert fitted.margin_ == 0.5
 
 
-def test_automatic_margin(detector, X):
+def test_automatic_margin(X):
     scaled = StandardScaler().fit_transform(X)
     nearest, _ = NearestNeighbors(n_neighbors=2).fit(scaled).kneighbors(scaled)
-    assert detector.margin_ == pytest.approx(0.5 * np.median(nearest[:, 1]), rel=1e-5)
+    typical = np.median(nearest[:, 1])
+    paper = OCSDF("paper", hidden_layer_sizes=(16, 16), max_steps=2, random_state=0).fit(X)
+    assert paper.margin_ == pytest.approx(0.05 * typical, rel=1e-5)
+    anchored = clone(paper).set_params(method="anchored").fit(X)
+    assert anchored.margin_ == pytest.approx(0.5 * typical, rel=1e-5)
 
 
 @pytest.mark.parametrize("domain", ["box", "ball"])

@@ -35,31 +35,35 @@ class TestMargin:
     @pytest.mark.parametrize("spacing", [0.25, 1.0, 8.0])
     @pytest.mark.parametrize("n_features", [1, 2, 3])
     def test_half_the_spacing_of_a_grid(self, spacing, n_features):
-        assert nearest_neighbor_margin(grid(spacing, 5, n_features), rng()) == spacing / 2
+        assert nearest_neighbor_margin(grid(spacing, 5, n_features), 0.5, rng()) == spacing / 2
+
+    def test_share(self):
+        assert nearest_neighbor_margin(grid(2.0), 0.25, rng()) == 0.5
 
     def test_repeated_rows_do_not_count(self):
         rows = grid(1.0)
         repeated = np.vstack([rows, rows, np.repeat(rows[:3], 200, axis=0)])
-        assert nearest_neighbor_margin(repeated, rng()) == 0.5
+        assert nearest_neighbor_margin(repeated, 0.5, rng()) == 0.5
 
     def test_is_the_median_over_rows(self):
         # Nearest neighbours at distances 1, 1, 4, 10, 10.
-        assert nearest_neighbor_margin(np.array([[0.0], [1.0], [5.0], [25.0], [35.0]]), rng()) == 2
-        assert nearest_neighbor_margin(np.array([[0.0, 0.0], [3.0, 4.0]]), rng()) == 2.5
+        rows = np.array([[0.0], [1.0], [5.0], [25.0], [35.0]])
+        assert nearest_neighbor_margin(rows, 0.5, rng()) == 2
+        assert nearest_neighbor_margin(np.array([[0.0, 0.0], [3.0, 4.0]]), 0.5, rng()) == 2.5
 
     def test_scales_with_the_data(self):
         rows = rng(1).normal(size=(300, 4))
-        margin = nearest_neighbor_margin(rows, rng())
-        assert nearest_neighbor_margin(8.0 * rows + 3.0, rng()) == pytest.approx(8.0 * margin)
+        margin = nearest_neighbor_margin(rows, 0.5, rng())
+        assert nearest_neighbor_margin(8.0 * rows + 3.0, 0.5, rng()) == pytest.approx(8.0 * margin)
         order = rng(2).permutation(300)
-        assert nearest_neighbor_margin(rows[order], rng()) == margin
+        assert nearest_neighbor_margin(rows[order], 0.5, rng()) == margin
 
     def test_large_data_are_sampled_but_neighbours_are_not(self):
         # 3,000 rows in distinct places: were neighbours sampled too, they would be 3 times as far.
         rows = np.arange(3000.0)[:, np.newaxis]
-        assert nearest_neighbor_margin(rows, rng()) == 0.5
+        assert nearest_neighbor_margin(rows, 0.5, rng()) == 0.5
         rows = rng(1).normal(size=(3000, 2))
-        margins = [nearest_neighbor_margin(rows, rng(seed)) for seed in (0, 0, 1)]
+        margins = [nearest_neighbor_margin(rows, 0.5, rng(seed)) for seed in (0, 0, 1)]
         assert margins[0] == margins[1] != margins[2]
         assert margins[2] == pytest.approx(margins[0], rel=0.2)
 
@@ -67,7 +71,7 @@ class TestMargin:
     def test_one_distinct_row_has_no_distance(self, rows):
         message = "margin='auto' needs at least two distinct rows .* give a margin > 0"
         with pytest.raises(ValueError, match=message):
-            nearest_neighbor_margin(rows, rng())
+            nearest_neighbor_margin(rows, 0.5, rng())
 
 
 def test_boundary_leaves_one_row_in_a_hundred_outside():
