@@ -13,7 +13,7 @@ demo: $(INSTALLED)
 	$(BIN)/ocsdf report breast_cancer --output reports/breast_cancer.html
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -m "not slow" --cov --cov-report=term
+	$(BIN)/python -m pytest -m "not slow" --numprocesses auto --dist loadfile --cov --cov-report=term
 
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow
