@@ -201,7 +201,7 @@ def describe(rows):
     str
     """
     n_seeds = rows["seed"].nunique()
-    means = rows.groupby(["table", "detector"], sort=False).mean(numeric_only=True)
+    means = rows.groupby(["table", "detector"], sort=False, observed=True).mean(numeric_only=True)
     radii = ", ".join(f"{radius:g}" for radius in RADII)
     lines = [
         "# Attacked and guaranteed AUROC\n",
@@ -229,27 +229,30 @@ def _table(means):
     body = []
     for detector, row in means.iterrows():
         pairs = [
-            " / ".join(_percent(row[name.format(radius)]) for name in (_ATTACKED, _GUARANTEED))
+            f"{row[_ATTACKED.format(radius)]:.1f} / {_at_least(row[_GUARANTEED.format(radius)])}"
             for radius in RADII
         ]
         body.append([detector, f"{row[_CLEAN]:.1f}", *pairs])
     return pd.DataFrame(body, columns=header).to_markdown(index=False, disable_numparse=True)
 
 
-def _percent(value):
-    return "none" if np.isnan(value) else f"{value:.1f}"
+def _at_least(percent):
+    """A guarantee as text, rounded down."""
+    return "none" if np.isnan(percent) else f"{np.floor(10.0 * percent + 1e-9) / 10.0:.1f}"
 
 
 def _all_rows(means):
     """The guarantees on all rows, where they cost nothing."""
     columns = {"auroc_all_rows": "AUROC"} | {_ALL_ROWS.format(r): f"{r:g}" for r in RADII}
-    found = means[list(columns)].dropna().rename(columns=columns).round(1)
+    found = means[list(columns)].dropna().rename(columns=columns)
     at = f"{RADII[2]:g}"
     guaranteed = found[at].unstack()
+    shown = found.assign(AUROC=found["AUROC"].map("{:.1f}".format))
+    shown[shown.columns[1:]] = shown[shown.columns[1:]].map(_at_least)
     above = int((guaranteed["OCSDF"] > guaranteed["nearest neighbour"]).sum())
     return [
         "## Guaranteed AUROC on all rows left to judge\n",
-        found.reset_index().to_markdown(index=False, floatfmt=".1f"),
+        shown.reset_index().to_markdown(index=False, disable_numparse=True),
         f"\nAt radius {at} OCSDF's is above the nearest neighbour's on {above} of "
         f"{len(guaranteed)} tables.",
     ]
@@ -267,7 +270,7 @@ def draw(rows, path):
     """
     from matplotlib.figure import Figure
 
-    means = rows.groupby(["table", "detector"], sort=False).mean(numeric_only=True)
+    means = rows.groupby(["table", "detector"], sort=False, observed=True).mean(numeric_only=True)
     tables = list(rows["table"].unique())
     figure = Figure(figsize=(10, 6.4), layout="constrained")
     axes = np.ravel(figure.subplots(2, -(-len(tables) // 2), sharex=True, sharey=True))
@@ -276,15 +279,17 @@ def draw(rows, path):
         for colour, (detector, row) in zip(colours, means.loc[table].iterrows(), strict=False):
             attacked = [row[_CLEAN], *(row[_ATTACKED.format(radius)] for radius in RADII)]
             guaranteed = [row[_CLEAN], *(row[_GUARANTEED.format(radius)] for radius in RADII)]
-            ax.plot((0.0, *RADII), attacked, "--", color=colour, linewidth=1.2)
-            label = detector if np.isfinite(guaranteed).all() else f"{detector} (no guarantee)"
-            ax.plot((0.0, *RADII), guaranteed, color=colour, linewidth=1.8, label=label)
+            certain = np.isfinite(guaranteed).all()
+            label = None if certain else f"{detector} (no guarantee)"
+            ax.plot((0.0, *RADII), attacked, "--", color=colour, linewidth=1.2, label=label)
+            if certain:
+                ax.plot((0.0, *RADII), guaranteed, color=colour, linewidth=1.8, label=detector)
         ax.set(title=table, ylim=(0.0, 102.0))
         ax.grid(alpha=0.3)
     figure.supxlabel("l2 radius of the attack, standardized units")
     figure.supylabel("AUROC (%): dashed attacked, solid guaranteed")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
-    figure.savefig(path, dpi=100)
+    figure.savefig(path, dpi=80)
 
 
 def main():
@@ -309,12 +314,9 @@ def main():
     rows = pd.DataFrame(found)
     if "error" in rows and rows["error"].notna().any():
         raise SystemExit("\n".join(rows["error"].dropna().unique()))
-    order = {name: place for place, name in enumerate((*TABLES, *DETECTORS))}
-    rows = rows.sort_values(
-        ["table", "detector", "seed"],
-        key=lambda column: column.map(order).fillna(-1) if column.dtype == object else column,
-        kind="stable",
-    )
+    for column, order in (("table", arguments.tables), ("detector", arguments.detectors)):
+        rows[column] = pd.Categorical(rows[column], order)
+    rows = rows.sort_values(["table", "detector", "seed"])
     write_whole(arguments.output / "comparators.csv", rows.to_csv(index=False))
     write_whole(arguments.output / "comparators.md", describe(rows))
     draw(rows, arguments.output / "comparators.png")
