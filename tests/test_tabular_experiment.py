@@ -79,7 +79,7 @@ def test_smoke_runs_both_parts_and_resumes(script, tmp_path, monkeypatch, capsys
 
 @pytest.mark.parametrize(
     "preset, n_seeds, tables, n_detectors",
-    [(["--preset", "benchmark"], 5, ["a.npz", "b.mat"], 18), (["--seeds", "3"], 3, None, 6)],
+    [(["--preset", "benchmark"], 5, ["a.npz", "b.mat"], 17), (["--seeds", "3"], 3, None, 6)],
 )
 def test_presets_ask_for_what_they_promise(
     script, tmp_path, monkeypatch, preset, n_seeds, tables, n_detectors
