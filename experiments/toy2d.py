@@ -26,6 +26,7 @@ from experiments.toy2d_data import SHAPES, TOY_SETS, draw_ring, draw_toy_set
 from experiments.toy2d_figures import (
     draw_contours,
     draw_histograms,
+    draw_score_against_distance,
     draw_signed_distances,
     grid_points,
     png,
@@ -283,6 +284,7 @@ def draw(cells, work):
     }
     exact = {name: arrays[name, CLEAR]["exact"] for name in SHAPES}
     yield "signed_distance", draw_signed_distances(_BALL, errors, exact)
+    yield "score_against_distance", draw_score_against_distance(errors, exact)
 
 
 def _arrays_of(work, name, setting, preset, seed):

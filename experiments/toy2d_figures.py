@@ -133,6 +133,33 @@ def draw_signed_distances(reach, errors, exact):
     return figure
 
 
+def draw_score_against_distance(errors, exact):
+    """Draw f - m against the exact signed distance S at points of the grid, a panel a shape.
+
+    Parameters
+    ----------
+    errors, exact : dict
+        As for :func:`draw_signed_distances`.
+
+    Returns
+    -------
+    Figure
+    """
+    figure = Figure(figsize=(3.4 * len(errors), 3.6), layout="constrained")
+    axes = figure.subplots(1, len(errors), sharey=True, squeeze=False)[0]
+    for ax, (shape, by_setting) in zip(axes, errors.items(), strict=True):
+        some = np.random.default_rng(0).permutation(len(exact[shape]))[:2_000]
+        ends = exact[shape].min(), exact[shape].max()
+        for colour, (setting, error) in zip(("C0", "C1"), by_setting.items(), strict=True):
+            score = (error + exact[shape])[some]
+            ax.plot(exact[shape][some], score, ".", color=colour, markersize=2, label=setting)
+        ax.plot(ends, ends, color="black", linewidth=1.0, label="f - m = S")
+        ax.set(title=shape, xlabel="exact signed distance S", aspect="equal")
+    axes[0].set_ylabel("f - m")
+    axes[0].legend(fontsize=8, markerscale=4)
+    return figure
+
+
 def png(figure, dpi=80, n_colours=256):
     """Render a figure as a small PNG.
 

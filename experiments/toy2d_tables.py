@@ -94,6 +94,7 @@ def _describe_shapes(shapes, sizes):
         "is kept, without a look at S: where a run ends depends on its rate. The two rates and "
         "their steps themselves were found by trial on the disc and the ring, with S in view.\n",
         "![Level sets and errors](toy2d/signed_distance.png)\n",
+        "![f - m against the exact signed distance](toy2d/score_against_distance.png)\n",
     ]
 
 

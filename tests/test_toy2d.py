@@ -144,7 +144,8 @@ def test_smoke_writes_tables_and_pictures_and_does_no_cell_twice(smoke, monkeypa
     assert (rows["ours_far"][:2] <= 1_000.0 + rows["ours_largest"][:2]).all()
     pictures = sorted(path.name for path in (smoke / "toy2d").iterdir())
     named = ["contours_one_cloud.png", "contours_two_circles.png"]
-    assert pictures == [*named, "histograms.png", "signed_distance.png"]
+    named += ["histograms.png", "score_against_distance.png", "signed_distance.png"]
+    assert pictures == named
     assert all(f"toy2d/{name}" in text for name in pictures)
     monkeypatch.setattr(toy2d, "run_cell", lambda **cell: pytest.fail("done twice"))
     toy2d.main()
