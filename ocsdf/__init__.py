@@ -15,6 +15,7 @@ from ocsdf._version import __version__
 
 _HOME = {
     "OCSDF": "ocsdf.sklearn_compat.estimator",
+    "ImageOCSDF": "ocsdf.sklearn_compat.image_estimator",
     "certified_auroc": "ocsdf.certification",
     "certified_radius": "ocsdf.certification",
     "certified_recall": "ocsdf.certification",

@@ -5,9 +5,10 @@ import numpy as np
 from deel.lip.layers.activations import GroupSort
 from numba import njit
 
+from ocsdf.cones import Cones
 from ocsdf.distances import SubsampleDistance
 from ocsdf.ensembles import ScaledMinimum, WeightedMean
-from ocsdf.layers import Asinh, GroupSort2
+from ocsdf.layers import Asinh, Centered, GroupSort2
 from ocsdf.lipschitz import float_error, layers_in_order, network_bound
 from ocsdf.threads import crew, slices
 
@@ -156,6 +157,10 @@ def _float64_step(layer):
         return _minimum_step(layer)
     if isinstance(layer, SubsampleDistance):
         return _distance_step(layer)
+    if isinstance(layer, Cones):
+        return _cones_step(layer)
+    if isinstance(layer, Centered):
+        return lambda values, n_rows, room: values - values.mean(axis=1, keepdims=True)
     if isinstance(layer, Asinh):
         return lambda values, n_rows, room: layer.scale * np.arcsinh(values / layer.scale)
     if isinstance(layer, GroupSort):
@@ -175,14 +180,19 @@ def _float64_step(layer):
         )
 
     def affine(values, n_rows, room):
-        # NumPy multiplies a stack one block at a time: each product has the one shape.
-        products = room.beside(values, kernel.shape[1])
-        stack = values.reshape(-1, _BLOCK, values.shape[1])
-        np.matmul(stack, kernel, out=products.reshape(len(stack), _BLOCK, -1))
+        products = _products(values, kernel, room)
         products[:n_rows] += bias
         return products
 
     return affine
+
+
+def _products(values, kernel, room):
+    """Multiply a stack one block at a time, as NumPy does: each product has the one shape."""
+    products = room.beside(values, kernel.shape[1])
+    stack = values.reshape(-1, _BLOCK, values.shape[1])
+    np.matmul(stack, kernel, out=products.reshape(len(stack), _BLOCK, -1))
+    return products
 
 
 def _mean_step(layer):
@@ -212,6 +222,18 @@ def _minimum_step(layer):
         )
 
     return minimum
+
+
+def _cones_step(layer):
+    bases = layer.bases.numpy().astype(np.float64)
+
+    def measure(values, n_rows, room):
+        distances = np.zeros((len(values), 1))
+        coordinates = _products(values, bases, room)
+        distances[:n_rows] = layer.evaluate(coordinates[:n_rows], values[:n_rows])
+        return distances
+
+    return measure
 
 
 def _distance_step(layer):

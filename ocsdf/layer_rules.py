@@ -8,7 +8,7 @@ import numpy as np
 from deel.lip import layers as deel
 from keras import layers
 
-from ocsdf.layers import Asinh, FullSort, GroupSort2
+from ocsdf.layers import Asinh, Centered, FullSort, GroupSort2
 from ocsdf.matrix_bounds import summation_error
 
 
@@ -215,6 +215,11 @@ def _asinh(layer, input_shape):
     return Step(1.0, 10)
 
 
+def _centered(layer, input_shape):
+    # A sum of all features, their mean's rounding and a difference.
+    return Step(1.0, input_shape[-1] + 3 if input_shape else None, absolute=3.0)
+
+
 def _relu(layer, input_shape):
     if layer.threshold != 0.0:
         # It jumps there.
@@ -288,6 +293,7 @@ RULES = {
     FullSort: _times_coefficient,
     GroupSort2: _times_coefficient,
     Asinh: _asinh,
+    Centered: _centered,
     layers.ReLU: _relu,
     layers.LeakyReLU: _leaky_relu,
     layers.PReLU: _prelu,

@@ -199,6 +199,17 @@ class Asinh(keras.layers.Layer):
         return super().get_config() | {"scale": self.scale}
 
 
+@keras.saving.register_keras_serializable("ocsdf")
+class Centered(keras.layers.Layer):
+    r"""Take the mean of a row's features from each: :math:`x \mapsto x - \bar x`, 1-Lipschitz.
+
+    An orthogonal projection: of an image, all but its brightness.
+    """
+
+    def call(self, inputs):
+        return inputs - ops.mean(inputs, axis=1, keepdims=True)
+
+
 @tf.custom_gradient
 def _sort_rows(inputs):
     """Sort each row of (n, d) in ascending order."""

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from ocsdf import affine_rules, layer_rules, pooling_rules
+from ocsdf import affine_rules, cones, layer_rules, pooling_rules
 from ocsdf.ensembles import ScaledMinimum, WeightedMean
 from ocsdf.layer_rules import EXACT, activation_of, check_float32, output_shape, refusal
 from ocsdf.matrix_bounds import ROUNDOFF, summation_error
@@ -40,8 +40,8 @@ def layer_bound(layer, input_shape=None):
           dropout and noise (1);
         * ``Flatten``, ``Reshape``, ``Permute``, zero padding, cropping, deel-lip's
           ``InvertibleDownSampling`` (1);
-        * ``Asinh``, ``SubsampleDistance``, a ``WeightedMean`` or ``ScaledMinimum`` of
-          networks of all these.
+        * ``Asinh``, ``Centered``, ``SubsampleDistance``, ``Cones``, a ``WeightedMean`` or
+          ``ScaledMinimum`` of networks of all these.
     input_shape : tuple of (int or None) or None, default=None
         With the batch in front; the bound then holds for images of this size. None, in the place
         of a length or of all, stands for any.
@@ -277,6 +277,7 @@ _RULES = {
     **layer_rules.RULES,
     **affine_rules.RULES,
     **pooling_rules.RULES,
+    **cones.RULES,
     layers.Activation: lambda layer, input_shape: EXACT,
     WeightedMean: lambda layer, input_shape: _Mean(layer),
     ScaledMinimum: lambda layer, input_shape: _Minimum(layer),

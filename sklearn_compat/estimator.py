@@ -8,9 +8,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from ocsdf.certification import certified_radius
-from ocsdf.sklearn_compat.base import CertifiedDetector
-from ocsdf.sklearn_compat.parameters import check_count, check_parameters
+from ocsdf.sklearn_compat.parameters import check_parameters
+from ocsdf.sklearn_compat.signed_distance import SignedDistance
 from ocsdf.sklearn_compat.validation import (
     LazyRows,
     check_rows,
@@ -25,7 +24,7 @@ _FARTHEST = 1e30
 _FEATURES = ("n_features_in_", "feature_names_in_")
 
 
-class OCSDF(CertifiedDetector):
+class OCSDF(SignedDistance):
     r"""One Class Signed Distance Function: anomaly detection with a certificate.
 
     f approximates the signed distance to the edge of the data, positive inside. It is a 1-Lipschitz
@@ -233,102 +232,6 @@ class OCSDF(CertifiedDetector):
         for message in fit.messages:
             warnings.warn(message, ConvergenceWarning, stacklevel=2)
         return self
-
-    def explain(self, X):
-        """Explain verdicts: how far the boundary is, where, and which features lead there.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows in question; each takes 100 to 200 scores.
-
-        Returns
-        -------
-        Explanation
-            See :class:`ocsdf.explanation.Explanation`: ``radius`` (certified) is at most the l2
-            distance to the boundary in standardized units, ``distance`` at least; ``boundary``, in
-            the units of X, has the other verdict; ``converged``, ``shares``, ``feature_radii``.
-        """
-        from ocsdf.explanation import explain
-
-        points = self._checked_points(X)[:]
-        scores = self._network.score(points)
-        slack = self._slack(points, scores)
-        return explain(
-            self._network,
-            points,
-            certified_radius(scores, self.offset_, self.lipschitz_bound_, slack),
-            level=self.offset_,
-            mean=self.mean_,
-            scale=self.scale_,
-            domain=self.domain_,
-        )
-
-    def sample_level_set(self, n_samples, level=0.0):
-        """Sample points where f has a given value, such as the edge of the data at 0.
-
-        OCSDF Algorithm 1 from uniform seeds in B, with full Newton steps.
-
-        Parameters
-        ----------
-        n_samples : int
-        level : float, default=0.0
-            In the units of ``score_samples``.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_features_in_), float64
-            Rows in the units of X, whose scores are within 1e-3 of the level.
-
-        Raises
-        ------
-        ValueError
-            If n_samples is no integer >= 1, or f does not take this value on B.
-        """
-        from ocsdf.sklearn_compat.fitting import sample_edge
-
-        check_is_fitted(self)
-        check_count("n_samples", n_samples, 1)
-        seed = check_random_state(self.random_state).randint(2**31)
-        return (
-            sample_edge(self._network, self.domain_, n_samples, level, seed) * self.scale_
-            + self.mean_
-        )
-
-    def sample_network(self, points):
-        r"""Make points that stay on their level sets of f while its weights change.
-
-        With :math:`z = (x - \text{mean}) / \text{scale}`, :math:`\theta_0` the weights now and
-        :math:`c = f(z; \theta_0)`,
-
-        .. math:: x(\theta) = x - \text{scale} \; \frac{\nabla f(z; \theta_0)}
-           {\|\nabla f(z; \theta_0)\|^2} \, [f(z; \theta) - c]
-
-        (CNLS Eq. 9). Points move at right angles to the level set in standardized units, in which
-        certificates are measured, too.
-
-        Parameters
-        ----------
-        points : array-like of shape (n_points, n_features)
-            In the units of X, such as from :meth:`sample_level_set`; each keeps its own level.
-
-        Returns
-        -------
-        SampleNetwork
-            Calling it gives the points, in the units of X, at the present weights of ``model_``: a
-            tensor of shape (n_points, n_features), float64, differentiable with respect to
-            ``model_.trainable_variables``. See :class:`ocsdf.levelsets.SampleNetwork`.
-
-        Notes
-        -----
-        Scores and certificates are of the weights that were fitted: after an update of ``model_``
-        they are no longer its own. Train a copy, ``keras.models.clone_model`` with its weights.
-        """
-        check_is_fitted(self)
-        rows = check_rows(self, points, reset=False)
-        from ocsdf.levelsets.sample_network import SampleNetwork
-
-        return SampleNetwork(self.model_, rows, mean=self.mean_, scale=self.scale_)
 
     def _scaling(self, rows):
         """Return each column's mean and standard deviation, or 0 and 1; 1 for a constant one."""

@@ -48,18 +48,42 @@ def check_parameters(estimator):
     most = estimator.max_steps
     if not (most is None or _is(most, "auto") or _is_count(most, 1)):
         raise _invalid("max_steps", "'auto', None or an integer >= 1", most)
-    contamination = estimator.contamination
-    if not (_is(contamination, "auto") or (_is_positive(contamination) and contamination <= 0.5)):
-        raise _invalid("contamination", "'auto' or a number in (0, 0.5]", estimator.contamination)
-    _check_hidden_layers(estimator)
+    _check_contamination(estimator.contamination)
+    _check_hidden_layers(estimator.hidden_layer_sizes, pairs=estimator.activation == "groupsort2")
     _check_optimizer(estimator.optimizer)
     _check_callbacks(estimator.callbacks)
-    try:
-        check_random_state(estimator.random_state)
-    except ValueError:
-        raise _invalid(
-            "random_state", "None, an integer or a RandomState", estimator.random_state
-        ) from None
+    _check_random_state(estimator.random_state)
+
+
+def check_image_parameters(estimator):
+    """Check every parameter of an image estimator before any work is done.
+
+    Parameters
+    ----------
+    estimator : ImageOCSDF
+
+    Raises
+    ------
+    ValueError
+        Naming the parameter, what is allowed and what came.
+    """
+    shape = estimator.image_shape
+    if shape is not None and not (
+        isinstance(shape, tuple | list) and len(shape) == 3 and all(_is_count(s, 1) for s in shape)
+    ):
+        raise _invalid("image_shape", "None or (height, width, channels)", shape)
+    for name in ("margin", "hinge_weight", "learning_rate"):
+        if not _is_positive(getattr(estimator, name)):
+            raise _invalid(name, "a finite number > 0", getattr(estimator, name))
+    for name in ("max_steps", "batch_size"):
+        check_count(name, getattr(estimator, name), 1)
+    verbose = estimator.verbose
+    if not (isinstance(verbose, Integral) and verbose in _CHOICES["verbose"]):
+        raise _invalid("verbose", "one of 0, 1, 2", verbose)
+    _check_contamination(estimator.contamination)
+    _check_hidden_layers(estimator.hidden_layer_sizes, pairs=True)
+    _check_callbacks(estimator.callbacks)
+    _check_random_state(estimator.random_state)
 
 
 def check_count(name, value, least):
@@ -80,11 +104,22 @@ def check_count(name, value, least):
         raise _invalid(name, f"an integer >= {least}", value)
 
 
-def _check_hidden_layers(estimator):
-    sizes = estimator.hidden_layer_sizes
+def _check_contamination(value):
+    if not (_is(value, "auto") or (_is_positive(value) and value <= 0.5)):
+        raise _invalid("contamination", "'auto' or a number in (0, 0.5]", value)
+
+
+def _check_random_state(value):
+    try:
+        check_random_state(value)
+    except ValueError:
+        raise _invalid("random_state", "None, an integer or a RandomState", value) from None
+
+
+def _check_hidden_layers(sizes, pairs):
     if not isinstance(sizes, (tuple, list)) or not sizes or not all(_is_count(s, 1) for s in sizes):
         raise _invalid("hidden_layer_sizes", "a non-empty tuple of integers >= 1", sizes)
-    if estimator.activation == "groupsort2" and any(size % 2 for size in sizes):
+    if pairs and any(size % 2 for size in sizes):
         raise _invalid(
             "hidden_layer_sizes", "even numbers, because activation='groupsort2' sorts pairs", sizes
         )

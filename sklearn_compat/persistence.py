@@ -48,6 +48,8 @@ def save(estimator, path):
         "n_iter": estimator.n_iter_,
         "history": estimator.history_,
         "feature_names": None if names is None else [str(name) for name in names],
+        # Of images only.
+        "image_shape": getattr(estimator, "image_shape_", None),
     }
     arrays = {"mean": estimator.mean_, "scale": estimator.scale_, **estimator.domain_.arrays()}
     buffer = io.BytesIO()
@@ -135,13 +137,17 @@ def network_from_bytes(content):
 
 def _restore(cls, meta, arrays, network):
     parameters = meta["parameters"]
-    parameters["hidden_layer_sizes"] = tuple(parameters["hidden_layer_sizes"])
+    for name in ("hidden_layer_sizes", "image_shape"):
+        if parameters.get(name) is not None:
+            parameters[name] = tuple(parameters[name])
     estimator = cls(**parameters)
     estimator.mean_, estimator.scale_ = arrays.pop("mean"), arrays.pop("scale")
     estimator.domain_ = DOMAINS[meta["domain"]](**arrays)
     estimator.offset_, estimator.margin_ = float(meta["offset"]), float(meta["margin"])
     estimator.n_iter_, estimator.history_ = meta["n_iter"], meta["history"]
     estimator.n_features_in_ = len(estimator.mean_)
+    if meta.get("image_shape") is not None:
+        estimator.image_shape_ = tuple(meta["image_shape"])
     if meta["feature_names"] is not None:
         estimator.feature_names_in_ = np.array(meta["feature_names"], dtype=object)
     _check_consistent(estimator, network)

@@ -1,0 +1,103 @@
+"""From rows of pixels to a network: the part of ``ImageOCSDF.fit`` that loads TensorFlow."""
+
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from ocsdf.diagnosis import diagnose
+from ocsdf.domain import Box
+from ocsdf.image_negatives import shuffled_images
+from ocsdf.image_recipe import cone_part
+from ocsdf.inference import CertifiedNetwork
+from ocsdf.models import average, build_mlp, condense
+from ocsdf.recipe import SHARES, boundary_level, linear_decay
+from ocsdf.training import Settings, Trainer
+
+_EPOCHS = 20
+# Shuffled images to draw seeds from: making them anew for each batch takes longer than the batch.
+_N_SHUFFLED = 20_000
+# Of the images, and how many at most: no cone is around them, and they tell where others lie.
+_SHARE_HELD_OUT, _MOST_HELD_OUT = 0.1, 1000
+
+
+class ImageFit(NamedTuple):
+    """What fitting found.
+
+    Attributes
+    ----------
+    network : CertifiedNetwork
+        The mean of the trained network and the cones.
+    domain : Box
+    scores : ndarray of shape (n_held_out,)
+        Of the images that no cone is around.
+    outcome : Outcome
+    messages : list of str
+        What went wrong, and what to change.
+    """
+
+    network: CertifiedNetwork
+    domain: Box
+    scores: np.ndarray
+    outcome: object
+    messages: list
+
+
+def fit_image_network(estimator, rows, image_shape, random_state):
+    """Train a network as an estimator's parameters say, and average it with the cones.
+
+    Parameters
+    ----------
+    estimator : ImageOCSDF
+        Only its parameters are read.
+    rows : ndarray of shape (n_images, height * width * channels), float64
+        In [0, 1].
+    image_shape : tuple of int
+    random_state : numpy.random.Generator
+
+    Returns
+    -------
+    ImageFit
+    """
+    n_features = rows.shape[1]
+    domain = Box(np.zeros(n_features), np.ones(n_features))
+    points = rows.astype(np.float32)
+    images = points.reshape(-1, *image_shape)
+    shuffled = shuffled_images(images, _N_SHUFFLED, random_state).reshape(-1, n_features)
+    model = build_mlp(
+        n_features,
+        estimator.hidden_layer_sizes,
+        "groupsort2",
+        seed=random_state.integers(2**31),
+    )
+    rate = estimator.learning_rate
+    trainer = Trainer(
+        model,
+        points,
+        domain,
+        Settings(
+            margin=estimator.margin,
+            hinge_weight=estimator.hinge_weight,
+            newton_steps=0,
+            epochs=_EPOCHS,
+            max_steps=estimator.max_steps,
+            uniform_epochs=0,
+            batch_size=estimator.batch_size,
+            min_steps_per_epoch=-(-estimator.max_steps // _EPOCHS),
+        ),
+        keras.optimizers.RMSprop(rate),
+        random_state,
+        sample_seeds=lambda n, generator: shuffled[generator.integers(len(shuffled), size=n)],
+    )
+    callbacks = [linear_decay(rate, trainer.epochs), *(estimator.callbacks or ())]
+    outcome = trainer.run(callbacks, estimator.verbose)
+    learned = CertifiedNetwork(condense(model))
+    messages = diagnose(learned.score(points), learned.score(shuffled[:1000]), outcome.diverged)
+    drawn = random_state.permutation(len(rows))
+    n_held_out = min(_MOST_HELD_OUT, max(1, int(_SHARE_HELD_OUT * len(rows))))
+    held_out, others = rows[drawn[:n_held_out]], rows[drawn[n_held_out:]]
+    cones = cone_part(others, image_shape[2], random_state)
+    network = CertifiedNetwork(average([learned.model, cones], SHARES))
+    # An image in the middle of its own cone is no measure of where others lie.
+    network.shift(-boundary_level(network.score(held_out)))
+    return ImageFit(network, domain, network.score(held_out), outcome, messages)
