@@ -3,7 +3,7 @@
 import contextlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 
 import joblib
 from threadpoolctl import ThreadpoolController
@@ -37,8 +37,30 @@ def crew(n_tasks):
                 yield lambda task, arguments: [task(argument) for argument in arguments]
             else:
                 # Where BLAS uses OpenMP, each thread has a limit of its own.
-                with ThreadPoolExecutor(n_threads, initializer=_limit_blas) as pool:
-                    yield lambda task, arguments: list(pool.map(task, arguments))
+                with ThreadPoolExecutor(n_threads - 1, initializer=_limit_blas) as pool:
+                    yield partial(_share, pool, n_threads)
+
+
+def _share(pool, n_threads, task, arguments):
+    """Do tasks here as well as in the pool: no thread need wake up for the first."""
+    arguments = list(arguments)
+    results = [None] * len(arguments)
+    numbers = iter(range(len(arguments)))
+
+    def work():
+        try:
+            for number in numbers:
+                results[number] = task(arguments[number])
+        finally:
+            # Where a task fails, nobody begins another.
+            for _ in numbers:
+                pass
+
+    helpers = [pool.submit(work) for _ in range(min(n_threads, len(arguments)) - 1)]
+    work()
+    for helper in helpers:
+        helper.result()
+    return results
 
 
 def slices(length, size):

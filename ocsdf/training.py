@@ -100,10 +100,21 @@ class Trainer:
         Source of batches and negatives.
     sample_weight : ndarray of shape (n_samples,) or None
         Rows are drawn with probability proportional to it.
+    sample_seeds : callable or None, default=None
+        ``sample_seeds(n, random_state)`` gives rows of B where negatives start; None draws them
+        uniformly.
     """
 
     def __init__(
-        self, model, points, domain, settings, optimizer, random_state, sample_weight=None
+        self,
+        model,
+        points,
+        domain,
+        settings,
+        optimizer,
+        random_state,
+        sample_weight=None,
+        sample_seeds=None,
     ):
         self.model = model
         self.domain = domain
@@ -114,6 +125,7 @@ class Trainer:
         self.batch_size = min(settings.batch_size, self.n_samples)
         self.steps_per_epoch, self.epochs = _length(settings, self.n_samples, self.batch_size)
         self.probability = None if sample_weight is None else sample_weight / sample_weight.sum()
+        self._sample_seeds = sample_seeds or domain.sample
         self._points = np.ascontiguousarray(points, dtype=np.float32)
         model.compile(optimizer=optimizer, loss=HKR(settings.margin, settings.hinge_weight))
         optimizer.build(model.trainable_variables)
@@ -191,14 +203,13 @@ class Trainer:
         totals, start = np.zeros(3), 0
         while start < n_steps:
             chunk = numbers[start : start + self._most_steps()]
-            sums = self._train_on_batches(chunk, attracted)
+            values, sums = self._train_on_batches(chunk, attracted)
             totals += sums
             start += len(chunk)
             if self.alternating:
                 self._end_inner_loop_if_settled(sums[0] / len(chunk), len(chunk))
         loss, share_inside, hinge_share = totals / n_steps
         rows = self._points[:: -(-self.n_samples // _GRADIENT_ROWS)]
-        values = [variable.numpy() for variable in variables_of(self.model, self.optimizer)]
         return {
             "loss": float(loss),
             "share_inside": float(share_inside),
@@ -212,8 +223,11 @@ class Trainer:
         return min(most, _INNER_STEPS - self._inner_steps) if self.alternating else most
 
     def _train_on_batches(self, numbers, attracted):
-        """Train on batches, given as row numbers of shape (n_steps, batch_size)."""
-        seeds = self.domain.sample(numbers.size, self.random_state).reshape(*numbers.shape, -1)
+        """Train on batches, given as row numbers of shape (n_steps, batch_size).
+
+        Returns the variables' values and the sums of :meth:`TrainingGraph.run`.
+        """
+        seeds = self._sample_seeds(numbers.size, self.random_state).reshape(*numbers.shape, -1)
         eta = self.random_state.random(numbers.shape, dtype=np.float32)
         variables = variables_of(self.model, self.optimizer)
         values, sums = self._engine.run(
@@ -227,7 +241,7 @@ class Trainer:
         )
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
-        return sums
+        return values, sums
 
     def _draw_batches(self, n_steps):
         """Draw row numbers, shape (n_steps, batch_size): each row once before any twice."""

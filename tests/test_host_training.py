@@ -90,7 +90,8 @@ def test_the_number_of_threads_changes_no_bit(activation, monkeypatch):
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_work_in_pieces_equals_the_graph(activation, monkeypatch):
-    monkeypatch.setattr("ocsdf.host_training._WIDE", 0)
+    monkeypatch.setattr("ocsdf.host_training.WIDE", 0)
+    monkeypatch.setattr("ocsdf.host_updates.WIDE", 0)
     model, optimizer, domain, values = setting(activation=activation)
     batches = batches_for(domain, n_steps=1, batch_size=200)
     graph = training_graph(model, optimizer, type(domain), "even", 1)
@@ -166,10 +167,10 @@ class TestNetwork:
 
 
 def _float64_sorts(activation):
-    def sort(values):
+    def sort(values, bias):
         if activation == "fullsort":
-            return np.sort(values, axis=1), None
-        first, second = np.split(values, 2, axis=1)
+            return np.sort(values + bias, axis=1), None
+        first, second = np.split(values + bias, 2, axis=1)
         return np.hstack([np.minimum(first, second), np.maximum(first, second)]), None
 
     return sort
@@ -181,9 +182,11 @@ class TestSorts:
     @pytest.mark.parametrize("shape", [(1, 2), (5, 6), (3, 14), (64, 128), (10, 500)])
     @pytest.mark.parametrize("activation", ACTIVATIONS)
     def test_equals_the_layer(self, activation, shape):
-        rows, upstream = np.random.default_rng(0).normal(size=(2, *shape)).astype(np.float32)
-        ordered, unsort = SORTS[activation](rows.copy())
-        points = tf.constant(rows)
+        rng = np.random.default_rng(0)
+        rows, upstream = rng.normal(size=(2, *shape)).astype(np.float32)
+        bias = rng.normal(size=shape[1]).astype(np.float32)
+        ordered, unsort = SORTS[activation](rows.copy(), bias)
+        points = tf.constant(rows + bias)
         with tf.GradientTape() as tape:
             tape.watch(points)
             expected = ACTIVATIONS[activation]()(points)
@@ -194,7 +197,7 @@ class TestSorts:
     def test_special_values(self):
         tiny, huge = np.finfo(np.float32).tiny, np.finfo(np.float32).max
         rows = np.array([[0.0, tiny, -tiny, huge, -huge, -1.0], [0.0] * 6], np.float32)
-        ordered, unsort = _sort_all(rows)
+        ordered, unsort = _sort_all(rows.copy(), np.zeros(6, np.float32))
         np.testing.assert_array_equal(ordered, np.sort(rows, axis=1))
         np.testing.assert_array_equal(unsort(ordered), rows)
 
@@ -202,7 +205,7 @@ class TestSorts:
     @settings(max_examples=30, deadline=None)
     def test_gradient_is_the_inverse_permutation_with_ties(self, seed, width):
         rows = np.random.default_rng(seed).integers(-3, 3, size=(4, width)).astype(np.float32)
-        ordered, unsort = _sort_all(rows)
+        ordered, unsort = _sort_all(rows.copy(), np.zeros(width, np.float32))
         np.testing.assert_array_equal(ordered, np.sort(rows, axis=1))
         np.testing.assert_array_equal(unsort(ordered), rows)
         # A permutation: every place of the upstream gradient goes somewhere of its own.

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import group_sort_2, matrix_with, singular_values
 
-from ocsdf.host_training import orthogonalize_in_place
+from ocsdf.host_updates import orthogonalize_in_place
 from ocsdf.layers import (
     ACTIVATIONS,
     Asinh,

@@ -1,0 +1,97 @@
+"""Passes over float32 arrays that take NumPy several, compiled, with the same bits."""
+
+import numpy as np
+from numba import njit
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def sort_pairs(values, bias):
+    """Add a bias to rows and sort their pairs of units, one of each half, in place.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n, d), float32
+        d is even. Unit i makes a pair with unit i + d/2, the smaller value of which comes first.
+    bias : ndarray of shape (d,), float32
+
+    Returns
+    -------
+    ndarray of shape (n, d/2), bool
+        Which pairs have changed places; takes gradients back through :func:`unsort_pairs`.
+    """
+    n_rows, width = values.shape
+    middle = width // 2
+    swap = np.empty((n_rows, middle), np.bool_)
+    for i in range(n_rows):
+        for j in range(middle):
+            first, second = values[i, j] + bias[j], values[i, j + middle] + bias[j + middle]
+            # Written so, each line is compiled to a vector instruction.
+            changed = first > second
+            swap[i, j] = changed
+            values[i, j] = second if changed else first
+            values[i, j + middle] = first if changed else second
+    return swap
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def unsort_pairs(swap, values):
+    """Put pairs back to where :func:`sort_pairs` took them from.
+
+    Parameters
+    ----------
+    swap : ndarray of shape (n, d/2), bool
+    values : ndarray of shape (n, d), float32
+
+    Returns
+    -------
+    ndarray of shape (n, d), float32
+    """
+    n_rows, middle = swap.shape
+    unsorted = np.empty((n_rows, 2 * middle), np.float32)
+    for i in range(n_rows):
+        for j in range(middle):
+            first, second, changed = values[i, j], values[i, j + middle], swap[i, j]
+            unsorted[i, j] = second if changed else first
+            unsorted[i, j + middle] = first if changed else second
+    return unsorted
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def rmsprop(weight, mean_square, gradient, rate, rho, rest, epsilon):
+    r"""Make one RMSprop step, in place.
+
+    .. math:: v \leftarrow \rho v + (1 - \rho) g^2, \qquad
+       w \leftarrow w - \frac{\alpha g}{\sqrt{v + \varepsilon}}
+
+    Parameters
+    ----------
+    weight, mean_square, gradient : ndarray of shape (n,), float32
+        w, v and g.
+    rate, rho, rest, epsilon : float32
+        The learning rate, rho, 1 - rho and epsilon.
+    """
+    for i in range(len(weight)):
+        square = mean_square[i] * rho + rest * (gradient[i] * gradient[i])
+        mean_square[i] = square
+        weight[i] -= gradient[i] * rate / np.sqrt(square + epsilon)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def add_polynomial(squared, matrix, first, second, scale):
+    r"""Replace the square of a matrix by :math:`s (I + a Q + b Q^2)`.
+
+    Parameters
+    ----------
+    squared : ndarray of shape (n, n), float32
+        Q^2; overwritten.
+    matrix : ndarray of shape (n, n), float32
+        Q.
+    first, second, scale : float32
+        a, b and s.
+    """
+    for i in range(len(squared)):
+        for j in range(len(squared)):
+            squared[i, j] = squared[i, j] * second + matrix[i, j] * first
+        squared[i, i] += np.float32(1.0)
+        for j in range(len(squared)):
+            squared[i, j] *= scale
