@@ -3,6 +3,14 @@
 Method: Atzmon et al., "Controlling Neural Level Sets", NeurIPS 2019 (CNLS).
 """
 
+from ocsdf.levelsets.architectures import (
+    conv_net_2a,
+    conv_net_2b,
+    conv_net_4a,
+    conv_net_4b,
+    fc_1,
+    fc_2,
+)
 from ocsdf.levelsets.losses import (
     axis_distance,
     class_margin,
@@ -19,6 +27,12 @@ __all__ = [
     "SampleNetwork",
     "axis_distance",
     "class_margin",
+    "conv_net_2a",
+    "conv_net_2b",
+    "conv_net_4a",
+    "conv_net_4b",
+    "fc_1",
+    "fc_2",
     "geometric_svm",
     "mesh_network",
     "polytope_network",

@@ -1,0 +1,213 @@
+"""Generalization from few labels: geometric SVM, cross-entropy and hinge (CNLS Sec. 5.1, Figure 2).
+
+MNIST and Fashion-MNIST, their labels merged into even against odd; ConvNet-2b, trained on a small
+fraction of the 60,000 rows, judged on the 10,000 of the test set. A tenth of the rows drawn is held
+out, for every loss: over the first seeds together, it chooses the learning rate (and lambda, for
+the geometric SVM, whose rate is the paper's), and the other seeds are run with that alone.
+
+`python -m experiments.few_labels` writes a row a cell into experiments/results/few_labels as it
+goes, then few_labels.csv, .md and .png beside it. It goes on where it was stopped. Presets: `smoke`
+takes a minute; `cpu`, at half width, under an hour on two cores with `--jobs 2`; `paper` has the
+widths, epochs, iterations and seeds of App. B.2, for a GPU.
+"""
+
+import argparse
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from experiments.few_label_training import ENTROPY, GEOMETRIC, HINGE, LOSSES, train_and_judge
+from ocsdf.files import write_whole
+from ocsdf.runs import run_cells
+
+RESULTS = Path(__file__).parent / "results"
+SETS = ("mnist", "fashion_mnist")
+RATES = (0.001, 0.005, 0.01, 0.02)
+
+
+class Preset(NamedTuple):
+    """What a run costs."""
+
+    fractions: tuple
+    settings: dict  # of each loss: pairs of a learning rate and a lambda
+    width: float
+    epochs: int
+    iterations: int
+    batch_size: int
+    tuning_seeds: int
+    seeds: int
+    n_test: int
+
+
+_KEY = ["images", "fraction", "loss"]
+# What all cells of a preset have in common.
+_SHARED = ("width", "epochs", "iterations", "batch_size", "n_test")
+_BASELINES = dict.fromkeys((ENTROPY, HINGE), tuple((rate, 0.0) for rate in RATES))
+_FEW = {ENTROPY: ((0.01, 0.0),), HINGE: ((0.005, 0.0), (0.01, 0.0)), GEOMETRIC: ((0.01, 0.2),)}
+# The paper's, and a tenth of its lambda.
+_GEOMETRIC = ((0.02, 0.2), (0.02, 0.02))
+PRESETS = {
+    "smoke": Preset((0.001,), _FEW, 0.125, 4, 5, 32, 1, 2, 1_000),
+    "cpu": Preset(
+        (0.001, 0.005, 0.01),
+        {GEOMETRIC: _GEOMETRIC} | _BASELINES,
+        0.5, 60, 5, 32, 2, 5, 10_000,
+    ),
+    "paper": Preset(
+        (0.001, 0.002, 0.003, 0.005, 0.01),
+        {GEOMETRIC: _GEOMETRIC} | _BASELINES,
+        1.0, 200, 20, 32, 5, 100, 10_000,
+    ),
+}  # fmt: skip
+
+
+def choose(rows):
+    """Choose the learning rate and lambda for each set, fraction and loss by held-out rows.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        A row a cell, as :func:`experiments.few_label_training.train_and_judge` gives it.
+
+    Returns
+    -------
+    DataFrame
+        ``images``, ``fraction``, ``loss``, and the ``rate`` and ``weight`` with the best mean
+        accuracy on held-out rows; of equal ones, those with the least mean loss on them. Test rows
+        have no say.
+    """
+    means = rows.groupby([*_KEY, "rate", "weight"])[["held_out", "held_out_loss"]].mean()
+    ranked = means.round(6).reset_index()
+    by = [*_KEY, "held_out", "held_out_loss"]
+    ranked = ranked.sort_values(by, ascending=[True] * 3 + [False, True])
+    return ranked.drop_duplicates(_KEY)[[*_KEY, "rate", "weight"]]
+
+
+def describe(rows):
+    """Write the comparison as Markdown.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        A row a cell, as :func:`experiments.few_label_training.train_and_judge` gives it, of chosen
+        settings alone.
+
+    Returns
+    -------
+    str
+    """
+    first = rows.iloc[0]
+    lines = [
+        "# Generalization from few labels\n",
+        "CNLS Figure 2: accuracy in percent on the test set, even against odd classes; mean and "
+        "standard deviation over seeds, which draw the rows and the initial weights. "
+        f"ConvNet-2b at {first['width']:g} of its width, {first['epochs']} epochs of SGD; the "
+        f"geometric SVM by at most {first['iterations']} Newton iterations a projection. A tenth "
+        "of the rows is held out, and over the first seeds chooses the learning rate "
+        "(of the geometric SVM, with lambda).\n",
+    ]
+    for images in rows["images"].unique():
+        body = [
+            [f"{100 * fraction:g} %", *_line(part)]
+            for fraction, part in rows[rows["images"] == images].groupby("fraction")
+        ]
+        header = ["fraction", "seeds", *LOSSES, "best", "levels found (%)"]
+        table = pd.DataFrame(body, columns=header)
+        lines += [f"## {images}\n", table.to_markdown(index=False, disable_numparse=True), ""]
+    told = rows.drop_duplicates(_KEY)[[*_KEY, "rate", "weight"]]
+    told = told.rename(columns={"rate": "learning rate", "weight": "lambda"})
+    lines += ["## Settings chosen\n", told.to_markdown(index=False), ""]
+    return "\n".join(lines)
+
+
+def _line(part):
+    means = part.groupby("loss", observed=True)["test"].agg(["mean", "std", "count"])
+    told = [
+        f"{means['mean'][loss]:.2f} +- {means['std'][loss]:.2f}" if loss in means.index else ""
+        for loss in LOSSES
+    ]
+    reached = part.loc[part["loss"] == GEOMETRIC, "reached"].mean()
+    return [str(means["count"].min()), *told, means["mean"].idxmax(), f"{reached:.1f}"]
+
+
+def draw(rows, path):
+    """Draw accuracy against the fraction of labels, a panel a set, as Figure 2.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        As for :func:`describe`.
+    path : str or os.PathLike
+        PNG.
+    """
+    from matplotlib.figure import Figure
+
+    sets = list(rows["images"].unique())
+    figure = Figure(figsize=(4.6 * len(sets), 3.6), layout="constrained")
+    for ax, images in zip(np.ravel(figure.subplots(1, len(sets))), sets, strict=True):
+        for i, loss in enumerate(LOSSES):
+            part = rows[(rows["images"] == images) & (rows["loss"] == loss)]
+            means = part.groupby("fraction")["test"].agg(["mean", "std"]).fillna(0.0)
+            # Side by side, so that no bar hides another.
+            places = 100.0 * means.index * 1.03 ** (i - 1)
+            ax.errorbar(places, means["mean"], means["std"], label=loss, capsize=3, marker="o")
+        ax.set(title=images, xlabel="labels used (% of 60,000)", xscale="log")
+        ticks = sorted(100.0 * rows["fraction"].unique())
+        ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        ax.minorticks_off()
+        ax.grid(alpha=0.3)
+    figure.axes[0].set_ylabel("test accuracy (%)")
+    figure.axes[0].legend()
+    figure.savefig(path, dpi=90)
+
+
+def main():
+    """Train what has no row yet, and write the tables and the figure."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--preset", choices=PRESETS, default="cpu")
+    parser.add_argument("--images", nargs="+", default=SETS, choices=SETS)
+    parser.add_argument("--fractions", nargs="+", type=float, help="in place of the preset's")
+    parser.add_argument("--seeds", type=int, help="in place of the preset's")
+    parser.add_argument("--jobs", type=int, default=1, help="cells at a time")
+    parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the results")
+    arguments = parser.parse_args()
+    preset = PRESETS[arguments.preset]
+    name = "few_labels" if arguments.preset == "cpu" else f"few_labels_{arguments.preset}"
+    fractions = arguments.fractions or preset.fractions
+    seeds = range(arguments.seeds or preset.seeds)
+    tuning = [
+        _cell(images, fraction, loss, *setting, seed, preset)
+        for fraction in fractions
+        for images in arguments.images
+        for seed in seeds[: preset.tuning_seeds]
+        for loss, settings in preset.settings.items()
+        for setting in settings
+    ]
+    folder = arguments.output / name
+    chosen = choose(_run(tuning, folder, arguments.jobs))
+    cells = [_cell(*one, seed, preset) for seed in seeds for one in chosen.itertuples(index=False)]
+    rows = _run(cells, folder, arguments.jobs)
+    write_whole(arguments.output / f"{name}.csv", rows.to_csv(index=False))
+    write_whole(arguments.output / f"{name}.md", describe(rows))
+    draw(rows, arguments.output / f"{name}.png")
+    print(describe(rows))
+
+
+def _cell(images, fraction, loss, rate, weight, seed, preset):
+    key = {"images": images, "fraction": fraction, "loss": loss, "rate": rate, "weight": weight}
+    return key | {"seed": seed} | {name: getattr(preset, name) for name in _SHARED}
+
+
+def _run(cells, folder, n_jobs):
+    rows = pd.DataFrame(run_cells(cells, train_and_judge, folder, n_jobs))
+    if "error" in rows and rows["error"].notna().any():
+        raise SystemExit("\n".join(rows["error"].dropna().unique()))
+    return rows
+
+
+if __name__ == "__main__":
+    main()

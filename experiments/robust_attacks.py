@@ -1,0 +1,143 @@
+"""Attacks on classifiers of MNIST: each made against one model, and tried on all."""
+
+import functools
+from importlib import import_module
+
+import numpy as np
+import tensorflow as tf
+
+from experiments.image_data import load_images
+from experiments.robust_losses import ascend, cross_entropy, negative_margin, uniform_noise
+from experiments.robust_training import load_model, right
+from ocsdf.levelsets import class_margin
+
+RADIUS, STEP = 0.3, 0.01
+LOSSES = {"PGD cross-entropy": cross_entropy, "PGD margin": negative_margin}
+APGD = "APGD margin"
+ATTACKS = (*LOSSES, APGD)
+_BATCH = 250
+_SEED = 1
+
+
+def attack(attack, source, targets, n_test, steps, folder):
+    """Attack test images by the gradients of one model, and show the result to all.
+
+    Parameters
+    ----------
+    attack : str
+        Of :data:`ATTACKS`.
+    source : dict
+        The model that gives the gradients: parameters of
+        :func:`experiments.robust_training.train`, but for the folder.
+    targets : list of dict
+        The models that judge.
+    n_test, steps : int
+        Images, drawn from the test set, the same for every attack; and steps.
+    folder : str or os.PathLike
+        Of the checkpoints.
+
+    Returns
+    -------
+    dict
+        ``accuracy`` in percent, and ``right``, the images still classified correctly as text of
+        0 and 1, both by the method of the target.
+    """
+    _, test = load_images("mnist")
+    test = test.take(np.random.default_rng(_SEED).permutation(len(test.labels))[:n_test])
+    model = load_model(folder, **source)
+    make = make_apgd if attack == APGD else functools.partial(make_pgd, loss=LOSSES[attack])
+    attacked = test._replace(images=make(model, test.images, test.labels, steps=steps))
+    found = {cell["method"]: right(load_model(folder, **cell), attacked) for cell in targets}
+    return {
+        "accuracy": {name: 100.0 * float(np.mean(kept)) for name, kept in found.items()},
+        "right": {name: "".join("01"[int(bit)] for bit in kept) for name, kept in found.items()},
+    }
+
+
+def make_pgd(model, images, labels, loss, steps):
+    """Attack by PGD from one uniform random start; the last iterate counts.
+
+    Parameters
+    ----------
+    model : keras.Model
+    images : ndarray of shape (n, ...)
+    labels : ndarray of shape (n,)
+    loss : callable
+        Of network, images and labels, to climb.
+    steps : int
+
+    Returns
+    -------
+    ndarray of shape (n, ...)
+        Within 0.3 of the images in l-inf, and in [0, 1].
+    """
+
+    @tf.function(reduce_retracing=True)
+    def climb(images, labels, seed):
+        starts = images + uniform_noise(images, RADIUS, seed)
+        return ascend(lambda x: loss(model, x, labels), images, starts, RADIUS, STEP, steps)
+
+    return np.concatenate(
+        [
+            climb(*map(tf.constant, (images[part], labels[part], [_SEED, part.start]))).numpy()
+            for part in _parts(len(images))
+        ]
+    )
+
+
+def make_apgd(model, images, labels, steps):
+    """Attack by ART's Auto-PGD on the difference of logits ratio, from one random start.
+
+    Its loss, of Croce and Hein, is -F^j divided by the difference of the largest and the third
+    largest logit: scaling the logits does not change it.
+
+    Parameters, Returns as of :func:`make_pgd`.
+    """
+    evasion = import_module("art.attacks.evasion")
+    classifier = _art_classifier(model)
+    apgd = evasion.AutoProjectedGradientDescent(
+        classifier,
+        eps=RADIUS,
+        eps_step=2.0 * RADIUS,
+        max_iter=steps,
+        nb_random_init=1,
+        batch_size=_BATCH,
+        verbose=False,
+    )
+    # ART draws from NumPy's global generator.
+    np.random.seed(_SEED)  # noqa: NPY002
+    return apgd.generate(images, labels)
+
+
+def _art_classifier(model):
+    """Give ART values and gradients of the ratio; its own code for it needs Keras 2."""
+    classification = import_module("art.estimators.classification")
+
+    @tf.function(reduce_retracing=True)
+    def ratio(images, labels):
+        logits = model(images)
+        largest = tf.math.top_k(logits, 3).values
+        return -class_margin(logits, labels) / (largest[:, 0] - largest[:, 2] + 1e-12)
+
+    @tf.function(reduce_retracing=True)
+    def slope(images, labels):
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(images)
+            total = tf.reduce_sum(ratio(images, labels))
+        return tape.gradient(total, images)
+
+    class Classifier(classification.TensorFlowV2Classifier):
+        def loss_gradient(self, x, y, **kwargs):
+            return slope(tf.constant(x), tf.constant(y.argmax(axis=1))).numpy()
+
+        def compute_loss(self, x, y, **kwargs):
+            return ratio(tf.constant(x), tf.constant(y.argmax(axis=1))).numpy()
+
+    return Classifier(
+        model, nb_classes=model.output_shape[1], input_shape=model.input_shape[1:],
+        loss_object=ratio, clip_values=(0.0, 1.0),
+    )  # fmt: skip
+
+
+def _parts(n_images):
+    return [slice(i, min(i + _BATCH, n_images)) for i in range(0, n_images, _BATCH)]

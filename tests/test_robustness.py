@@ -1,0 +1,244 @@
+"""Robust training and attacks, in small: passes counted, attacks confined, runs that go on."""
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+
+from experiments import robust_attacks, robust_training, robustness
+from experiments.image_data import Images
+from experiments.robust_attacks import RADIUS, make_apgd, make_pgd
+from experiments.robust_losses import (
+    OUR_RADIUS,
+    PREPARE,
+    Counted,
+    across,
+    cross_entropy,
+    negative_margin,
+)
+from experiments.robustness import Preset, describe, draw, table_of, verdict, white_box
+
+RNG = np.random.default_rng(0)
+SEED = tf.constant([1, 2])
+
+
+def affine_classifier(weights, bias):
+    """Two classes with the logits F / 2 and -F / 2, F = w x + b, of images (4, 4, 1)."""
+    dense = keras.layers.Dense(2)
+    model = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten(), dense])
+    weights = np.reshape(weights, (16, 1))
+    dense.set_weights([np.hstack([weights, -weights]) / 2.0, np.array([bias, -bias]) / 2.0])
+    return model
+
+
+def batch(n_images=20, low=0.0, high=1.0):
+    images = RNG.uniform(low, high, size=(n_images, 4, 4, 1)).astype(np.float32)
+    return tf.constant(images), tf.zeros(n_images, tf.int64)
+
+
+def passes(method, network, images, labels):
+    """The loss of a step, and the passes an image: in a graph, as images that rest leave none."""
+
+    @tf.function
+    def step():
+        mean = PREPARE[method](network, images, labels, SEED, 10)
+        with tf.GradientTape() as tape:
+            loss = mean()
+        return loss, tape.gradient(loss, network.model.trainable_variables)
+
+    loss, _ = step()
+    n_images = len(images)
+    return float(loss), network.forward.numpy() / n_images, network.backward.numpy() / n_images
+
+
+@pytest.mark.parametrize(
+    ("method", "forward", "backward"), [("Standard", 1, 1), ("Madry", 8, 8), ("TRADES", 10, 9)]
+)
+def test_passes_are_counted(method, forward, backward):
+    """PGD-7 and one step of training; TRADES sees the images themselves twice more."""
+    network = Counted(affine_classifier(RNG.normal(size=16), 0.1))
+    assert passes(method, network, *batch())[1:] == (forward, backward)
+
+
+def test_ours_leaves_images_alone_whose_boundary_is_out_of_reach():
+    """|F| > eps |w|_1: no loss; values, six steps, both ends, where they stay: as many as Madry."""
+    weights = np.full(16, 0.5)
+    network = Counted(affine_classifier(weights, 20.0))
+    assert passes("ours", network, *batch()) == (0.0, 10.0, 6.0)
+
+
+def test_ours_costs_no_more_than_its_bound_and_stops_early():
+    weights = RNG.normal(size=16)
+    network = Counted(affine_classifier(weights, 0.1))
+    loss, forward, backward = passes("ours", network, *batch())
+    assert loss > 0.0
+    # Of affine networks, false position finds the boundary at once.
+    assert 1 + 1 + 2 + 1 + 2 <= forward <= 1 + 6 + 2 + 1 + 1 + 2 and backward <= 6 + 1 + 1
+
+
+def test_our_loss_in_closed_form():
+    """F = w (x_1 + b) with w > 0 sees one pixel: rho is the distance to the boundary along it."""
+    weights = np.zeros(16)
+    weights[0] = 2.0
+    images, labels = batch(6)
+    pixel = images.numpy()[:, 0, 0, 0]
+    network = Counted(affine_classifier(weights, -2.0 * 0.5))
+    loss, *_ = passes("ours", network, images, labels)
+    signed = pixel - 0.5
+    expected = np.where(signed > OUR_RADIUS, 0.0, np.maximum(0.0, OUR_RADIUS - signed)).mean()
+    np.testing.assert_allclose(loss, expected, rtol=1e-3)
+
+
+def test_our_loss_moves_the_boundary_away_from_images():
+    weights = np.zeros(16)
+    weights[0] = 1.0
+    model = affine_classifier(weights, -0.5)
+    images, labels = batch(4, 0.6, 0.8)
+    step = robust_training._make_step(Counted(model), "ours", 10, keras.optimizers.SGD(0.5))
+    before = float(np.mean(model(images)[:, 0]))
+    for _ in range(3):
+        step(images, labels, SEED)
+    assert float(np.mean(model(images)[:, 0])) > before + 0.05
+
+
+@pytest.mark.parametrize("bias", [0.3, -0.3])
+def test_search_across_the_boundary(bias):
+    """Correct images stay within the ball, and all that can cross do."""
+    weights = RNG.normal(size=16)
+    network = Counted(affine_classifier(weights, bias - weights.sum() / 2.0))
+    images, labels = batch(50)
+    values, ends = tf.function(across)(network, images, labels, 0.2, 0.1, 7, SEED)
+    at_ends = network.lead(ends, labels).numpy()
+    np.testing.assert_allclose(values, network.lead(images, labels), rtol=1e-5)
+    correct = values.numpy() > 0.0
+    assert 0 < correct.sum() < 50
+    offset = np.abs(ends - images).reshape(50, -1).max(axis=1)
+    assert offset[correct].max() <= 0.2 + 1e-6
+    assert ends.numpy().min() >= 0.0 and ends.numpy().max() <= 1.0
+    # The least F in the ball and the box, and the greatest in the box.
+    flat, sign = images.numpy().reshape(50, -1), np.sign(weights)
+    worst = np.clip(np.clip(flat - 0.2 * sign, flat - 0.2, flat + 0.2), 0.0, 1.0)
+    least = worst @ weights + bias - weights.sum() / 2.0
+    np.testing.assert_array_equal(at_ends[correct] < 0.0, least[correct] < 0.0)
+    assert (at_ends[~correct] > 0.0).all()
+
+
+@pytest.mark.parametrize("loss", [cross_entropy, negative_margin])
+def test_pgd_reaches_the_worst_corner_of_an_affine_classifier(loss):
+    weights = RNG.normal(size=16)
+    model = affine_classifier(weights, 0.1)
+    images, labels = (part.numpy() for part in batch(300))
+    found = make_pgd(model, images, labels, loss, 70)
+    corner = np.clip(images - RADIUS * np.sign(weights).reshape(4, 4, 1), 0.0, 1.0)
+    np.testing.assert_allclose(found, corner, atol=1e-5)
+    halfway = make_pgd(model, images, labels, loss, 3)
+    assert np.abs(halfway - images).max() <= RADIUS + 1e-6
+    assert halfway.min() >= 0.0 and halfway.max() <= 1.0
+
+
+def test_apgd_stays_in_its_ball_and_is_as_strong_as_pgd_on_an_affine_classifier():
+    pytest.importorskip("art.attacks.evasion")
+    model = keras.Sequential(
+        [keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(4)]
+    )
+    images, labels = (part.numpy() for part in batch(30))
+    found = make_apgd(model, images, labels, 20)
+    assert np.abs(found - images).max() <= RADIUS + 1e-6
+    assert found.min() >= 0.0 and found.max() <= 1.0
+    pgd = make_pgd(model, images, labels, negative_margin, 70)
+    lead = [float(np.mean(negative_margin(model, x, labels) > 0.0)) for x in (found, pgd)]
+    assert lead[0] >= lead[1] - 0.05
+
+
+def digits(n_images, seed):
+    """Two classes of noise, one bright and one dark."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(2, size=n_images)
+    images = 0.5 * rng.random((n_images, 28, 28, 1)) + 0.5 * labels[:, None, None, None]
+    return Images(images.astype(np.float32), labels)
+
+
+@pytest.fixture
+def generated(monkeypatch):
+    sets = digits(256, 0), digits(60, 1)
+    for module in (robust_training, robust_attacks):
+        monkeypatch.setattr(module, "load_images", lambda name: sets)
+
+
+CELL = {"seed": 0, "width": 0.05, "n_train": 256, "epochs": 2, "iterations": 10}
+
+
+def test_training_goes_on_from_its_checkpoint_as_if_it_had_never_stopped(
+    generated, monkeypatch, tmp_path
+):
+    whole = robust_training.train("Standard", **CELL, folder=tmp_path / "whole")
+    keep = robust_training._keep
+
+    def stop(*arguments):
+        keep(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(robust_training, "_keep", stop)
+    with pytest.raises(KeyboardInterrupt):
+        robust_training.train("Standard", **CELL, folder=tmp_path / "parts")
+    monkeypatch.setattr(robust_training, "_keep", keep)
+    parts = robust_training.train("Standard", **CELL, folder=tmp_path / "parts")
+    models = [
+        robust_training.load_model(tmp_path / name, method="Standard", **CELL)
+        for name in ("whole", "parts")
+    ]
+    for a, b in zip(*(model.get_weights() for model in models), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+    assert parts["forward"] == whole["forward"] == 1.0
+    assert parts["loss"] == pytest.approx(whole["loss"], rel=1e-4)
+
+
+def test_a_run_writes_its_tables_and_goes_on(generated, monkeypatch, tmp_path, capsys):
+    monkeypatch.setitem(robustness.PRESETS, "smoke", Preset(0.05, 128, 1, 3, 20, 2, 2))
+    methods, attacks = ["Standard", "ours"], ["PGD cross-entropy", "PGD margin"]
+    monkeypatch.setattr(
+        "sys.argv",
+        ["robustness", "--preset", "smoke", "--output", str(tmp_path)]
+        + ["--methods", *methods, "--attacks", *attacks],
+    )
+    robustness.main()
+    rows = pd.read_csv(tmp_path / "robustness_smoke.csv")
+    assert len(rows) == 2 * 2 * 2 and rows["accuracy"].between(0.0, 100.0).all()
+    trained = pd.read_csv(tmp_path / "robustness_smoke_training.csv").set_index("method")
+    assert trained.loc["Standard", ["forward", "backward"]].tolist() == [1.0, 1.0]
+    assert "Not all models are there yet." in capsys.readouterr().out
+
+    def refuse(*_, **__):
+        raise ValueError("done again")
+
+    for name in ("train", "attack"):
+        monkeypatch.setattr(robustness, name, refuse)
+    robustness.main()
+
+
+def test_tables_and_figure(tmp_path):
+    trained = pd.DataFrame(
+        [
+            {"method": name, "forward": 8.0, "backward": 8.0, "clean": 99.0}
+            | {"width": 1.0, "n_train": 12_000, "epochs": 10}
+            for name in ("Madry", "TRADES", "ours")
+        ]
+    )
+    right = {"PGD cross-entropy": "1110", "PGD margin": "0111"}
+    rows = [
+        {"attack": name, "source": {"method": source}}
+        | {"accuracy": {t: 75.0 - 5.0 * (t == "TRADES") for t in trained["method"]}}
+        | {"right": dict.fromkeys(trained["method"], text)}
+        for source in trained["method"]
+        for name, text in right.items()
+    ]
+    attacked = table_of(rows)
+    lines = white_box(trained, attacked)
+    assert lines["all attacks"].tolist() == [50.0] * 3
+    assert lines["strongest"].to_dict() == {"Madry": 75.0, "TRADES": 70.0, "ours": 75.0}
+    told = verdict(trained, attacked)
+    assert "ours keeps 75.0 % and Madry, the better of the others, 75.0 %" in told
+    assert "| attacked \\ made against" in describe(trained, attacked)
+    draw(trained, attacked, tmp_path / "bars.png")
+    assert (tmp_path / "bars.png").stat().st_size > 8_000
