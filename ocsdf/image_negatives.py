@@ -46,12 +46,18 @@ def _moved(images, random_state):
     mirrored = random_state.random(len(images)) < 0.5
     down = random_state.integers(-height // 4, height // 4 + 1, size=len(images))
     right = random_state.integers(-width // 4, width // 4 + 1, size=len(images))
-    for i, image in enumerate(images):
-        # A turn by a quarter keeps no other shape than a square.
-        turned = np.rot90(image, n_turns[i] if height == width else 2 * (n_turns[i] // 2))
-        turned = turned[:, ::-1] if mirrored[i] else turned
-        moved[i] = np.roll(turned, (down[i], right[i]), axis=(0, 1))
-    return moved
+    # A turn by a quarter keeps no other shape than a square.
+    step = 1 if height == width else 2
+    n_turns = n_turns // step * step
+    for turns in range(0, 4, step):
+        for mirror in (False, True):
+            rows = np.flatnonzero((n_turns == turns) & (mirrored == mirror))
+            turned = np.rot90(images[rows], turns, axes=(1, 2))
+            moved[rows] = turned[:, :, ::-1] if mirror else turned
+    from_row = (np.arange(height) - down[:, None]) % height
+    from_column = (np.arange(width) - right[:, None]) % width
+    each = np.arange(len(images))[:, None, None]
+    return moved[each, from_row[:, :, None], from_column[:, None, :]]
 
 
 def _one(first, second, random_state):
