@@ -38,6 +38,7 @@ from ocsdf.steps import (
     score_table,
     share_out,
 )
+from ocsdf.surface_command import surface
 
 app = typer.Typer(
     cls=OneLineErrors,
@@ -350,6 +351,9 @@ def info(as_json: Json = False):
         "extras": installed_extras(),
     }
     (print_json if as_json else print_info)(facts)
+
+
+app.command()(surface)
 
 
 def _slug(data):

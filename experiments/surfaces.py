@@ -1,0 +1,311 @@
+"""Surfaces from raw points without normals (CNLS Sec. 5.3, Eq. 13, App. B.4; OCSDF Sec. 6).
+
+10,000 points of each mesh, with Gaussian noise of 0.005 of its longest side; one shape also with
+100,000 points. Our rows:
+
+- CNLS: FC-2 at half width, first on the signed distance to the points, then on Eq. 13;
+- 1-Lipschitz HKR: inside against outside, with points drawn anew on the level sets -m and m;
+- regression: FC-2 on the signed distance to the points, in squares (DeepSDF; OCSDF Table 4).
+
+All three take sides and smoothed points from :class:`ocsdf.local_surfaces.LocalSurface`. Beside
+them, from PyMeshLab (needs `pip install 'ocsdf[experiments]'`): screened Poisson with estimated
+normals, of the raw and of our smoothed points; and ball pivoting.
+
+Six watertight meshes replace FAUST, which needs a licence, and ModelNet10, which is not watertight;
+screened Poisson and ball pivoting replace AtlasNet, whose code is no longer kept up, and Graphite.
+
+- ``--preset paper``: FC-2 at full width, batches of 1,024, thousands of steps; for a GPU.
+- ``--preset cpu``: one to three minutes a surface on one core; the committed results.
+- ``--preset smoke``: seconds, on generated shapes.
+
+Rows are kept in experiments/results/surfaces, so that a run goes on where it was stopped.
+"""
+
+import argparse
+import time
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from experiments.shapes import GENERATED, MESHES, load_shape, surrounding_box
+from experiments.surface_tables import describe, draw
+from ocsdf.domain import Box
+from ocsdf.files import write_whole
+from ocsdf.levelsets.architectures import fc_2
+from ocsdf.losses import HKR
+from ocsdf.models import build_mlp, condense
+from ocsdf.negatives import attract
+from ocsdf.neural_surfaces import draw_queries, frame_cloud
+from ocsdf.reconstruction import Effort, reconstruct, regress
+from ocsdf.runs import run_cells
+from ocsdf.shape_distances import chamfer, compare_meshes, sample_surface, signed_distance
+from ocsdf.surfaces import extract_surface
+
+RESULTS = Path(__file__).parent / "results"
+WORK = Path(__file__).parent.parent / "build" / "surfaces"
+CNLS, LIPSCHITZ, REGRESSION = "CNLS (Eq. 13)", "1-Lipschitz HKR", "regression (DeepSDF)"
+POISSON, SMOOTHED = "screened Poisson", "screened Poisson, smoothed points"
+PIVOTING = "ball pivoting"
+METHODS = (CNLS, POISSON, LIPSCHITZ, REGRESSION, SMOOTHED, PIVOTING)
+NOISE, N_MANY = 0.005, 100_000
+# Neighbours of PyMeshLab's normals, and its filters, whose own settings stay.
+_NEIGHBOURS = 30
+_SCREENED_POISSON = "generate_surface_reconstruction_screened_poisson"
+_BALL_PIVOTING = "generate_surface_reconstruction_ball_pivoting"
+# Rounds of HKR, by their hinge weights: the global shape first, then the exact boundary.
+_HINGE_WEIGHTS, _MARGIN = (10.0, 100.0, 1_000.0), 0.01
+_NEAR, _N_ERRORS = 0.02, 2_000
+
+
+class Preset(NamedTuple):
+    """How much is spent.
+
+    Attributes
+    ----------
+    shapes : tuple of str
+        The last one also with many points.
+    n_points : int
+    effort : Effort
+        Of FC-2, for CNLS.
+    regression_steps : int
+        Of FC-2, for regression alone.
+    lipschitz_width, lipschitz_epochs : int
+        Units of each of four hidden layers; passes over the queries in each of three rounds.
+    resolution : int
+        Of the grid, along its longest side.
+    n_samples : int
+        Of each surface, to measure distances.
+    many : int
+        Points of the large cloud.
+    """
+
+    shapes: tuple
+    n_points: int
+    effort: Effort
+    regression_steps: int
+    lipschitz_width: int
+    lipschitz_epochs: int
+    resolution: int
+    n_samples: int
+    many: int
+
+
+PRESETS = {
+    "smoke": Preset(
+        GENERATED, 600, Effort(24, 4_000, 60, 10, 256, 5e-3), 60, 16, 4, 32, 1_000, 1_200
+    ),
+    "cpu": Preset(MESHES, 10_000, Effort(), 2_400, 128, 4, 100, 10_000, N_MANY),
+    "paper": Preset(
+        MESHES, 10_000, Effort(512, 500_000, 5_000, 5_000), 10_000, 512, 40, 100, 30_000, N_MANY
+    ),
+}
+
+
+def run_cell(shape, method, n_points, preset, seed, work):
+    """Reconstruct one shape by one method, and measure it.
+
+    Parameters
+    ----------
+    shape : str
+    method : str
+        Of :data:`METHODS`.
+    n_points : int
+    preset : str
+    seed : int
+        Of the points, the weights, the batches and what is measured.
+    work : Path
+        Where the mesh is kept for the picture.
+
+    Returns
+    -------
+    dict
+        Those of :class:`ocsdf.shape_distances.ShapeDistances`, the floor of both Chamfer
+        distances, ``watertight``, ``seconds``; of networks also ``error_near``, ``error_far``
+        (mean size of f minus the true signed distance, normal around the surface with deviation
+        0.02, and uniform on the box), ``slope_near`` and ``slope_far`` (mean gradient norm).
+    """
+    sizes, truth = PRESETS[preset], load_shape(shape)
+    points = draw_cloud(truth, n_points, np.random.default_rng([seed, 0]))
+    started = time.perf_counter()
+    mesh, network = _METHODS[method](points, sizes, np.random.default_rng([seed, 1]))
+    row = {"seconds": time.perf_counter() - started, "watertight": bool(mesh.is_watertight)}
+    measure = np.random.default_rng([seed, 2])
+    row |= compare_meshes(mesh, truth, measure, sizes.n_samples)._asdict()
+    samples = [sample_surface(truth, sizes.n_samples, measure)[0] for _ in range(2)]
+    row |= {f"floor_l{norm}": chamfer(*samples, norm=norm) for norm in (1, 2)}
+    if network is not None:
+        row |= _field_errors(network, truth, measure)
+    mesh.export(mesh_file(work, preset, seed, shape, method, n_points))
+    return row
+
+
+def draw_cloud(truth, n_points, random_state):
+    """Draw noisy points of a surface: ndarray of shape (n_points, 3)."""
+    points, _ = sample_surface(truth, n_points, random_state)
+    return points + NOISE * random_state.standard_normal(points.shape)
+
+
+def mesh_file(work, preset, seed, shape, method, n_points):
+    """Name the file of a mesh."""
+    word = "".join(letter if letter.isalnum() else "_" for letter in method)
+    return work / f"{preset}_{seed}_{shape}_{word}_{n_points}.ply"
+
+
+def _field_errors(network, truth, random_state):
+    near, _ = sample_surface(truth, _N_ERRORS, random_state)
+    parts = {
+        "near": near + _NEAR * random_state.standard_normal(near.shape),
+        "far": random_state.uniform(*surrounding_box(truth), (_N_ERRORS, 3)),
+    }
+    found = {}
+    for part, points in parts.items():
+        error = network.distance(points) - signed_distance(truth, points)
+        found[f"error_{part}"] = float(np.abs(error).mean())
+        found[f"slope_{part}"] = float(network.slopes(points).mean())
+    return found
+
+
+def _cnls(points, sizes, random_state):
+    network = reconstruct(points, random_state, sizes.effort)
+    return network.mesh(sizes.resolution, random_state), network
+
+
+def _regression(points, sizes, random_state):
+    effort = sizes.effort._replace(warm_steps=sizes.regression_steps)
+    frame = frame_cloud(points)
+    model = fc_2(3, 1, width=effort.width, seed=random_state)
+    queries, distances = draw_queries(frame, effort.n_queries, random_state)
+    steps = range(effort.warm_steps)
+    regress(model, queries, distances, steps, effort, random_state, power=2)
+    network = frame.wrap(model)
+    return network.mesh(sizes.resolution, random_state), network
+
+
+def _lipschitz(points, sizes, random_state):
+    """Train by HKR (OCSDF Eq. 2) in rounds, each with half of the queries on level sets."""
+    frame, effort = frame_cloud(points), sizes.effort
+    seed = int(random_state.integers(2**31))
+    model = build_mlp(3, (sizes.lipschitz_width,) * 4, "groupsort2", seed=seed)
+    domain = Box(*frame.scaled_box())
+    queries, distances = draw_queries(frame, effort.n_queries, random_state)
+    n_steps = sizes.lipschitz_epochs * -(-len(queries) // effort.batch_size)
+    for number, weight in enumerate(_HINGE_WEIGHTS):
+        if number:
+            queries, distances = _renew(model, domain, frame, queries, random_state)
+        rate = keras.optimizers.schedules.PolynomialDecay(5e-3 / 2**number, n_steps, 1e-4)
+        model.compile(keras.optimizers.Adam(rate), HKR(_MARGIN, weight))
+        order = random_state.permutation(len(queries))
+        labels = np.where(distances > 0.0, 1.0, -1.0).astype(np.float32)[:, np.newaxis]
+        model.fit(
+            queries[order].astype(np.float32),
+            labels[order],
+            batch_size=effort.batch_size,
+            epochs=sizes.lipschitz_epochs,
+            shuffle=False,
+            verbose=0,
+        )
+    network = frame.wrap(condense(model))
+    box = network.lower, network.upper
+    return extract_surface(network.distance, *box, sizes.resolution, 0.0, 1.0), network
+
+
+def _renew(model, domain, frame, queries, random_state):
+    """Move half of the queries to the level sets -m and m, and ask the points for their sides."""
+    queries = random_state.permutation(queries)
+    moved, kept = np.array_split(queries, 2)
+    moved = moved.astype(np.float32)
+    level = random_state.choice([-_MARGIN, _MARGIN], len(moved)).astype(np.float32)
+
+    @tf.function
+    def pull(seeds, levels):
+        eta = tf.ones_like(levels)
+        return attract(model, seeds, domain, level=levels, eta=eta, steps=4, schedule="full")
+
+    moved = pull(tf.constant(moved), tf.constant(level)).numpy()
+    queries = np.concatenate([moved, kept])
+    return queries, frame.surface.signed_distance(queries)
+
+
+def _poisson(points, sizes, random_state):
+    return _by_meshlab(points, None, _SCREENED_POISSON, threads=1), None
+
+
+def _poisson_smoothed(points, sizes, random_state):
+    surface = frame_cloud(points)
+    smooth = surface.center + surface.scale * surface.surface.points
+    normals = surface.surface.normals
+    return _by_meshlab(smooth, normals, _SCREENED_POISSON, threads=1), None
+
+
+def _pivoting(points, sizes, random_state):
+    return _by_meshlab(points, None, _BALL_PIVOTING), None
+
+
+def _by_meshlab(points, normals, reconstruction, **options):
+    import pymeshlab
+    import trimesh
+
+    meshes = pymeshlab.MeshSet()
+    if normals is None:
+        meshes.add_mesh(pymeshlab.Mesh(vertex_matrix=points))
+        meshes.compute_normal_for_point_clouds(k=_NEIGHBOURS)
+    else:
+        meshes.add_mesh(pymeshlab.Mesh(vertex_matrix=points, v_normals_matrix=normals))
+    meshes.apply_filter(reconstruction, **options)
+    found = meshes.current_mesh()
+    return trimesh.Trimesh(found.vertex_matrix(), found.face_matrix(), process=False)
+
+
+_METHODS = {
+    CNLS: _cnls,
+    LIPSCHITZ: _lipschitz,
+    REGRESSION: _regression,
+    POISSON: _poisson,
+    SMOOTHED: _poisson_smoothed,
+    PIVOTING: _pivoting,
+}
+
+
+def main():
+    """Do the cells that have no row yet, then write the tables and the picture."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--preset", choices=tuple(PRESETS), default="cpu")
+    parser.add_argument("--seed", type=int, default=0, help="of points, weights and batches")
+    parser.add_argument("--jobs", type=int, default=1, help="cells at a time")
+    parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the results")
+    parser.add_argument("--work", type=Path, default=WORK, help="folder of the meshes")
+    arguments = parser.parse_args()
+    sizes, key = PRESETS[arguments.preset], {"preset": arguments.preset, "seed": arguments.seed}
+    plan = [(shape, method, sizes.n_points) for method in METHODS for shape in sizes.shapes]
+    plan += [(sizes.shapes[-1], method, sizes.many) for method in METHODS]
+    cells = [{"shape": s, "method": m, "n_points": n, **key} for s, m, n in plan]
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    work = partial(run_cell, work=arguments.work)
+    rows = run_cells(cells, work, arguments.output / "surfaces", arguments.jobs)
+    failed = [f"{row['shape']}, {row['method']}: {row['error']}" for row in rows if "error" in row]
+    if failed:
+        raise SystemExit("\n".join(failed))
+    rows = pd.DataFrame(rows)
+    text = describe(rows, METHODS, sizes)
+    write_whole(arguments.output / "surfaces.csv", rows.to_csv(index=False))
+    write_whole(arguments.output / "surfaces.md", text)
+    files = partial(mesh_file, arguments.work, arguments.preset, arguments.seed)
+    clouds = {
+        shape: draw_cloud(
+            load_shape(shape), sizes.n_points, np.random.default_rng([arguments.seed, 0])
+        )
+        for shape in sizes.shapes
+    }
+    draw(clouds, files, (CNLS, LIPSCHITZ, POISSON), arguments.output / "surfaces.png")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""Pictures of clouds and meshes."""
+
+import io
+
+import numpy as np
+
+_LIGHT = np.array([0.4, -0.6, 0.7]) / np.linalg.norm([0.4, -0.6, 0.7])
+_COLOUR = np.array([0.62, 0.76, 0.95])
+_MOST_POINTS = 10_000
+
+
+def add_mesh(ax, mesh, turn=(0, 1, 2)):
+    """Add a mesh to 3-D axes, shaded by its normals.
+
+    Parameters
+    ----------
+    ax : mpl_toolkits.mplot3d.axes3d.Axes3D
+    mesh : trimesh.Trimesh
+    turn : sequence of three int, default=(0, 1, 2)
+        Which coordinate goes to each axis of the picture; the last points up.
+    """
+    from mpl_toolkits.mplot3d.art3d import Poly3DCollection
+
+    turn = list(turn)
+    # Halved, so that what turns away from the light keeps its shape.
+    shade = 0.25 + 0.75 * (0.5 + 0.5 * mesh.face_normals[:, turn] @ _LIGHT) ** 1.5
+    colours = shade[:, np.newaxis] * _COLOUR
+    # Smoothed edges would let the background through between faces.
+    faces = Poly3DCollection(
+        mesh.triangles[:, :, turn], facecolors=colours, edgecolors="none", antialiased=False
+    )
+    ax.add_collection3d(faces)
+
+
+def look_at(ax, lower, upper, title):
+    """Set 3-D axes to a cube around a box, hide them, and write a title.
+
+    Parameters
+    ----------
+    ax : mpl_toolkits.mplot3d.axes3d.Axes3D
+    lower, upper : ndarray of shape (3,)
+        Corners, in the order of the picture's axes.
+    title : str
+    """
+    center, half = (lower + upper) / 2.0, 0.42 * (upper - lower).max()
+    low, high = center - half, center + half
+    ax.set(
+        xlim=(low[0], high[0]), ylim=(low[1], high[1]), zlim=(low[2], high[2]), box_aspect=(1, 1, 1)
+    )
+    ax.set_axis_off()
+    ax.set_title(title, fontsize=9)
+
+
+def preview(points, mesh):
+    """Draw a cloud, and its mesh from two sides.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n_points, 3)
+    mesh : trimesh.Trimesh
+
+    Returns
+    -------
+    bytes
+        PNG.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10.5, 3.8), layout="constrained")
+    cloud, front, back = figure.subplots(1, 3, subplot_kw={"projection": "3d"})
+    some = points[:: -(-len(points) // _MOST_POINTS)]
+    cloud.scatter(*some.T, s=0.8, color="0.25", linewidths=0)
+    for ax, angle, title in (
+        (cloud, -60, f"{len(points):,} points"),
+        (front, -60, f"{len(mesh.faces):,} faces"),
+        (back, 120, "from the other side"),
+    ):
+        look_at(ax, *mesh.bounds, title)
+        ax.view_init(elev=20, azim=angle)
+    for ax in (front, back):
+        add_mesh(ax, mesh)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=110)
+    return drawn.getvalue()
