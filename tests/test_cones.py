@@ -12,7 +12,6 @@ from ocsdf.layers import Centered
 from ocsdf.lipschitz import float_error, layer_bound, network_bound
 from ocsdf.models import average
 
-
 # A float32 hair below 1: no longer than a unit vector, rounding included.
 SHORT = np.float32(1.0) - np.float32(2.0**-23)
 
