@@ -1,9 +1,6 @@
 """OCSDF behind scikit-learn's outlier detector contract."""
 
-import warnings
-
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -21,7 +18,6 @@ from ocsdf.sklearn_compat.validation import (
 # Coordinates beyond are clipped: a 1-Lipschitz map, so that certificates hold, and float32 stays
 # finite in training.
 _FARTHEST = 1e30
-_FEATURES = ("n_features_in_", "feature_names_in_")
 
 
 class OCSDF(SignedDistance):
@@ -216,21 +212,7 @@ class OCSDF(SignedDistance):
         from ocsdf.sklearn_compat.fitting import fit_network
 
         fit = fit_network(self, points, weights, np.random.default_rng(seed))
-        self.__dict__.pop("feature_names_in_", None)
-        self.__dict__.update({name: vars(noted)[name] for name in _FEATURES if name in vars(noted)})
-        self.mean_, self.scale_ = mean, scale
-        self.domain_, self.margin_ = fit.domain, fit.margin
-        self.history_, self.n_iter_ = fit.outcome.history, fit.outcome.n_epochs
-        self._set_network(fit.network)
-        self.offset_ = (
-            0.0
-            if self.contamination == "auto"
-            else float(np.percentile(fit.scores, 100.0 * self.contamination))
-        )
-        if fit.outcome.interrupted:
-            raise KeyboardInterrupt
-        for message in fit.messages:
-            warnings.warn(message, ConvergenceWarning, stacklevel=2)
+        self._adopt(noted, fit, mean, scale)
         return self
 
     def _scaling(self, rows):

@@ -1,10 +1,7 @@
 """ImageOCSDF: one-class images, with radii in pixel units."""
 
-import warnings
-
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -19,7 +16,6 @@ from ocsdf.sklearn_compat.validation import (
 
 # What rounding may have added.
 _TOLERANCE = 1e-6
-_FITTED = ("n_features_in_", "feature_names_in_")
 
 
 class ImageOCSDF(SignedDistance):
@@ -157,23 +153,9 @@ class ImageOCSDF(SignedDistance):
         from ocsdf.sklearn_compat.image_fitting import fit_image_network
 
         fit = fit_image_network(self, rows, image_shape, np.random.default_rng(seed))
-        self.__dict__.pop("feature_names_in_", None)
-        self.__dict__.update({name: vars(noted)[name] for name in _FITTED if name in vars(noted)})
         self.image_shape_ = image_shape
         # Pixels are taken as they are.
-        self.mean_, self.scale_ = np.zeros(rows.shape[1]), np.ones(rows.shape[1])
-        self.domain_, self.margin_ = fit.domain, float(self.margin)
-        self.history_, self.n_iter_ = fit.outcome.history, fit.outcome.n_epochs
-        self._set_network(fit.network)
-        self.offset_ = (
-            0.0
-            if self.contamination == "auto"
-            else float(np.percentile(fit.scores, 100.0 * self.contamination))
-        )
-        if fit.outcome.interrupted:
-            raise KeyboardInterrupt
-        for message in fit.messages:
-            warnings.warn(message, ConvergenceWarning, stacklevel=2)
+        self._adopt(noted, fit, np.zeros(rows.shape[1]), np.ones(rows.shape[1]))
         return self
 
     def _checked_points(self, X):

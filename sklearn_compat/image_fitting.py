@@ -29,6 +29,7 @@ class ImageFit(NamedTuple):
     network : CertifiedNetwork
         The mean of the trained network and the cones.
     domain : Box
+    margin : float
     scores : ndarray of shape (n_held_out,)
         Of the images that no cone is around.
     outcome : Outcome
@@ -38,6 +39,7 @@ class ImageFit(NamedTuple):
 
     network: CertifiedNetwork
     domain: Box
+    margin: float
     scores: np.ndarray
     outcome: object
     messages: list
@@ -100,4 +102,5 @@ def fit_image_network(estimator, rows, image_shape, random_state):
     network = CertifiedNetwork(average([learned.model, cones], SHARES))
     # An image in the middle of its own cone is no measure of where others lie.
     network.shift(-boundary_level(network.score(held_out)))
-    return ImageFit(network, domain, network.score(held_out), outcome, messages)
+    scores = network.score(held_out)
+    return ImageFit(network, domain, float(estimator.margin), scores, outcome, messages)

@@ -1,5 +1,9 @@
 """What detectors can do that learned a signed distance: explain, sample its level sets."""
 
+import warnings
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -8,12 +12,14 @@ from ocsdf.sklearn_compat.base import CertifiedDetector
 from ocsdf.sklearn_compat.parameters import check_count
 from ocsdf.sklearn_compat.validation import check_rows
 
+_FEATURES = ("n_features_in_", "feature_names_in_")
+
 
 class SignedDistance(CertifiedDetector):
     """A certified detector that knows the scale of its features and B.
 
-    Abstract: a subclass has ``random_state``; its ``fit`` sets ``mean_``, ``scale_`` and
-    ``domain_`` besides what :class:`CertifiedDetector` needs.
+    Abstract: a subclass has ``random_state`` and ``contamination``; its ``fit`` ends with
+    ``_adopt``.
     """
 
     def explain(self, X):
@@ -111,3 +117,30 @@ class SignedDistance(CertifiedDetector):
         from ocsdf.levelsets.sample_network import SampleNetwork
 
         return SampleNetwork(self.model_, rows, mean=self.mean_, scale=self.scale_)
+
+    def _adopt(self, noted, fit, mean, scale):
+        """Set the fitted attributes, all at once, and say what went wrong.
+
+        Parameters
+        ----------
+        noted : SignedDistance
+            Has the features of the rows.
+        fit : NamedTuple
+            Has ``network``, ``domain``, ``margin``, ``scores``, ``outcome`` and ``messages``.
+        mean, scale : ndarray of shape (n_features,)
+        """
+        self.__dict__.pop("feature_names_in_", None)
+        self.__dict__.update({name: vars(noted)[name] for name in _FEATURES if name in vars(noted)})
+        self.mean_, self.scale_ = mean, scale
+        self.domain_, self.margin_ = fit.domain, fit.margin
+        self.history_, self.n_iter_ = fit.outcome.history, fit.outcome.n_epochs
+        self._set_network(fit.network)
+        self.offset_ = (
+            0.0
+            if self.contamination == "auto"
+            else float(np.percentile(fit.scores, 100.0 * self.contamination))
+        )
+        if fit.outcome.interrupted:
+            raise KeyboardInterrupt
+        for message in fit.messages:
+            warnings.warn(message, ConvergenceWarning, stacklevel=3)
