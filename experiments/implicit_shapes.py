@@ -28,6 +28,7 @@ from scipy.spatial import cKDTree
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KernelDensity
 
+from experiments.clear_seeds import clear_seeds
 from experiments.shapes import (
     GENERATED,
     MESHES,
@@ -95,39 +96,6 @@ PRESETS = {
     "cpu": Preset(MESHES, 2_048, 128, "groupsort2", 3_000, 2e-3, 1.0, 200, 100_000),
     "paper": Preset(MESHES, 2_048, 512, "fullsort", 10_000, 1e-3, 1.0, 200, 100_000),
 }
-
-
-class ClearBox(Box):
-    """B whose uniform points keep clear of the data, as Def. 1 asks of negatives.
-
-    In three dimensions, unlike in many (Sec. 3.2), a tenth of B lies in the solid itself.
-    """
-
-    def keep_clear(self, points, gap):
-        """Take the data, and the l2 distance to keep from each; return the box itself."""
-        self._points, self._gap = cKDTree(points), gap
-        return self
-
-    def sample(self, n_samples, random_state):
-        """Draw uniformly from the points of the box that are clear of the data.
-
-        Parameters
-        ----------
-        n_samples : int
-        random_state : numpy.random.Generator
-
-        Returns
-        -------
-        ndarray of shape (n_samples, 3), float32
-        """
-        parts, n_found = [], 0
-        while n_found < n_samples:
-            points = super().sample(n_samples, random_state)
-            nearest, _ = self._points.query(points, distance_upper_bound=self._gap)
-            # What has no neighbour within the bound is said to be infinitely far.
-            parts.append(points[np.isinf(nearest)])
-            n_found += len(parts[-1])
-        return np.concatenate(parts)[:n_samples]
 
 
 def run_cell(shape, method, preset, seed, work):
@@ -206,9 +174,12 @@ def _fit_ours(points, box, sizes, seed):
     model = build_mlp(
         3, (sizes.width,) * 4, sizes.activation, seed=int(random_state.integers(2**31))
     )
-    domain = ClearBox(*box).keep_clear(points, 2.0 * margin)
+    domain = Box(*box)
+    sample_seeds = clear_seeds(domain, points, 2.0 * margin)
     optimizer = keras.optimizers.RMSprop(sizes.rate)
-    trainer = Trainer(model, points, domain, settings, optimizer, random_state)
+    trainer = Trainer(
+        model, points, domain, settings, optimizer, random_state, sample_seeds=sample_seeds
+    )
     outcome = trainer.run([linear_decay(sizes.rate, trainer.epochs)])
     network = CertifiedNetwork(condense(model))
     facts = {"gradient_norm": outcome.history["gradient_norm"][-1], "margin": margin}

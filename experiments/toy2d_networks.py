@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import tensorflow as tf
-from scipy.spatial import cKDTree
 from sklearn.exceptions import ConvergenceWarning
 
+from experiments.clear_seeds import clear_seeds
 from ocsdf import OCSDF
 from ocsdf.domain import Ball
 from ocsdf.inference import CertifiedNetwork
@@ -25,51 +25,6 @@ HINGE_WEIGHT, NEWTON_STEPS, BATCH_SIZE = 100.0, 4, 256
 # share of a run's steps with T = 0 before T = 4.
 CLEAR_RUNS, CLEAR_WARM_START = {2e-2: 1.0 / 6.0, 2e-3: 1.0}, 0.8
 _N_FRESH = 20_000
-
-
-class ClearBall(Ball):
-    """B whose uniform points keep clear of rows, as a complementary distribution must (Def. 1).
-
-    Def. 1 asks for negatives on B that leave a gap of 2 m to the data. In the plane, unlike in
-    many dimensions (Sec. 3.2), many uniform points would lie among the data.
-    """
-
-    def keep_clear(self, rows, gap):
-        """Take the rows, and the l2 distance that points keep from each; return the ball itself."""
-        self._rows, self._gap = cKDTree(rows), gap
-        return self
-
-    def sample(self, n_samples, random_state):
-        """Draw uniformly from the points of the ball that are clear of the rows.
-
-        Parameters
-        ----------
-        n_samples : int
-        random_state : numpy.random.Generator
-
-        Returns
-        -------
-        ndarray of shape (n_samples, 2), float32
-
-        Raises
-        ------
-        ValueError
-            If none of as many points is clear.
-        """
-        parts, n_found = [], 0
-        while n_found < n_samples:
-            points = super().sample(n_samples, random_state)
-            nearest, _ = self._rows.query(points, distance_upper_bound=self._gap)
-            # What has no row within the bound is said to be infinitely far.
-            points = points[np.isinf(nearest)]
-            if not len(points):
-                raise ValueError(
-                    f"none of {n_samples} points of B is more than {self._gap:g} from all rows; "
-                    "choose a smaller margin"
-                )
-            parts.append(points)
-            n_found += len(points)
-        return np.concatenate(parts)[:n_samples]
 
 
 def fit_printed(rows, width, n_steps, margin, seed):
@@ -129,11 +84,13 @@ def fit_clear(rows, width, n_steps, margin, seed):
         With which its run began.
     risk : float
     """
-    domain = ClearBall.from_data(rows).keep_clear(rows, 2.0 * margin)
-    fresh = domain.sample(_N_FRESH, np.random.default_rng(seed))
+    domain = Ball.from_data(rows)
+    sample_seeds = clear_seeds(domain, rows, 2.0 * margin)
+    fresh = sample_seeds(_N_FRESH, np.random.default_rng(seed))
     runs = []
     for rate, share in CLEAR_RUNS.items():
-        network = _run_clear(rows, domain, width, round(share * n_steps), margin, rate, seed)
+        n_shared = round(share * n_steps)
+        network = _run_clear(rows, domain, sample_seeds, width, n_shared, margin, rate, seed)
         data, negatives = network.score(rows), -network.score(fresh)
         risk = sum(
             np.mean(HINGE_WEIGHT * np.maximum(0.0, margin - part) - part)
@@ -143,7 +100,7 @@ def fit_clear(rows, width, n_steps, margin, seed):
     return min(runs, key=lambda run: run[-1])
 
 
-def _run_clear(rows, domain, width, n_steps, margin, rate, seed):
+def _run_clear(rows, domain, sample_seeds, width, n_steps, margin, rate, seed):
     random_state = np.random.default_rng(seed)
     epochs = _epochs(n_steps, len(rows))
     settings = Settings(
@@ -157,7 +114,10 @@ def _run_clear(rows, domain, width, n_steps, margin, rate, seed):
     )
     model = build_mlp(2, (width,) * 4, seed=random_state.integers(2**31))
     optimizer = keras.optimizers.RMSprop(rate)
-    trainer = Trainer(model, rows.astype(np.float32), domain, settings, optimizer, random_state)
+    points = rows.astype(np.float32)
+    trainer = Trainer(
+        model, points, domain, settings, optimizer, random_state, sample_seeds=sample_seeds
+    )
     trainer.run([linear_decay(rate, trainer.epochs)])
     return CertifiedNetwork(condense(model))
 

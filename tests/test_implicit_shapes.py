@@ -5,17 +5,18 @@ import pandas as pd
 import pytest
 
 from experiments import implicit_shapes
+from experiments.clear_seeds import clear_seeds
 from experiments.implicit_shapes import (
     BALLS,
     KDE,
     METHODS,
     OURS,
-    ClearBox,
     describe,
     draw,
     run_cell,
 )
 from experiments.shapes import GENERATED, draw_inside, load_shape
+from ocsdf.domain import Box
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +53,8 @@ def test_points_are_uniform_inside_the_solid():
 
 def test_negatives_keep_clear_of_the_data():
     points = np.zeros((1, 3), dtype=np.float32)
-    box = ClearBox([-1.0] * 3, [1.0] * 3).keep_clear(points, 0.8)
-    seeds = box.sample(500, np.random.default_rng(0))
+    box = Box([-1.0] * 3, [1.0] * 3)
+    seeds = clear_seeds(box, points, 0.8)(500, np.random.default_rng(0))
     assert seeds.shape == (500, 3) and np.linalg.norm(seeds, axis=1).min() >= 0.8
 
 

@@ -8,9 +8,10 @@ import pytest
 from scipy.spatial import cKDTree
 
 from experiments import toy2d
+from experiments.clear_seeds import clear_seeds
 from experiments.toy2d_data import SHAPES, TOY_SETS, draw_ring, draw_toy_set
 from experiments.toy2d_figures import draw_contours, grid_points, png
-from experiments.toy2d_networks import ClearBall, fit_conventional, slope_of
+from experiments.toy2d_networks import fit_conventional, slope_of
 from experiments.toy2d_tables import CLEAR, PRINTED
 from ocsdf.domain import Ball
 
@@ -69,8 +70,8 @@ def test_toy_sets_are_standardized_follow_their_seed_and_have_the_printed_margin
 
 def test_seeds_keep_clear_of_the_rows_and_fill_the_rest():
     rows = draw_ring(0.0, 1.0, 2_000, np.random.default_rng(0))
-    ball = ClearBall.from_data(rows).keep_clear(rows, 0.2)
-    seeds = ball.sample(4_000, np.random.default_rng(1))
+    ball = Ball.from_data(rows)
+    seeds = clear_seeds(ball, rows, 0.2)(4_000, np.random.default_rng(1))
     assert seeds.shape == (4_000, 2) and seeds.dtype == np.float32
     nearest, _ = cKDTree(rows).query(seeds)
     assert nearest.min() >= 0.2
@@ -83,11 +84,11 @@ def test_seeds_keep_clear_of_the_rows_and_fill_the_rest():
 
 def test_no_clear_point_is_said_plainly():
     rows = np.zeros((3, 2))
-    ball = ClearBall(np.zeros(2), 1.0).keep_clear(rows, 5.0)
+    sample = clear_seeds(Ball(np.zeros(2), 1.0), rows, 5.0)
     with pytest.raises(
         ValueError, match=r"none of 10 points of B .* more than 5 .* smaller margin"
     ):
-        ball.sample(10, np.random.default_rng(0))
+        sample(10, np.random.default_rng(0))
 
 
 def test_conventional_network_separates_data_from_far_points_and_grows_steep():
