@@ -141,17 +141,22 @@ def our_loss(network, images, labels, seed, iterations):
     """Prepare CNLS Eq. 12 with the rho distance to points on the decision boundaries.
 
     A point on the boundary lies between an image and an attacked one on the other side: found by
-    false position. Images that the attack does not move over the boundary have no such point: they
-    are taken to lose nothing, and cost no further passes.
+    false position. Of images that the attack does not move over the boundary, correctly classified
+    ones are taken to lose nothing, and cost no further passes; others lose by the level set of the
+    attacked image in place of the boundary (a point that fails keeps its level, Sec. 2.1).
     """
     values, ends = across(network, images, labels, OUR_RADIUS, TRAIN_STEP, OUR_STEPS, seed)
     found = project(
         network.lead, images, 0.0, "false_position", iterations, _TOLERANCE,
         ends=ends, args=(labels,),
     )  # fmt: skip
-    rows = tf.where(found.n_iter > 0)[:, 0]
-    images, labels, values = (tf.gather(part, rows) for part in (images, labels, values))
-    sample = SampleNetwork(network.lead, tf.gather(found.points, rows), args=(labels,))
+    crossed = found.n_iter > 0
+    places = tf.where(crossed[:, tf.newaxis, tf.newaxis, tf.newaxis], found.points, ends)
+    rows = tf.where(crossed | (values < 0.0))[:, 0]
+    images, labels, values, places = (
+        tf.gather(part, rows) for part in (images, labels, values, places)
+    )
+    sample = SampleNetwork(network.lead, places, args=(labels,))
     n_images = tf.cast(tf.shape(found.n_iter)[0], tf.float32)
 
     def mean():

@@ -12,6 +12,7 @@ from experiments.robust_attacks import RADIUS, make_apgd, make_pgd
 from experiments.robust_losses import (
     OUR_RADIUS,
     PREPARE,
+    TRAIN_STEP,
     Counted,
     across,
     cross_entropy,
@@ -75,6 +76,18 @@ def test_ours_costs_no_more_than_its_bound_and_stops_early():
     assert loss > 0.0
     # Of affine networks, false position finds the boundary at once.
     assert 1 + 1 + 2 + 1 + 2 <= forward <= 1 + 6 + 2 + 1 + 1 + 2 and backward <= 6 + 1 + 1
+
+
+def test_our_loss_pulls_at_misclassified_images_whose_boundary_is_out_of_reach():
+    """They lose by the level set of the attacked image, which lies up to six steps away."""
+    model = affine_classifier(np.full(16, 0.5), -20.0)
+    images, labels = batch()
+    loss, *_ = passes("ours", Counted(model), images, labels)
+    assert OUR_RADIUS < loss <= OUR_RADIUS + 7 * TRAIN_STEP
+    step = robust_training._make_step(Counted(model), "ours", 10, keras.optimizers.SGD(0.5))
+    before = model(images)[:, 0].numpy()
+    step(images, labels, SEED)
+    assert (model(images)[:, 0].numpy() > before).all()
 
 
 def test_our_loss_in_closed_form():
