@@ -10,8 +10,11 @@ import tensorflow as tf
 from experiments.image_data import load_images
 from ocsdf.levelsets import SampleNetwork, conv_net_2b, geometric_svm, project
 
-GEOMETRIC, ENTROPY, HINGE = "geometric SVM", "cross-entropy", "hinge"
-LOSSES = (GEOMETRIC, ENTROPY, HINGE)
+GEOMETRIC, GEOMETRIC_LINF = "geometric SVM", "geometric SVM, l-inf"
+ENTROPY, HINGE = "cross-entropy", "hinge"
+LOSSES = (GEOMETRIC, GEOMETRIC_LINF, ENTROPY, HINGE)
+# Of the geometric SVM's distances; the paper's are in l-inf.
+NORMS = {GEOMETRIC: "l2", GEOMETRIC_LINF: "linf"}
 MOMENTUM, WEIGHT_DECAY = 0.9, 1e-4
 # The geometric SVM's lambda begins at a twentieth and has grown to a cell's after a quarter of the
 # epochs; rates are halved after these shares of them (App. B.2: 0.01 to 0.2; at 50, 100, ... of
@@ -112,7 +115,7 @@ def fit(model, images, labels, loss, rate, weight, epochs, iterations, batch_siz
     float or None
         How often all three levels of a point were found, in percent; None for other losses.
     """
-    longest = _LONGEST_GRADIENT if loss == GEOMETRIC else None
+    longest = _LONGEST_GRADIENT if loss in NORMS else None
     optimizer = keras.optimizers.SGD(
         rate, momentum=MOMENTUM, nesterov=True, global_clipnorm=longest
     )
@@ -127,7 +130,7 @@ def fit(model, images, labels, loss, rate, weight, epochs, iterations, batch_siz
         for batch in np.array_split(rng.permutation(len(images)), n_batches):
             parts = images[batch], labels[batch], np.float32(now)
             found.append(step(*map(tf.constant, parts)))
-    return 100.0 * float(np.mean(found)) if loss == GEOMETRIC else None
+    return 100.0 * float(np.mean(found)) if loss in NORMS else None
 
 
 def _make_step(model, loss, iterations, optimizer):
@@ -137,7 +140,7 @@ def _make_step(model, loss, iterations, optimizer):
 
     @tf.function(reduce_retracing=True)
     def step(images, labels, weight):
-        prepare = _on_levels if loss == GEOMETRIC else _on_outputs(loss)
+        prepare = _on_levels(NORMS[loss]) if loss in NORMS else _on_outputs(loss)
         mean, share = prepare(model, images, labels, weight, iterations)
         with tf.GradientTape() as tape:
             total = mean()
@@ -158,7 +161,7 @@ def _hinge(labels, values):
     return tf.nn.relu(1.0 - labels * values)
 
 
-_OUTPUT_LOSSES = {ENTROPY: _entropy, HINGE: _hinge, GEOMETRIC: _hinge}
+_OUTPUT_LOSSES = {ENTROPY: _entropy, HINGE: _hinge} | dict.fromkeys(NORMS, _hinge)
 
 
 def _on_outputs(loss):
@@ -168,29 +171,34 @@ def _on_outputs(loss):
     return prepare
 
 
-def _on_levels(model, images, labels, weight, iterations):
+def _on_levels(norm):
     """Prepare the geometric SVM (CNLS Eq. 11), and the hinge loss of points without levels.
 
     For affine F the first part of Eq. 11 is the hinge loss. Left out, points whose levels Newton
     does not find would never be learned: after one long step they can be all there are.
     """
-    zero = project(model, images, 0.0, max_iter=iterations, tol=_TOLERANCE)
-    n_images = tf.shape(images)[0]
-    levels = tf.concat([tf.ones((n_images, 1)), -tf.ones((n_images, 1))], axis=0)
-    sides = project(
-        model, tf.tile(zero.points, (2, 1, 1, 1)), levels, max_iter=iterations, tol=_TOLERANCE
-    )
-    above, below = tf.split(sides.points, 2)
-    reached = zero.converged & tf.reduce_all(tf.reshape(sides.converged, (2, -1)), axis=0)
-    places = [tf.boolean_mask(part, reached) for part in (zero.points, above, below)]
-    points, classes = tf.boolean_mask(images, reached), tf.boolean_mask(labels, reached)
-    others, their_classes = tf.boolean_mask(images, ~reached), tf.boolean_mask(labels, ~reached)
-    values = model(points)
-    sample = SampleNetwork(model, tf.concat(places, axis=0))
 
-    def mean():
-        losses = geometric_svm(classes, values, points, tf.split(sample(), 3), weight)
-        rest = _hinge(their_classes, model(others)[:, 0])
-        return (tf.reduce_sum(losses) + tf.reduce_sum(rest)) / tf.cast(n_images, tf.float32)
+    def prepare(model, images, labels, weight, iterations):
+        zero = project(model, images, 0.0, max_iter=iterations, tol=_TOLERANCE)
+        n_images = tf.shape(images)[0]
+        levels = tf.concat([tf.ones((n_images, 1)), -tf.ones((n_images, 1))], axis=0)
+        sides = project(
+            model, tf.tile(zero.points, (2, 1, 1, 1)), levels, max_iter=iterations, tol=_TOLERANCE
+        )
+        above, below = tf.split(sides.points, 2)
+        reached = zero.converged & tf.reduce_all(tf.reshape(sides.converged, (2, -1)), axis=0)
+        places = [tf.boolean_mask(part, reached) for part in (zero.points, above, below)]
+        points, classes = (tf.boolean_mask(part, reached) for part in (images, labels))
+        others, their_classes = (tf.boolean_mask(part, ~reached) for part in (images, labels))
+        values = model(points)
+        sample = SampleNetwork(model, tf.concat(places, axis=0))
 
-    return mean, tf.reduce_mean(tf.cast(reached, tf.float32))
+        def mean():
+            on_levels = tf.split(sample(), 3)
+            losses = geometric_svm(classes, values, points, on_levels, weight, norm=norm)
+            rest = _hinge(their_classes, model(others)[:, 0])
+            return (tf.reduce_sum(losses) + tf.reduce_sum(rest)) / tf.cast(n_images, tf.float32)
+
+        return mean, tf.reduce_mean(tf.cast(reached, tf.float32))
+
+    return prepare

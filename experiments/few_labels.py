@@ -2,8 +2,8 @@
 
 MNIST and Fashion-MNIST, their labels merged into even against odd; ConvNet-2b, trained on a small
 fraction of the 60,000 rows, judged on the 10,000 of the test set. A tenth of the rows drawn is held
-out, for every loss: over the first seeds together, it chooses the learning rate (and lambda, for
-the geometric SVM, whose rate is the paper's), and the other seeds are run with that alone.
+out, for every loss: over the first seeds together, it chooses the learning rate, and the other
+seeds are run with that alone. The geometric SVM's rate is the paper's, its distances are in l2.
 
 `python -m experiments.few_labels` writes a row a cell into experiments/results/few_labels as it
 goes, then few_labels.csv, .md and .png beside it. It goes on where it was stopped. Presets: `smoke`
@@ -18,7 +18,15 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from experiments.few_label_training import ENTROPY, GEOMETRIC, HINGE, LOSSES, train_and_judge
+from experiments.few_label_training import (
+    ENTROPY,
+    GEOMETRIC,
+    GEOMETRIC_LINF,
+    HINGE,
+    LOSSES,
+    NORMS,
+    train_and_judge,
+)
 from ocsdf.files import write_whole
 from ocsdf.runs import run_cells
 
@@ -46,18 +54,22 @@ _KEY = ["images", "fraction", "loss"]
 _SHARED = ("width", "epochs", "iterations", "batch_size", "n_test")
 _BASELINES = dict.fromkeys((ENTROPY, HINGE), tuple((rate, 0.0) for rate in RATES))
 _FEW = {ENTROPY: ((0.01, 0.0),), HINGE: ((0.005, 0.0), (0.01, 0.0)), GEOMETRIC: ((0.01, 0.2),)}
+# The paper's rate. In l-inf, as the paper has it, lambda 0.2 lost up to ten points on Fashion-MNIST
+# with these few rows and epochs, and 0.02 and 0.005 half a point against l2. Found on other draws
+# (seeds 100 to 104), judged by 10,000 training rows that these had not drawn.
+_GEOMETRIC = {GEOMETRIC: ((0.02, 0.05),)}
 # The paper's, and a tenth of its lambda.
-_GEOMETRIC = ((0.02, 0.2), (0.02, 0.02))
+_PAPERS_GEOMETRIC = {GEOMETRIC_LINF: ((0.02, 0.2), (0.02, 0.02))}
 PRESETS = {
     "smoke": Preset((0.001,), _FEW, 0.125, 4, 5, 32, 1, 2, 1_000),
     "cpu": Preset(
         (0.001, 0.005, 0.01),
-        {GEOMETRIC: _GEOMETRIC} | _BASELINES,
+        _GEOMETRIC | _BASELINES,
         0.5, 60, 5, 32, 2, 5, 10_000,
     ),
     "paper": Preset(
         (0.001, 0.002, 0.003, 0.005, 0.01),
-        {GEOMETRIC: _GEOMETRIC} | _BASELINES,
+        _GEOMETRIC | _PAPERS_GEOMETRIC | _BASELINES,
         1.0, 200, 20, 32, 5, 100, 10_000,
     ),
 }  # fmt: skip
@@ -105,15 +117,18 @@ def describe(rows):
         "standard deviation over seeds, which draw the rows and the initial weights. "
         f"ConvNet-2b at {first['width']:g} of its width, {first['epochs']} epochs of SGD; the "
         f"geometric SVM by at most {first['iterations']} Newton iterations a projection. A tenth "
-        "of the rows is held out, and over the first seeds chooses the learning rate "
-        "(of the geometric SVM, with lambda).\n",
+        "of the rows is held out, and over the first seeds chooses the learning rate. The "
+        "geometric SVM has the paper's rate; its norm (l2 in place of the paper's l-inf), lambda, "
+        "tolerance and bound on the gradient were found on other draws, judged by training rows "
+        "that these had not drawn.\n",
     ]
+    losses = [loss for loss in LOSSES if (rows["loss"] == loss).any()]
     for images in rows["images"].unique():
         body = [
-            [f"{100 * fraction:g} %", *_line(part)]
+            [f"{100 * fraction:g} %", *_line(part, losses)]
             for fraction, part in rows[rows["images"] == images].groupby("fraction")
         ]
-        header = ["fraction", "seeds", *LOSSES, "best", "levels found (%)"]
+        header = ["fraction", "seeds", *losses, "best", "levels found (%)"]
         table = pd.DataFrame(body, columns=header)
         lines += [f"## {images}\n", table.to_markdown(index=False, disable_numparse=True), ""]
     told = rows.drop_duplicates(_KEY)[[*_KEY, "rate", "weight"]]
@@ -122,13 +137,13 @@ def describe(rows):
     return "\n".join(lines)
 
 
-def _line(part):
+def _line(part, losses):
     means = part.groupby("loss", observed=True)["test"].agg(["mean", "std", "count"])
     told = [
         f"{means['mean'][loss]:.2f} +- {means['std'][loss]:.2f}" if loss in means.index else ""
-        for loss in LOSSES
+        for loss in losses
     ]
-    reached = part.loc[part["loss"] == GEOMETRIC, "reached"].mean()
+    reached = part.loc[part["loss"].isin(NORMS), "reached"].mean()
     return [str(means["count"].min()), *told, means["mean"].idxmax(), f"{reached:.1f}"]
 
 
@@ -149,6 +164,8 @@ def draw(rows, path):
     for ax, images in zip(np.ravel(figure.subplots(1, len(sets))), sets, strict=True):
         for i, loss in enumerate(LOSSES):
             part = rows[(rows["images"] == images) & (rows["loss"] == loss)]
+            if part.empty:
+                continue
             means = part.groupby("fraction")["test"].agg(["mean", "std"]).fillna(0.0)
             # Side by side, so that no bar hides another.
             places = 100.0 * means.index * 1.03 ** (i - 1)

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from experiments import few_label_training, few_labels
-from experiments.few_label_training import ENTROPY, GEOMETRIC, HINGE, LOSSES, fit
+from experiments.few_label_training import ENTROPY, GEOMETRIC, HINGE, LOSSES, NORMS, fit
 from experiments.few_labels import choose, describe, draw
 from experiments.image_data import Images, load_images
 
@@ -46,7 +46,8 @@ def one_step(loss, iterations, images, labels, weights, bias):
     return np.concatenate([part.ravel() for part in model.get_weights()]), float(share)
 
 
-def test_geometric_svm_without_its_margin_term_is_the_hinge_loss_of_an_affine_network():
+@pytest.mark.parametrize("loss", NORMS)
+def test_geometric_svm_without_its_margin_term_is_the_hinge_loss_of_an_affine_network(loss):
     """CNLS Eq. 11 with lambda = 0: distances over Delta are |F|, in l-inf, too."""
     images = RNG.normal(size=(16, 2, 2, 1)).astype(np.float32)
     weights = np.array([1.0, -0.5, 0.25, 0.75], np.float32)
@@ -54,7 +55,7 @@ def test_geometric_svm_without_its_margin_term_is_the_hinge_loss_of_an_affine_ne
     images = images[np.abs(images.reshape(16, 4) @ weights + 0.2) > 0.1]
     labels = RNG.choice([-1.0, 1.0], len(images)).astype(np.float32)
     hinge, _ = one_step(HINGE, 5, images, labels, weights, 0.2)
-    geometric, share = one_step(GEOMETRIC, 5, images, labels, weights, 0.2)
+    geometric, share = one_step(loss, 5, images, labels, weights, 0.2)
     assert share == 1.0
     np.testing.assert_allclose(geometric, hinge, rtol=1e-4)
     assert np.abs(hinge - [*weights, 0.2]).max() > 1e-2
@@ -83,7 +84,7 @@ def test_every_loss_learns_separable_images(loss):
         few_label_training.accuracy(few_label_training.predict(model, data.images), data.labels)
         == 100.0
     )
-    assert found == (pytest.approx(100.0) if loss == GEOMETRIC else None)
+    assert found == (pytest.approx(100.0) if loss in NORMS else None)
 
 
 def test_rates_are_chosen_by_held_out_rows_then_by_their_loss_and_never_by_test_rows():
@@ -123,7 +124,7 @@ def test_a_run_writes_its_tables_and_goes_on_where_it_was_stopped(generated, mon
     monkeypatch.setattr("sys.argv", argv)
     few_labels.main()
     rows = pd.read_csv(tmp_path / "few_labels_smoke.csv")
-    assert len(rows) == 6 and rows["test"].between(0.0, 100.0).all()
+    assert len(rows) == 2 * len(LOSSES) and rows["test"].between(0.0, 100.0).all()
     text = (tmp_path / "few_labels_smoke.md").read_text()
     assert "| 10 %" in text and "ConvNet-2b at 0.125 of its width, 2 epochs" in text
 
@@ -141,7 +142,7 @@ def test_table_and_figure(tmp_path):
     rows = pd.DataFrame(
         [
             {"images": images, "fraction": fraction, "loss": loss, "rate": 0.02, "seed": seed}
-            | {"test": 90.0 + i + seed, "reached": 80.0 if loss == GEOMETRIC else np.nan}
+            | {"test": 90.0 + i + seed, "reached": 80.0 if loss in NORMS else np.nan}
             | {"width": 0.5, "epochs": 60, "iterations": 5, "weight": 0.0}
             for images in ("mnist", "fashion_mnist")
             for fraction in (0.001, 0.005)
