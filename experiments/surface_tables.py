@@ -62,7 +62,8 @@ def describe(rows, methods, sizes):
             "the gradient there.\n",
             f"## The same for {shape} with {sizes.many:,} points\n",
             _all_columns(many, methods),
-            "\nAll of our rows smooth the points by local quadrics, whose number of neighbours is "
+            "\nThe settings of our rows were found with the truth of these shapes in view. All of "
+            "them smooth the points by local quadrics, whose number of neighbours is "
             "cross-validated, and turn normals along a spanning tree; screened Poisson has "
             "PyMeshLab's normals and settings, and once more our smoothed points and normals. "
             "The meshes replace FAUST and ModelNet10; Poisson and ball pivoting replace AtlasNet "
