@@ -292,3 +292,26 @@ def test_what_does_not_fit_is_refused(arguments, message):
 def test_facets_must_have_as_many_vertices_as_dimensions():
     with pytest.raises(ValueError, match=r"got shapes \(6, 2\) and \(1, 3\)"):
         mesh_network(CORNERS, [[0, 1, 2]])
+
+
+@pytest.mark.parametrize("shift", [0.0, 1e3, 1e5])
+def test_thin_parts_far_from_the_origin_stay(shift):
+    """A unit square with a rib 0.1 wide; float32 rounds by 0.008 at the largest shift."""
+    corners = [[0, 0], [1, 0], [1, 1], [0.55, 1], [0.55, 1.5], [0.45, 1.5], [0.45, 1], [0, 1]]
+    corners = np.array(corners) + shift
+    model = mesh_network(corners, np.column_stack([np.arange(8), np.roll(np.arange(8), -1)]))
+    probes = shift + np.array([[0.5, 1.3], [0.5, 0.5], [0.7, 1.3], [-0.2, 0.5], [0.5, 1.7]])
+    values = model(probes.astype(np.float32)).numpy()[:, 0]
+    np.testing.assert_allclose(values, [0.05, 0.5, -0.15, -0.2, -0.2], atol=0.03)
+
+
+def test_a_wedge_far_from_the_origin():
+    """Two planes through one point have no extent of their own."""
+    normals, apex = np.array([[1.0, 0.2], [-0.3, 1.0]]), np.array([40.1, -7.3])
+    model = polytope_network(
+        normals, -normals @ apex, lambda points: ((points - apex) @ normals.T > 0.0).all(axis=1)
+    )
+    probes = apex + np.random.default_rng(0).normal(size=(200, 2))
+    heights = (probes - apex) @ (normals / np.linalg.norm(normals, axis=1)[:, None]).T
+    values = model(probes.astype(np.float32)).numpy()[:, 0]
+    np.testing.assert_allclose(values, heights.min(axis=1), atol=1e-4)

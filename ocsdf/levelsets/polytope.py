@@ -11,6 +11,7 @@ from scipy.optimize import linprog
 # Shares of the extent: what is thinner than that is no cell; planes so near are one.
 _THINNEST = 1e-6
 _SAME = 1e-6
+_ROUNDING = 1e-12
 # So far from a new plane, the point amid a cell stands for the half that it is in.
 _CLEAR = 1e-2
 # A direction that no facet of a sensible mesh is parallel to.
@@ -57,7 +58,8 @@ def polytope_network(normals, offsets, inside):
     milliseconds: for tens of planes in two or three dimensions.
     """
     planes = _checked_planes(normals, offsets)
-    signs, centers = _cells(planes)
+    signs, centers = _cells(planes.around_center())
+    centers = centers + planes.center
     within = np.asarray(inside(centers), dtype=bool)
     if within.shape != (len(centers),):
         raise ValueError(
@@ -114,7 +116,12 @@ def mesh_network(vertices, facets):
 class _Planes(NamedTuple):
     normals: np.ndarray  # (k, d), of length 1
     offsets: np.ndarray  # (k,)
-    extent: float
+    center: np.ndarray  # (d,), amid the planes
+    extent: float  # the largest distance of a plane to it
+
+    def around_center(self):
+        """The same planes where the center is the origin."""
+        return self._replace(offsets=self.heights(self.center), center=np.zeros_like(self.center))
 
     def heights(self, points):
         return points @ self.normals.T + self.offsets
@@ -133,16 +140,20 @@ def _checked_planes(normals, offsets):
     if not np.all((length > 0.0) & np.isfinite(length) & np.isfinite(offsets)):
         raise ValueError("normals must be finite and none of them 0, and offsets finite.")
     planes = np.column_stack([normals, offsets]) / length[:, np.newaxis]
-    # Planes through the origin alone have no extent: their cells are cones.
-    extent = np.abs(planes[:, -1]).max() or 1.0
-    scaled = planes / np.append(np.ones(normals.shape[1]), extent)
+    center, *_ = np.linalg.lstsq(planes[:, :-1], -planes[:, -1])
+    distances = planes[:, :-1] @ center + planes[:, -1]
+    extent = np.abs(distances).max()
+    # Planes through one point, but for rounding, have no extent: their cells are cones.
+    if extent <= _ROUNDING * np.abs(planes[:, -1]).max():
+        extent = 1.0
+    scaled = np.column_stack([planes[:, :-1], distances / extent])
     kept = []
     for index, plane in enumerate(scaled):
         others = scaled[kept]
         gaps = np.minimum(abs(others - plane).max(axis=1), abs(others + plane).max(axis=1))
         if not np.any(gaps < _SAME):
             kept.append(index)
-    return _Planes(planes[kept, :-1], planes[kept, -1], extent)
+    return _Planes(planes[kept, :-1], planes[kept, -1], center, extent)
 
 
 def _cells(planes):
