@@ -1,5 +1,6 @@
 """Clouds of points in space: read from files, and checked."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +70,7 @@ def check_cloud(points, name="the cloud"):
     ------
     ValueError
         If there are no points or fewer than 100 distinct ones, if they are not of three
-        coordinates, or not finite, or all in one plane.
+        coordinates, or not finite, or thinner than a thousandth of their length.
     """
     points = np.asarray(points)
     if not points.size:
@@ -93,20 +94,31 @@ def check_cloud(points, name="the cloud"):
         )
     extents = np.linalg.svd(points - points.mean(axis=0), compute_uv=False)
     if extents[2] <= _FLAT * extents[0]:
-        raise ValueError(f"{name} is flat: all its points lie in one plane, and enclose nothing.")
+        raise ValueError(
+            f"{name} is flat, or a line: its points enclose nothing that is as thick as "
+            f"{_FLAT:g} of its length. Points far from all others make it look so, too."
+        )
     return points[np.sort(first)]
 
 
-def _read_vertices(path):
+def _read_ply(path):
     trimesh = import_surface_package("trimesh")
-    return np.asarray(trimesh.load(path, process=False).vertices)
+    with open(path, "rb") as file:
+        header = file.read(2**16).split(b"end_header")[0]
+    promised = re.search(rb"^element vertex (\d+)", header, re.MULTILINE)
+    if promised and not int(promised[1]):
+        return np.empty((0, 3))
+    points = np.asarray(trimesh.load(path, process=False).vertices)
+    if promised and len(points) < int(promised[1]):
+        raise ValueError(f"its header promises {int(promised[1]):,} points, it has {len(points):,}")
+    return points
 
 
 def _read_obj(path):
     # Of a cloud, which has no faces, the vertices' lines are all there is.
     lines = path.read_text(encoding="utf-8").splitlines()
-    vertices = [line.split()[1:4] for line in lines if line.startswith("v ")]
-    return np.array(vertices, dtype=np.float64).reshape(-1, 3)
+    vertices = [words[1:4] for words in map(str.split, lines) if words[:1] == ["v"]]
+    return np.array(vertices, dtype=np.float64)
 
 
 def _read_text(path):
@@ -116,7 +128,7 @@ def _read_text(path):
 
 
 _READERS = {
-    ".ply": _read_vertices,
+    ".ply": _read_ply,
     ".obj": _read_obj,
     ".xyz": _read_text,
     ".npy": lambda path: np.load(path, allow_pickle=False),

@@ -41,12 +41,38 @@ def test_a_mesh_counts_as_its_vertices_and_copies_once(tmp_path):
         (np.where(np.arange(150)[:, None] < 2, np.nan, CLOUD), "2 of the 150 points of the cloud"),
         (CLOUD[:99], "has 99 distinct points; a surface needs 100"),
         (np.repeat(CLOUD[:50], 3, axis=0), "has 50 distinct points"),
-        (CLOUD @ np.diag([1.0, 1.0, 1e-5]), "is flat: all its points lie in one plane"),
+        (CLOUD @ np.diag([1.0, 1.0, 1e-5]), "is flat, or a line: its points enclose nothing"),
     ],
 )
 def test_clouds_without_a_surface(points, message):
     with pytest.raises(ValueError, match=message):
         check_cloud(points)
+
+
+def test_what_a_file_says_of_itself_must_hold(tmp_path):
+    lines = [" ".join(map(str, point)) for point in CLOUD]
+
+    def ply(n_promised, lines):
+        path = tmp_path / "scan.ply"
+        properties = "".join(f"property float {axis}\n" for axis in "xyz")
+        header = f"ply\nformat ascii 1.0\nelement vertex {n_promised}\n{properties}end_header\n"
+        path.write_text(header + "\n".join(lines) + "\n")
+        return read_cloud(path)
+
+    assert np.allclose(ply(150, lines), CLOUD)
+    with pytest.raises(ValueError, match="its header promises 300 points, it has 150"):
+        ply(300, lines)
+    with pytest.raises(ValueError, match="scan.ply is empty: it holds no points"):
+        ply(0, [])
+
+
+def test_objects_with_tabs_or_of_two_dimensions(tmp_path):
+    path = tmp_path / "scan.obj"
+    path.write_text("\n".join("v\t" + "\t".join(map(str, point)) for point in CLOUD))
+    assert np.allclose(read_cloud(path), CLOUD)
+    path.write_text("\n".join(f"v {x} {y}" for x, y, _ in CLOUD))
+    with pytest.raises(ValueError, match=r"shape \(n, 3\); got shape \(150, 2\)"):
+        read_cloud(path)
 
 
 def test_unreadable_files(tmp_path):
