@@ -8,8 +8,6 @@ import typer
 from ocsdf.console import load_estimator, print_json, progress_bar, tracked
 from ocsdf.options import Json
 
-_MESHES = (".ply", ".obj", ".off")
-
 
 def surface(
     cloud: Annotated[
@@ -34,18 +32,19 @@ def surface(
 
     Method: a network learns the signed distance to the points, then controls its own level sets
     (CNLS, Eq. 13). Of our two methods it is the better one on noisy points; the other, a
-    1-Lipschitz network, is in `experiments/surfaces.py`. Two to four minutes. A picture goes
+    1-Lipschitz network, is in `experiments/surfaces.py`. Two to five minutes. A picture goes
     beside the mesh, as MESH.png.
 
     Example: `ocsdf surface scan.ply -o scan-mesh.ply`
     """
     from ocsdf.files import check_output, write_whole
+    from ocsdf.mesh_files import SUFFIXES, encode_mesh
     from ocsdf.point_clouds import read_cloud
     from ocsdf.surface_preview import preview
     from ocsdf.surfaces import import_surface_package
 
-    if output.suffix.lower() not in _MESHES:
-        raise ValueError(f"cannot write {output}: name a file that ends in {', '.join(_MESHES)}")
+    if output.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"cannot write {output}: name a file that ends in {', '.join(SUFFIXES)}")
     picture = output.with_suffix(".png")
     for path in (output, picture):
         check_output(path, inputs=[cloud])
@@ -53,8 +52,7 @@ def surface(
         import_surface_package(package)
     points = read_cloud(cloud)
     mesh = _mesh(points, resolution, steps, seed)
-    mesh_format = output.suffix[1:].lower()
-    write_whole(output, mesh.export(file_type=mesh_format))
+    write_whole(output, encode_mesh(mesh, output.suffix.lower()))
     write_whole(picture, preview(points, mesh))
     summary = {
         "points": len(points),

@@ -73,6 +73,7 @@ ORDER = [
     "ocsdf.neural_surfaces",
     "ocsdf.reconstruction",
     "ocsdf.point_clouds",
+    "ocsdf.mesh_files",
     "ocsdf.surface_preview",
     "ocsdf.display_base",
     "ocsdf.certified_displays",
