@@ -32,6 +32,8 @@ from ocsdf.runs import run_cells
 
 RESULTS = Path(__file__).parent / "results"
 SETS = ("mnist", "fashion_mnist")
+# Of 60,000 rows, 30: three are held out.
+_LEAST_FRACTION = 0.0005
 RATES = (0.001, 0.005, 0.01, 0.02)
 
 
@@ -195,6 +197,8 @@ def main():
     preset = PRESETS[arguments.preset]
     name = "few_labels" if arguments.preset == "cpu" else f"few_labels_{arguments.preset}"
     fractions = arguments.fractions or preset.fractions
+    if not all(_LEAST_FRACTION <= fraction <= 1.0 for fraction in fractions):
+        parser.error(f"fractions must be from {_LEAST_FRACTION:g} to 1; got {fractions}")
     seeds = range(arguments.seeds or preset.seeds)
     tuning = [
         _cell(images, fraction, loss, *setting, seed, preset)

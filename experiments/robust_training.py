@@ -101,9 +101,19 @@ def load_model(folder, **cell):
     Returns
     -------
     keras.Model
+
+    Raises
+    ------
+    FileNotFoundError
+        If it has not.
     """
     model = conv_net_4a(width=cell["width"])
-    _restore(checkpoint(folder, **cell), model.variables)
+    file = checkpoint(folder, **cell)
+    if not file.exists():
+        raise FileNotFoundError(
+            f"there is no {file}: remove the row of this training, and the model is trained again"
+        )
+    _restore(file, model.variables)
     return model
 
 

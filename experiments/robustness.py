@@ -219,6 +219,8 @@ def main():
     if APGD in attacks and find_spec("art") is None:
         attacks.remove(APGD)
         print(f"{APGD} is left out: it needs ART, pip install 'ocsdf[attacks]'")
+    if not attacks:
+        raise SystemExit("No attack is left: choose another one.")
     cells = [training_cell(method, preset, arguments.seed) for method in arguments.methods]
     trained = run_cells(cells, functools.partial(train, folder=models), folder, arguments.jobs)
     _stop_at_errors(trained)

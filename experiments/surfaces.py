@@ -15,10 +15,11 @@ Six watertight meshes replace FAUST, which needs a licence, and ModelNet10, whic
 screened Poisson and ball pivoting replace AtlasNet, whose code is no longer kept up, and Graphite.
 
 - ``--preset paper``: FC-2 at full width, batches of 1,024, thousands of steps; for a GPU.
-- ``--preset cpu``: one to three minutes a surface on one core; the committed results.
+- ``--preset cpu``: up to five minutes a surface on one core; the committed results.
 - ``--preset smoke``: seconds, on generated shapes.
 
-Rows are kept in experiments/results/surfaces, so that a run goes on where it was stopped.
+Rows are kept in experiments/results/surfaces, and meshes in build/surfaces, so that a run goes on
+where it was stopped.
 """
 
 import argparse
@@ -288,23 +289,28 @@ def main():
     cells = [{"shape": s, "method": m, "n_points": n, **key} for s, m, n in plan]
     arguments.work.mkdir(parents=True, exist_ok=True)
     work = partial(run_cell, work=arguments.work)
-    rows = run_cells(cells, work, arguments.output / "surfaces", arguments.jobs)
+    name = "surfaces" if arguments.preset == "cpu" else f"surfaces_{arguments.preset}"
+    rows = run_cells(cells, work, arguments.output / name, arguments.jobs)
     failed = [f"{row['shape']}, {row['method']}: {row['error']}" for row in rows if "error" in row]
     if failed:
         raise SystemExit("\n".join(failed))
     rows = pd.DataFrame(rows)
     text = describe(rows, METHODS, sizes)
-    write_whole(arguments.output / "surfaces.csv", rows.to_csv(index=False))
-    write_whole(arguments.output / "surfaces.md", text)
+    write_whole(arguments.output / f"{name}.csv", rows.to_csv(index=False))
+    write_whole(arguments.output / f"{name}.md", text)
+    print(text)
     files = partial(mesh_file, arguments.work, arguments.preset, arguments.seed)
+    drawn = (CNLS, LIPSCHITZ, POISSON)
+    for path in (files(shape, m, sizes.n_points) for shape in sizes.shapes for m in drawn):
+        if not path.exists():
+            raise SystemExit(f"No picture: there is no {path}; remove its row to make it again.")
     clouds = {
         shape: draw_cloud(
             load_shape(shape), sizes.n_points, np.random.default_rng([arguments.seed, 0])
         )
         for shape in sizes.shapes
     }
-    draw(clouds, files, (CNLS, LIPSCHITZ, POISSON), arguments.output / "surfaces.png")
-    print(text)
+    draw(clouds, files, drawn, arguments.output / f"{name}.png")
 
 
 if __name__ == "__main__":

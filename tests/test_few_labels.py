@@ -138,6 +138,13 @@ def test_a_run_writes_its_tables_and_goes_on_where_it_was_stopped(generated, mon
         few_labels.main()
 
 
+def test_fractions_are_not_percentages(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["few_labels", "--fractions", "5"])
+    with pytest.raises(SystemExit):
+        few_labels.main()
+    assert "fractions must be from 0.0005 to 1; got [5.0]" in capsys.readouterr().err
+
+
 def test_table_and_figure(tmp_path):
     rows = pd.DataFrame(
         [

@@ -207,6 +207,21 @@ def test_training_goes_on_from_its_checkpoint_as_if_it_had_never_stopped(
     assert parts["loss"] == pytest.approx(whole["loss"], rel=1e-4)
 
 
+def test_a_model_that_is_not_there_is_not_attacked(tmp_path):
+    with pytest.raises(FileNotFoundError, match="the model is trained again"):
+        robust_training.load_model(tmp_path, method="Standard", **CELL)
+
+
+def test_without_an_attack_nothing_is_trained(monkeypatch, tmp_path):
+    monkeypatch.setattr(robustness, "find_spec", lambda name: None)
+    monkeypatch.setattr(
+        "sys.argv", ["robustness", "--attacks", "APGD margin", "--output", str(tmp_path)]
+    )
+    with pytest.raises(SystemExit, match="No attack is left"):
+        robustness.main()
+    assert not any(tmp_path.iterdir())
+
+
 def test_a_run_writes_its_tables_and_goes_on(generated, monkeypatch, tmp_path, capsys):
     monkeypatch.setitem(robustness.PRESETS, "smoke", Preset(0.05, 128, 1, 3, 20, 2, 2))
     methods, attacks = ["Standard", "ours"], ["PGD cross-entropy", "PGD margin"]
