@@ -150,7 +150,8 @@ def our_loss(network, images, labels, seed, iterations):
         network.lead, images, 0.0, "false_position", iterations, _TOLERANCE,
         ends=ends, args=(labels,),
     )  # fmt: skip
-    crossed = found.n_iter > 0
+    # An image on the boundary itself takes no iteration, like one whose search does not cross.
+    crossed = found.converged | (found.n_iter > 0)
     places = tf.where(crossed[:, tf.newaxis, tf.newaxis, tf.newaxis], found.points, ends)
     rows = tf.where(crossed | (values < 0.0))[:, 0]
     images, labels, values, places = (

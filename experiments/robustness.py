@@ -28,6 +28,8 @@ from ocsdf.files import write_whole
 from ocsdf.runs import run_cells
 
 RESULTS = Path(__file__).parent / "results"
+# What is said of one seed, and of several.
+_SEEDS = "One seed.", "Mean and standard deviation over {} seeds, of images, weights and noise."
 BASELINES, OURS = ("Madry", "TRADES"), "ours"
 
 
@@ -69,7 +71,7 @@ def attack_cells(methods, attacks, preset, seed):
 
 
 def table_of(rows):
-    """Turn the attacks' rows into a row for each source, attack and target.
+    """Turn the attacks' rows into a row for each attack, seed, source and target.
 
     Parameters
     ----------
@@ -79,12 +81,13 @@ def table_of(rows):
     Returns
     -------
     DataFrame
-        ``attack``, ``source``, ``target``, ``accuracy`` in percent, and ``right``, the images
-        that were still classified correctly, as text of 0 and 1.
+        ``attack``, ``seed``, ``source``, ``target``, ``accuracy`` in percent, and ``right``, the
+        images that were still classified correctly, as text of 0 and 1.
     """
     return pd.DataFrame(
         [
-            {"attack": row["attack"], "source": row["source"]["method"], "target": target}
+            {"attack": row["attack"], "seed": row["source"]["seed"]}
+            | {"source": row["source"]["method"], "target": target}
             | {"accuracy": row["accuracy"][target], "right": row["right"][target]}
             for row in rows
             for target in row["accuracy"]
@@ -93,7 +96,7 @@ def table_of(rows):
 
 
 def white_box(trained, attacked):
-    """Make Table 1: a row a method.
+    """Make Table 1: a row a method and seed.
 
     Parameters
     ----------
@@ -108,11 +111,11 @@ def white_box(trained, attacked):
         Passes an image and epoch, accuracy without attack and under each attack against the model
         itself, the least of these (``strongest``), and of images that withstood them all.
     """
-    own = attacked[attacked["source"] == attacked["target"]]
-    accuracy = own.pivot_table("accuracy", "target", "attack", sort=False)
-    lines = trained.set_index("method")[["forward", "backward", "clean"]].join(accuracy)
+    own = attacked[attacked["source"] == attacked["target"]].rename(columns={"target": "method"})
+    accuracy = own.pivot_table("accuracy", ["method", "seed"], "attack", sort=False)
+    lines = trained.set_index(["method", "seed"])[["forward", "backward", "clean"]].join(accuracy)
     lines["strongest"] = accuracy.min(axis=1)
-    lines["all attacks"] = own.groupby("target")["right"].agg(_survived)
+    lines["all attacks"] = own.groupby(["method", "seed"])["right"].agg(_survived)
     return lines
 
 
@@ -133,15 +136,20 @@ def describe(trained, attacked):
     -------
     str
     """
-    first = trained.iloc[0]
+    first, seeds = trained.iloc[0], sorted(trained["seed"].unique())
+    each = white_box(trained, attacked)
+    means = each.groupby("method", sort=False).mean()
+    shown = means.map("{:.1f}".format)
+    if len(seeds) > 1:
+        shown += each.groupby("method", sort=False).std().map(" +- {:.1f}".format)
     lines = [
         "# Robustness to l-inf attacks of radius 0.3 on MNIST\n",
         f"CNLS Table 1: ConvNet-4a at {first['width']:g} of its width, {first['n_train']:,} "
         f"training images, {first['epochs']} epochs in batches of 128. Forward and backward: "
         "passes of images through the network in training, for each image and epoch. Accuracy in "
         "percent on test images: without attack (clean), and under attacks against the model "
-        "itself.\n",
-        white_box(trained, attacked).reset_index().to_markdown(index=False, floatfmt=".1f"),
+        f"itself. {_SEEDS[len(seeds) > 1].format(len(seeds))}\n",
+        shown.reset_index().to_markdown(index=False, disable_numparse=True),
         f"\n{verdict(trained, attacked)}\n",
         "## Attacks made against one model, tried on another\n",
         "Accuracy in percent; rows are the models attacked, columns those that the attacks were "
@@ -161,7 +169,7 @@ def describe(trained, attacked):
 
 def verdict(trained, attacked):
     """Say how ours stands against the better of Madry and TRADES, and to attacks on the margin."""
-    lines = white_box(trained, attacked)
+    lines = white_box(trained, attacked).groupby("method", sort=False).mean()
     if OURS not in lines.index or not set(BASELINES) & set(lines.index):
         return "Not all models are there yet."
     best = lines.loc[[m for m in BASELINES if m in lines.index], "strongest"]
@@ -186,13 +194,16 @@ def draw(trained, attacked, path):
     """
     from matplotlib.figure import Figure
 
-    lines = white_box(trained, attacked).drop(columns=["forward", "backward", "strongest"])
+    each = white_box(trained, attacked).drop(columns=["forward", "backward", "strongest"])
+    by_method = each.groupby("method", sort=False)
+    lines, spread = by_method.mean(), by_method.std().fillna(0.0)
     figure = Figure(figsize=(7.5, 3.6), layout="constrained")
     ax = figure.subplots()
     share = 0.8 / len(lines)
     for i, (method, row) in enumerate(lines.iterrows()):
         places = np.arange(len(row)) + (i - (len(lines) - 1) / 2) * share
-        ax.bar(places, row, share, label=method)
+        bounds = spread.loc[method] if spread.to_numpy().any() else None
+        ax.bar(places, row, share, yerr=bounds, label=method)
     ax.set_xticks(range(lines.shape[1]), lines.columns)
     ax.set(ylabel="accuracy (%)", ylim=(0, 105))
     ax.grid(axis="y", alpha=0.3)
@@ -208,7 +219,7 @@ def main():
     parser.add_argument("--preset", choices=PRESETS, default="cpu")
     parser.add_argument("--methods", nargs="+", default=METHODS, choices=METHODS)
     parser.add_argument("--attacks", nargs="+", default=ATTACKS, choices=ATTACKS)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, default=1, help="of each method: 0, 1, ...")
     parser.add_argument("--jobs", type=int, default=1, help="cells at a time")
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the results")
     arguments = parser.parse_args()
@@ -221,10 +232,13 @@ def main():
         print(f"{APGD} is left out: it needs ART, pip install 'ocsdf[attacks]'")
     if not attacks:
         raise SystemExit("No attack is left: choose another one.")
-    cells = [training_cell(method, preset, arguments.seed) for method in arguments.methods]
+    seeds = range(arguments.seeds)
+    cells = [training_cell(method, preset, seed) for seed in seeds for method in arguments.methods]
     trained = run_cells(cells, functools.partial(train, folder=models), folder, arguments.jobs)
     _stop_at_errors(trained)
-    cells = attack_cells(arguments.methods, attacks, preset, arguments.seed)
+    cells = [
+        cell for seed in seeds for cell in attack_cells(arguments.methods, attacks, preset, seed)
+    ]
     attacked = run_cells(cells, functools.partial(attack, folder=models), folder, arguments.jobs)
     _stop_at_errors(attacked)
     trained, attacked = pd.DataFrame(trained), table_of(attacked)

@@ -95,9 +95,12 @@ def test_our_loss_in_closed_form():
     weights = np.zeros(16)
     weights[0] = 2.0
     images, labels = batch(6)
-    pixel = images.numpy()[:, 0, 0, 0]
+    # One is on the boundary but for 0.002.
+    pixel = np.array([0.1, 0.3, 0.502, 0.6, 0.85, 0.95], np.float32)
+    images = images.numpy()
+    images[:, 0, 0, 0] = pixel
     network = Counted(affine_classifier(weights, -2.0 * 0.5))
-    loss, *_ = passes("ours", network, images, labels)
+    loss, *_ = passes("ours", network, tf.constant(images), labels)
     signed = pixel - 0.5
     expected = np.where(signed > OUR_RADIUS, 0.0, np.maximum(0.0, OUR_RADIUS - signed)).mean()
     np.testing.assert_allclose(loss, expected, rtol=1e-3)
@@ -245,28 +248,36 @@ def test_a_run_writes_its_tables_and_goes_on(generated, monkeypatch, tmp_path, c
     robustness.main()
 
 
-def test_tables_and_figure(tmp_path):
+@pytest.mark.parametrize("n_seeds", [1, 2])
+def test_tables_and_figure(n_seeds, tmp_path):
+    names = ("Madry", "TRADES", "ours")
     trained = pd.DataFrame(
         [
-            {"method": name, "forward": 8.0, "backward": 8.0, "clean": 99.0}
+            {"method": name, "seed": seed, "forward": 8.0, "backward": 8.0, "clean": 98.0 + seed}
             | {"width": 1.0, "n_train": 12_000, "epochs": 10}
-            for name in ("Madry", "TRADES", "ours")
+            for seed in range(n_seeds)
+            for name in names
         ]
     )
     right = {"PGD cross-entropy": "1110", "PGD margin": "0111"}
     rows = [
-        {"attack": name, "source": {"method": source}}
-        | {"accuracy": {t: 75.0 - 5.0 * (t == "TRADES") for t in trained["method"]}}
-        | {"right": dict.fromkeys(trained["method"], text)}
-        for source in trained["method"]
+        {"attack": name, "source": {"method": source, "seed": seed}}
+        | {"accuracy": {t: 75.0 - 5.0 * (t == "TRADES") for t in names}}
+        | {"right": dict.fromkeys(names, text)}
+        for seed in range(n_seeds)
+        for source in names
         for name, text in right.items()
     ]
     attacked = table_of(rows)
     lines = white_box(trained, attacked)
-    assert lines["all attacks"].tolist() == [50.0] * 3
-    assert lines["strongest"].to_dict() == {"Madry": 75.0, "TRADES": 70.0, "ours": 75.0}
+    assert lines["all attacks"].tolist() == [50.0] * 3 * n_seeds
+    strongest = lines["strongest"].xs(0, level="seed")
+    assert strongest.to_dict() == {"Madry": 75.0, "TRADES": 70.0, "ours": 75.0}
     told = verdict(trained, attacked)
     assert "ours keeps 75.0 % and Madry, the better of the others, 75.0 %" in told
-    assert "| attacked \\ made against" in describe(trained, attacked)
+    text = describe(trained, attacked)
+    assert "| attacked \\ made against" in text
+    assert ("| 98.5 +- 0.7 |" in text and "over 2 seeds" in text) == (n_seeds == 2)
+    assert ("| 98.0    |" in text and "One seed." in text) == (n_seeds == 1)
     draw(trained, attacked, tmp_path / "bars.png")
     assert (tmp_path / "bars.png").stat().st_size > 8_000
