@@ -1,4 +1,4 @@
-"""Attacks on classifiers of MNIST: each made against one model, and tried on all."""
+"""Attacks on classifiers of images: each made against one model, and tried on all."""
 
 import functools
 from importlib import import_module
@@ -8,10 +8,10 @@ import tensorflow as tf
 
 from experiments.image_data import load_images
 from experiments.robust_losses import ascend, cross_entropy, negative_margin, uniform_noise
+from experiments.robust_problems import PROBLEMS
 from experiments.robust_training import load_model, right
 from ocsdf.levelsets import class_margin
 
-RADIUS, STEP = 0.3, 0.01
 LOSSES = {"PGD cross-entropy": cross_entropy, "PGD margin": negative_margin}
 APGD = "APGD margin"
 ATTACKS = (*LOSSES, APGD)
@@ -42,11 +42,16 @@ def attack(attack, source, targets, n_test, steps, folder):
         ``accuracy`` in percent, and ``right``, the images still classified correctly as text of
         0 and 1, both by the method of the target.
     """
-    _, test = load_images("mnist")
+    problem = PROBLEMS[source["network"]]
+    _, test = load_images(problem.images)
     test = test.take(np.random.default_rng(_SEED).permutation(len(test.labels))[:n_test])
     model = load_model(folder, **source)
-    make = make_apgd if attack == APGD else functools.partial(make_pgd, loss=LOSSES[attack])
-    attacked = test._replace(images=make(model, test.images, test.labels, steps=steps))
+    if attack == APGD:
+        make = make_apgd
+    else:
+        make = functools.partial(make_pgd, loss=LOSSES[attack], step=problem.attack_step)
+    images = make(model, test.images, test.labels, radius=problem.attack_radius, n_steps=steps)
+    attacked = test._replace(images=images)
     found = {cell["method"]: right(load_model(folder, **cell), attacked) for cell in targets}
     return {
         "accuracy": {name: 100.0 * float(np.mean(kept)) for name, kept in found.items()},
@@ -54,7 +59,7 @@ def attack(attack, source, targets, n_test, steps, folder):
     }
 
 
-def make_pgd(model, images, labels, loss, steps):
+def make_pgd(model, images, labels, loss, radius, step, n_steps):
     """Attack by PGD from one uniform random start; the last iterate counts.
 
     Parameters
@@ -64,18 +69,20 @@ def make_pgd(model, images, labels, loss, steps):
     labels : ndarray of shape (n,)
     loss : callable
         Of network, images and labels, to climb.
-    steps : int
+    radius, step : float
+        In l-inf.
+    n_steps : int
 
     Returns
     -------
     ndarray of shape (n, ...)
-        Within 0.3 of the images in l-inf, and in [0, 1].
+        Within the radius of the images, and in [0, 1].
     """
 
     @tf.function(reduce_retracing=True)
     def climb(images, labels, seed):
-        starts = images + uniform_noise(images, RADIUS, seed)
-        return ascend(lambda x: loss(model, x, labels), images, starts, RADIUS, STEP, steps)
+        starts = images + uniform_noise(images, radius, seed)
+        return ascend(lambda x: loss(model, x, labels), images, starts, radius, step, n_steps)
 
     return np.concatenate(
         [
@@ -85,7 +92,7 @@ def make_pgd(model, images, labels, loss, steps):
     )
 
 
-def make_apgd(model, images, labels, steps):
+def make_apgd(model, images, labels, radius, n_steps):
     """Attack by ART's Auto-PGD on the difference of logits ratio, from one random start.
 
     Its loss, of Croce and Hein, is -F^j divided by the difference of the largest and the third
@@ -97,9 +104,9 @@ def make_apgd(model, images, labels, steps):
     classifier = _art_classifier(model)
     apgd = evasion.AutoProjectedGradientDescent(
         classifier,
-        eps=RADIUS,
-        eps_step=2.0 * RADIUS,
-        max_iter=steps,
+        eps=radius,
+        eps_step=2.0 * radius,
+        max_iter=n_steps,
         nb_random_init=1,
         batch_size=_BATCH,
         verbose=False,

@@ -6,12 +6,12 @@ import tensorflow as tf
 
 from ocsdf.levelsets import SampleNetwork, axis_distance, class_margin, project, robust
 
-# Madry and TRADES: radius of the attack in training (the paper's 0.3), its steps and their length.
-TRAIN_RADIUS, TRAIN_STEPS, TRAIN_STEP = 0.3, 7, 0.1
-# TRADES: the start's noise, and 1 / lambda of its paper for MNIST.
+# Madry and TRADES: steps of the attack in training.
+TRAIN_STEPS = 7
+# TRADES: the start's noise, and 1 / lambda of its paper.
 _TRADES_NOISE, _TRADES_WEIGHT = 1e-3, 6.0
-# Ours: epsilon of Eq. 12; and one step less, for what false position takes.
-OUR_RADIUS, OUR_STEPS = 0.4, 6
+# Ours: one step less, for what false position takes.
+OUR_STEPS = 6
 # So near to 0, in the units of the logits, a point is on the decision boundary.
 _TOLERANCE = 1e-2
 
@@ -99,20 +99,20 @@ def uniform_noise(images, radius, seed):
     return tf.random.stateless_uniform(tf.shape(images), seed, -radius, radius)
 
 
-def standard_loss(network, images, labels, seed, iterations):
+def standard_loss(network, images, labels, seed, iterations, problem):
     """Prepare the cross-entropy of the images: returns a function that gives its mean."""
     return lambda: tf.reduce_mean(cross_entropy(network, images, labels))
 
 
-def madry_loss(network, images, labels, seed, iterations):
+def madry_loss(network, images, labels, seed, iterations, problem):
     """Prepare the cross-entropy of images attacked by PGD from a random start."""
-    starts = images + uniform_noise(images, TRAIN_RADIUS, seed)
+    starts = images + uniform_noise(images, problem.radius, seed)
     loss = functools.partial(cross_entropy, network, labels=labels)
-    moved = ascend(loss, images, starts, TRAIN_RADIUS, TRAIN_STEP, TRAIN_STEPS)
-    return standard_loss(network, moved, labels, seed, iterations)
+    moved = ascend(loss, images, starts, problem.radius, problem.train_step, TRAIN_STEPS)
+    return standard_loss(network, moved, labels, seed, iterations, problem)
 
 
-def trades_loss(network, images, labels, seed, iterations):
+def trades_loss(network, images, labels, seed, iterations, problem):
     """Prepare cross-entropy plus 6 KL(p(x) || p(x')), where PGD on that divergence finds x'."""
     clean = tf.nn.softmax(network(images))
     starts = images + _TRADES_NOISE * tf.random.stateless_normal(tf.shape(images), seed)
@@ -120,7 +120,7 @@ def trades_loss(network, images, labels, seed, iterations):
     def divergence(points):
         return _divergence(clean, network(points))
 
-    moved = ascend(divergence, images, starts, TRAIN_RADIUS, TRAIN_STEP, TRAIN_STEPS)
+    moved = ascend(divergence, images, starts, problem.radius, problem.train_step, TRAIN_STEPS)
 
     def mean():
         logits = network(images)
@@ -137,7 +137,7 @@ def _divergence(probabilities, logits):
     return tf.reduce_sum(cross - entropy, axis=1)
 
 
-def our_loss(network, images, labels, seed, iterations):
+def our_loss(network, images, labels, seed, iterations, problem):
     """Prepare CNLS Eq. 12 with the rho distance to points on the decision boundaries.
 
     A point on the boundary lies between an image and an attacked one on the other side: found by
@@ -145,7 +145,8 @@ def our_loss(network, images, labels, seed, iterations):
     ones are taken to lose nothing, and cost no further passes; others lose by the level set of the
     attacked image in place of the boundary (a point that fails keeps its level, Sec. 2.1).
     """
-    values, ends = across(network, images, labels, OUR_RADIUS, TRAIN_STEP, OUR_STEPS, seed)
+    radius = problem.our_radius
+    values, ends = across(network, images, labels, radius, problem.train_step, OUR_STEPS, seed)
     found = project(
         network.lead, images, 0.0, "false_position", iterations, _TOLERANCE,
         ends=ends, args=(labels,),
@@ -162,7 +163,7 @@ def our_loss(network, images, labels, seed, iterations):
 
     def mean():
         distances = axis_distance(images, sample(), sample.pseudo_inverse)
-        return tf.reduce_sum(robust(values, distances, OUR_RADIUS)) / n_images
+        return tf.reduce_sum(robust(values, distances, radius, problem.our_weight)) / n_images
 
     return mean
 

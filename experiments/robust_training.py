@@ -1,4 +1,4 @@
-"""Training of classifiers of MNIST, with a checkpoint after each epoch."""
+"""Robust training of classifiers of images, with a checkpoint after each epoch."""
 
 import io
 import json
@@ -11,25 +11,29 @@ import tensorflow as tf
 
 from experiments.image_data import load_images
 from experiments.robust_losses import PREPARE, Counted
+from experiments.robust_problems import PROBLEMS
 from ocsdf.files import write_whole
-from ocsdf.levelsets import conv_net_4a
 
 METHODS = tuple(PREPARE)
 BATCH_SIZE, RATE = 128, 1e-3
+# Pixels, of augmented images.
+_SHIFT = 4
 
 
-def train(method, seed, width, n_train, epochs, iterations, folder):
+def train(method, network, seed, width, n_train, epochs, iterations, folder):
     """Train a model, going on from its checkpoint if there is one.
 
     Parameters
     ----------
     method : str
         Of :data:`METHODS`.
+    network : str
+        Of :data:`PROBLEMS`, which say what images it sees.
     seed : int
         Of the images drawn, their order, the initial weights and the noise; images and weights
         are the same for every method.
     width : float
-        Of ConvNet-4a, as a factor.
+        Of the network, as a factor.
     n_train, epochs : int
         Images and passes over them, in batches of 128, by Adam with a rate that falls to 0 along
         a cosine.
@@ -45,24 +49,28 @@ def train(method, seed, width, n_train, epochs, iterations, folder):
         epoch; ``loss``, the last epoch's mean; ``train`` and ``clean``, accuracy in percent on the
         training and on the 10,000 test images; ``seconds``.
     """
-    data, test = load_images("mnist")
+    problem = PROBLEMS[network]
+    data, test = load_images(problem.images)
     data = data.take(np.random.default_rng(seed).permutation(len(data.labels))[:n_train])
-    network = Counted(conv_net_4a(width=width, seed=seed))
+    file = checkpoint(folder, method, network, seed, width, n_train, epochs, iterations)
+    network = Counted(problem.build(width=width, seed=seed))
     n_batches = n_train // BATCH_SIZE
     schedule = keras.optimizers.schedules.CosineDecay(RATE, n_batches * epochs)
     optimizer = keras.optimizers.Adam(schedule)
     optimizer.build(network.model.trainable_variables)
     state = [*network.model.variables, *optimizer.variables, network.forward, network.backward]
-    file = checkpoint(folder, method, seed, width, n_train, epochs, iterations)
     done = _restore(file, state)
-    step = _make_step(network, method, iterations, optimizer)
+    step = _make_step(network, method, problem, iterations, optimizer)
     for epoch in range(done["epochs"], epochs):
         started, losses = time.perf_counter(), []
         rng = np.random.default_rng([seed, epoch])
         order = rng.permutation(n_train)
         for batch in order[: n_batches * BATCH_SIZE].reshape(n_batches, BATCH_SIZE):
             noise = tf.constant(rng.integers(2**31, size=2))
-            losses.append(step(*map(tf.constant, data.take(batch)), noise))
+            images, labels = data.take(batch)
+            if problem.augmented:
+                images = augment(images, rng)
+            losses.append(step(tf.constant(images), tf.constant(labels), noise))
         seconds = done["seconds"] + time.perf_counter() - started
         done = {"epochs": epoch + 1, "loss": float(np.mean(losses)), "seconds": seconds}
         _keep(file, state, done)
@@ -83,9 +91,31 @@ def right(model, data):
     return logits.argmax(axis=1) == data.labels
 
 
-def checkpoint(folder, method, seed, width, n_train, epochs, iterations):
+def augment(images, rng):
+    """Mirror every second image, on average, and shift each by up to four pixels, black outside.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, height, width, channels)
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray of shape (n, height, width, channels)
+    """
+    n_images, height, width, _ = images.shape
+    mirrored = rng.random(n_images) < 0.5
+    images = np.where(mirrored[:, None, None, None], images[:, :, ::-1], images)
+    padded = np.pad(images, ((0, 0), (_SHIFT, _SHIFT), (_SHIFT, _SHIFT), (0, 0)))
+    top, left = rng.integers(2 * _SHIFT + 1, size=(2, n_images))
+    rows = (top[:, None] + np.arange(height))[:, :, None]
+    columns = (left[:, None] + np.arange(width))[:, None, :]
+    return padded[np.arange(n_images)[:, None, None], rows, columns]
+
+
+def checkpoint(folder, method, network, seed, width, n_train, epochs, iterations):
     """Return the file that a cell of training keeps its model in."""
-    name = f"{method}-{seed}-{width:g}-{n_train}-{epochs}-{iterations}.npz"
+    name = f"{method}-{network}-{seed}-{width:g}-{n_train}-{epochs}-{iterations}.npz"
     return Path(folder) / name
 
 
@@ -107,7 +137,7 @@ def load_model(folder, **cell):
     FileNotFoundError
         If it has not.
     """
-    model = conv_net_4a(width=cell["width"])
+    model = PROBLEMS[cell["network"]].build(width=cell["width"])
     file = checkpoint(folder, **cell)
     if not file.exists():
         raise FileNotFoundError(
@@ -117,13 +147,13 @@ def load_model(folder, **cell):
     return model
 
 
-def _make_step(network, method, iterations, optimizer):
+def _make_step(network, method, problem, iterations, optimizer):
     """Make the function that trains on a batch, and returns the loss."""
     variables = network.model.trainable_variables
 
     @tf.function
     def step(images, labels, noise):
-        mean = PREPARE[method](network, images, labels, noise, iterations)
+        mean = PREPARE[method](network, images, labels, noise, iterations, problem)
         with tf.GradientTape() as tape:
             loss = mean()
         optimizer.apply(tape.gradient(loss, variables), variables)

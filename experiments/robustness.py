@@ -9,8 +9,9 @@ the margin min F^j, and APGD of ART (left out, with a line that says so, where A
 `python -m experiments.robustness` writes a row a cell into experiments/results/robustness as it
 goes, then robustness.csv, .md and .png beside it; models go into robustness_models, after each
 epoch. It goes on where it was stopped. Presets: `smoke` takes a minute; `cpu` under an hour on two
-cores with `--jobs 2`; `half` is `cpu` at half width and half the epochs; `paper` has all 60,000
-images, 200 epochs and App. B.3's 40 iterations, for a GPU.
+cores with `--jobs 2`; `half` is `cpu` at half width and half the epochs. For a GPU: `paper` has
+all 60,000 images, 200 epochs and App. B.3's 40 iterations; `paper_cifar10` and `paper_resnet18`
+are the table's other parts, CIFAR-10 with ConvNet-4b and ResNet-18.
 """
 
 import argparse
@@ -23,6 +24,7 @@ import numpy as np
 import pandas as pd
 
 from experiments.robust_attacks import APGD, ATTACKS, attack
+from experiments.robust_problems import PROBLEMS
 from experiments.robust_training import METHODS, train
 from ocsdf.files import write_whole
 from ocsdf.runs import run_cells
@@ -36,6 +38,7 @@ BASELINES, OURS = ("Madry", "TRADES"), "ours"
 class Preset(NamedTuple):
     """What a run costs; ``iterations`` are of false position, ``apgd_steps`` of APGD."""
 
+    network: str
     width: float
     n_train: int
     epochs: int
@@ -46,16 +49,18 @@ class Preset(NamedTuple):
 
 
 PRESETS = {
-    "smoke": Preset(0.25, 512, 1, 10, 64, 5, 5),
-    "half": Preset(0.5, 12_000, 5, 10, 1_000, 40, 40),
-    "cpu": Preset(1.0, 12_000, 10, 10, 1_000, 40, 40),
-    "paper": Preset(1.0, 60_000, 200, 40, 10_000, 40, 100),
+    "smoke": Preset("ConvNet-4a", 0.25, 512, 1, 10, 64, 5, 5),
+    "half": Preset("ConvNet-4a", 0.5, 12_000, 5, 10, 1_000, 40, 40),
+    "cpu": Preset("ConvNet-4a", 1.0, 12_000, 10, 10, 1_000, 40, 40),
+    "paper": Preset("ConvNet-4a", 1.0, 60_000, 200, 40, 10_000, 40, 100),
+    "paper_cifar10": Preset("ConvNet-4b", 1.0, 50_000, 200, 40, 10_000, 20, 100),
+    "paper_resnet18": Preset("ResNet-18", 1.0, 50_000, 200, 40, 10_000, 20, 100),
 }
 
 
 def training_cell(method, preset, seed):
     """Return the key of the cell that trains a method's model."""
-    names = ("width", "n_train", "epochs", "iterations")
+    names = ("network", "width", "n_train", "epochs", "iterations")
     return {"method": method, "seed": seed} | {name: getattr(preset, name) for name in names}
 
 
@@ -142,13 +147,15 @@ def describe(trained, attacked):
     shown = means.map("{:.1f}".format)
     if len(seeds) > 1:
         shown += each.groupby("method", sort=False).std().map(" +- {:.1f}".format)
+    problem = PROBLEMS[first["network"]]
     lines = [
-        "# Robustness to l-inf attacks of radius 0.3 on MNIST\n",
-        f"CNLS Table 1: ConvNet-4a at {first['width']:g} of its width, {first['n_train']:,} "
-        f"training images, {first['epochs']} epochs in batches of 128. Forward and backward: "
-        "passes of images through the network in training, for each image and epoch. Accuracy in "
-        "percent on test images: without attack (clean), and under attacks against the model "
-        f"itself. {_SEEDS[len(seeds) > 1].format(len(seeds))}\n",
+        f"# Robustness to l-inf attacks of radius {problem.attack_radius:.3g} on "
+        f"{problem.images}\n",
+        f"CNLS Table 1: {first['network']} at {first['width']:g} of its width, "
+        f"{first['n_train']:,} training images, {first['epochs']} epochs in batches of 128. "
+        "Forward and backward: passes of images through the network in training, for each image "
+        "and epoch. Accuracy in percent on test images: without attack (clean), and "
+        f"under attacks against the model itself. {_SEEDS[len(seeds) > 1].format(len(seeds))}\n",
         shown.reset_index().to_markdown(index=False, disable_numparse=True),
         f"\n{verdict(trained, attacked)}\n",
         "## Attacks made against one model, tried on another\n",

@@ -8,20 +8,22 @@ import tensorflow as tf
 
 from experiments import robust_attacks, robust_training, robustness
 from experiments.image_data import Images
-from experiments.robust_attacks import RADIUS, make_apgd, make_pgd
+from experiments.resnet import resnet_18
+from experiments.robust_attacks import make_apgd, make_pgd
 from experiments.robust_losses import (
-    OUR_RADIUS,
     PREPARE,
-    TRAIN_STEP,
     Counted,
     across,
     cross_entropy,
     negative_margin,
 )
+from experiments.robust_problems import PROBLEMS
 from experiments.robustness import Preset, describe, draw, table_of, verdict, white_box
 
 RNG = np.random.default_rng(0)
 SEED = tf.constant([1, 2])
+DIGITS = PROBLEMS["ConvNet-4a"]
+OUR_RADIUS, TRAIN_STEP, RADIUS = DIGITS.our_radius, DIGITS.train_step, DIGITS.attack_radius
 
 
 def affine_classifier(weights, bias):
@@ -43,7 +45,7 @@ def passes(method, network, images, labels):
 
     @tf.function
     def step():
-        mean = PREPARE[method](network, images, labels, SEED, 10)
+        mean = PREPARE[method](network, images, labels, SEED, 10, DIGITS)
         with tf.GradientTape() as tape:
             loss = mean()
         return loss, tape.gradient(loss, network.model.trainable_variables)
@@ -84,7 +86,7 @@ def test_our_loss_pulls_at_misclassified_images_whose_boundary_is_out_of_reach()
     images, labels = batch()
     loss, *_ = passes("ours", Counted(model), images, labels)
     assert OUR_RADIUS < loss <= OUR_RADIUS + 7 * TRAIN_STEP
-    step = robust_training._make_step(Counted(model), "ours", 10, keras.optimizers.SGD(0.5))
+    step = robust_training._make_step(Counted(model), "ours", DIGITS, 10, keras.optimizers.SGD(0.5))
     before = model(images)[:, 0].numpy()
     step(images, labels, SEED)
     assert (model(images)[:, 0].numpy() > before).all()
@@ -111,7 +113,7 @@ def test_our_loss_moves_the_boundary_away_from_images():
     weights[0] = 1.0
     model = affine_classifier(weights, -0.5)
     images, labels = batch(4, 0.6, 0.8)
-    step = robust_training._make_step(Counted(model), "ours", 10, keras.optimizers.SGD(0.5))
+    step = robust_training._make_step(Counted(model), "ours", DIGITS, 10, keras.optimizers.SGD(0.5))
     before = float(np.mean(model(images)[:, 0]))
     for _ in range(3):
         step(images, labels, SEED)
@@ -145,10 +147,10 @@ def test_pgd_reaches_the_worst_corner_of_an_affine_classifier(loss):
     weights = RNG.normal(size=16)
     model = affine_classifier(weights, 0.1)
     images, labels = (part.numpy() for part in batch(300))
-    found = make_pgd(model, images, labels, loss, 70)
+    found = make_pgd(model, images, labels, loss, RADIUS, 0.01, 70)
     corner = np.clip(images - RADIUS * np.sign(weights).reshape(4, 4, 1), 0.0, 1.0)
     np.testing.assert_allclose(found, corner, atol=1e-5)
-    halfway = make_pgd(model, images, labels, loss, 3)
+    halfway = make_pgd(model, images, labels, loss, RADIUS, 0.01, 3)
     assert np.abs(halfway - images).max() <= RADIUS + 1e-6
     assert halfway.min() >= 0.0 and halfway.max() <= 1.0
 
@@ -159,19 +161,19 @@ def test_apgd_stays_in_its_ball_and_is_as_strong_as_pgd_on_an_affine_classifier(
         [keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(4)]
     )
     images, labels = (part.numpy() for part in batch(30))
-    found = make_apgd(model, images, labels, 20)
+    found = make_apgd(model, images, labels, RADIUS, 20)
     assert np.abs(found - images).max() <= RADIUS + 1e-6
     assert found.min() >= 0.0 and found.max() <= 1.0
-    pgd = make_pgd(model, images, labels, negative_margin, 70)
+    pgd = make_pgd(model, images, labels, negative_margin, RADIUS, 0.01, 70)
     lead = [float(np.mean(negative_margin(model, x, labels) > 0.0)) for x in (found, pgd)]
     assert lead[0] >= lead[1] - 0.05
 
 
-def digits(n_images, seed):
+def digits(n_images, seed, shape=(28, 28, 1)):
     """Two classes of noise, one bright and one dark."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(2, size=n_images)
-    images = 0.5 * rng.random((n_images, 28, 28, 1)) + 0.5 * labels[:, None, None, None]
+    images = 0.5 * rng.random((n_images, *shape)) + 0.5 * labels[:, None, None, None]
     return Images(images.astype(np.float32), labels)
 
 
@@ -182,7 +184,8 @@ def generated(monkeypatch):
         monkeypatch.setattr(module, "load_images", lambda name: sets)
 
 
-CELL = {"seed": 0, "width": 0.05, "n_train": 256, "epochs": 2, "iterations": 10}
+CELL = {"network": "ConvNet-4a", "seed": 0, "width": 0.05, "n_train": 256, "epochs": 2}
+CELL |= {"iterations": 10}
 
 
 def test_training_goes_on_from_its_checkpoint_as_if_it_had_never_stopped(
@@ -210,6 +213,56 @@ def test_training_goes_on_from_its_checkpoint_as_if_it_had_never_stopped(
     assert parts["loss"] == pytest.approx(whole["loss"], rel=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("method", "network"),
+    [
+        ("TRADES", "ConvNet-4b"),
+        ("ours", "ConvNet-4b"),
+        pytest.param("ours", "ResNet-18", marks=pytest.mark.slow),
+    ],
+)
+def test_networks_of_coloured_images_are_trained_and_attacked(
+    method, network, monkeypatch, tmp_path
+):
+    sets = digits(256, 0, (32, 32, 3)), digits(60, 1, (32, 32, 3))
+    for module in (robust_training, robust_attacks):
+        monkeypatch.setattr(module, "load_images", lambda name: {"cifar10": sets}[name])
+    cell = CELL | {"method": method, "network": network, "width": 0.0625, "n_train": 128}
+    assert np.isfinite(robust_training.train(**cell, folder=tmp_path)["loss"])
+    row = robust_attacks.attack("PGD margin", cell, [cell], 20, 3, tmp_path)
+    assert 0.0 <= row["accuracy"][method] <= 100.0 and len(row["right"][method]) == 20
+
+
+def test_resnet_18_has_the_size_of_the_papers_and_sees_one_image_at_a_time():
+    assert resnet_18().count_params() == 11_173_962
+    model = resnet_18(width=0.125, seed=0)
+    images = RNG.random((4, 32, 32, 3)).astype(np.float32)
+    np.testing.assert_allclose(model(images)[:1], model(images[:1]), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        model(images, training=True), model(images, training=False), rtol=1e-5, atol=1e-6
+    )
+    again = resnet_18(width=0.125, seed=0)
+    for a, b in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_augmented_images_are_shifted_and_mirrored():
+    images = RNG.uniform(0.1, 1.0, size=(40, 6, 5, 2)).astype(np.float32)
+    found = robust_training.augment(images, np.random.default_rng(0))
+    kinds = set()
+    for image, one in zip(images, found, strict=True):
+        candidates = {
+            (mirrored, top, left): np.pad(
+                image[:, :: -1 if mirrored else 1], ((4, 4), (4, 4), (0, 0))
+            )[top : top + 6, left : left + 5]
+            for mirrored in (False, True)
+            for top in range(9)
+            for left in range(9)
+        }
+        kinds.add(next(key for key, part in candidates.items() if np.array_equal(part, one)))
+    assert len(kinds) > 30 and {mirrored for mirrored, *_ in kinds} == {False, True}
+
+
 def test_a_model_that_is_not_there_is_not_attacked(tmp_path):
     with pytest.raises(FileNotFoundError, match="the model is trained again"):
         robust_training.load_model(tmp_path, method="Standard", **CELL)
@@ -226,7 +279,9 @@ def test_without_an_attack_nothing_is_trained(monkeypatch, tmp_path):
 
 
 def test_a_run_writes_its_tables_and_goes_on(generated, monkeypatch, tmp_path, capsys):
-    monkeypatch.setitem(robustness.PRESETS, "smoke", Preset(0.05, 128, 1, 3, 20, 2, 2))
+    monkeypatch.setitem(
+        robustness.PRESETS, "smoke", Preset("ConvNet-4a", 0.05, 128, 1, 3, 20, 2, 2)
+    )
     methods, attacks = ["Standard", "ours"], ["PGD cross-entropy", "PGD margin"]
     monkeypatch.setattr(
         "sys.argv",
@@ -254,7 +309,7 @@ def test_tables_and_figure(n_seeds, tmp_path):
     trained = pd.DataFrame(
         [
             {"method": name, "seed": seed, "forward": 8.0, "backward": 8.0, "clean": 98.0 + seed}
-            | {"width": 1.0, "n_train": 12_000, "epochs": 10}
+            | {"network": "ConvNet-4a", "width": 1.0, "n_train": 12_000, "epochs": 10}
             for seed in range(n_seeds)
             for name in names
         ]
