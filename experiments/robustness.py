@@ -150,7 +150,7 @@ def describe(trained, attacked):
     problem = PROBLEMS[first["network"]]
     lines = [
         f"# Robustness to l-inf attacks of radius {problem.attack_radius:.3g} on "
-        f"{problem.images}\n",
+        f"{problem.images.upper()}\n",
         f"CNLS Table 1: {first['network']} at {first['width']:g} of its width, "
         f"{first['n_train']:,} training images, {first['epochs']} epochs in batches of 128. "
         "Forward and backward: passes of images through the network in training, for each image "

@@ -117,14 +117,16 @@ def test_parity():
 
 def test_a_run_writes_its_tables_and_goes_on_where_it_was_stopped(generated, monkeypatch, tmp_path):
     tiny = few_labels.Preset(
-        (0.1,), dict.fromkeys(LOSSES, ((0.02, 0.1),)), 0.125, 2, 3, 32, 1, 2, 100
+        {0.1: 2, 0.2: 1}, dict.fromkeys(LOSSES, ((0.02, 0.1),)), 0.125, 2, 3, 32, 1, 100
     )
     monkeypatch.setitem(few_labels.PRESETS, "smoke", tiny)
     argv = ["few_labels", "--preset", "smoke", "--images", "mnist", "--output", str(tmp_path)]
     monkeypatch.setattr("sys.argv", argv)
     few_labels.main()
     rows = pd.read_csv(tmp_path / "few_labels_smoke.csv")
-    assert len(rows) == 2 * len(LOSSES) and rows["test"].between(0.0, 100.0).all()
+    counts = rows.groupby("fraction")["test"].count()
+    assert counts.to_dict() == {0.1: 2 * len(LOSSES), 0.2: len(LOSSES)}
+    assert rows["test"].between(0.0, 100.0).all()
     text = (tmp_path / "few_labels_smoke.md").read_text()
     assert "| 10 %" in text and "ConvNet-2b at 0.125 of its width, 2 epochs" in text
 
@@ -138,11 +140,11 @@ def test_a_run_writes_its_tables_and_goes_on_where_it_was_stopped(generated, mon
         few_labels.main()
 
 
-def test_fractions_are_not_percentages(monkeypatch, capsys):
+def test_unknown_fractions_are_refused(monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["few_labels", "--fractions", "5"])
     with pytest.raises(SystemExit):
         few_labels.main()
-    assert "fractions must be from 0.0005 to 1; got [5.0]" in capsys.readouterr().err
+    assert "fractions must be of [0.001, 0.005, 0.01]; got [5.0]" in capsys.readouterr().err
 
 
 def test_table_and_figure(tmp_path):
