@@ -3,7 +3,8 @@
 MNIST and Fashion-MNIST, their labels merged into even against odd; ConvNet-2b, trained on a small
 fraction of the 60,000 rows, judged on the 10,000 of the test set. A tenth of the rows drawn is held
 out, for every loss: over the first seeds together, it chooses the learning rate, and the other
-seeds are run with that alone. A second table has the rates that test rows would have chosen. The geometric SVM's rate is the paper's, its distances are in l2.
+seeds are run with that alone. A second table has the rates that test rows would have chosen. The
+geometric SVM's rate is the paper's, its distances are in l2.
 
 `python -m experiments.few_labels` writes a row a cell into experiments/results/few_labels as it
 goes, then few_labels.csv, .md and .png beside it. It goes on where it was stopped. Presets: `smoke`
