@@ -156,7 +156,7 @@ class FullSort(deel_activations.FullSort):
 
 @keras.saving.register_keras_serializable("ocsdf")
 class GroupSort2(deel_activations.GroupSort2):
-    """Sort pairs of units: unit i of the first half with unit i of the second.
+    """Sort pairs along the last axis: unit i of the first half with unit i of the second.
 
     deel-lip's GroupSort2 with other pairs, whose units lie side by side: on contiguous halves the
     minimum, the maximum and their gradient cost little. 1-Lipschitz in l2, as every sort.
@@ -212,12 +212,14 @@ class Centered(keras.layers.Layer):
 
 @tf.custom_gradient
 def _sort_rows(inputs):
-    """Sort each row of (n, d) in ascending order."""
-    descending, permutation = tf.math.top_k(-inputs, k=inputs.shape[1])
+    """Sort along the last axis in ascending order."""
+    width = inputs.shape[-1]
+    descending, permutation = tf.math.top_k(-inputs, k=width)
 
     def gradient(upstream):
-        n_rows, width = tf.shape(upstream)[0], upstream.shape[1]
-        position = permutation + width * tf.range(n_rows)[:, tf.newaxis]
+        rows = tf.reshape(permutation, (-1, width))
+        n_rows = tf.shape(rows)[0]
+        position = rows + width * tf.range(n_rows)[:, tf.newaxis]
         flat = tf.math.unsorted_segment_sum(
             tf.reshape(upstream, [-1]), tf.reshape(position, [-1]), n_rows * width
         )
@@ -228,15 +230,15 @@ def _sort_rows(inputs):
 
 @tf.custom_gradient
 def _sort_halves(inputs):
-    """Sort the pairs (i, i + d/2) of each row of (n, d)."""
-    first, second = tf.split(inputs, 2, axis=1)
+    """Sort the pairs (i, i + d/2) of the last axis, of length d."""
+    first, second = tf.split(inputs, 2, axis=-1)
     swap = first > second
 
     def gradient(upstream):
-        lower, upper = tf.split(upstream, 2, axis=1)
-        return tf.concat([tf.where(swap, upper, lower), tf.where(swap, lower, upper)], axis=1)
+        lower, upper = tf.split(upstream, 2, axis=-1)
+        return tf.concat([tf.where(swap, upper, lower), tf.where(swap, lower, upper)], axis=-1)
 
-    return tf.concat([tf.minimum(first, second), tf.maximum(first, second)], axis=1), gradient
+    return tf.concat([tf.minimum(first, second), tf.maximum(first, second)], axis=-1), gradient
 
 
 ACTIVATIONS = {"fullsort": FullSort, "groupsort2": GroupSort2}

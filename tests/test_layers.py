@@ -163,6 +163,20 @@ class TestSorting:
         found = ACTIVATIONS["groupsort2"]()(points).numpy()
         np.testing.assert_array_equal(found, group_sort_2(points))
 
+    @pytest.mark.parametrize("name", sorted(ACTIVATIONS))
+    def test_images_are_sorted_along_their_channels(self, name):
+        images = tf.constant(np.random.default_rng(4).normal(size=(3, 2, 5, 6)), tf.float32)
+        upstream = tf.constant(np.random.default_rng(5).normal(size=(3, 2, 5, 6)), tf.float32)
+        layer, results = ACTIVATIONS[name](), []
+        for shape in [images.shape, (30, 6)]:
+            points = tf.reshape(images, shape)
+            with tf.GradientTape() as tape:
+                tape.watch(points)
+                ordered = layer(points)
+            slope = tape.gradient(ordered, points, tf.reshape(upstream, shape))
+            results.append([tf.reshape(part, (30, 6)).numpy() for part in (ordered, slope)])
+        np.testing.assert_array_equal(*results)
+
     @given(st.integers(0, 2**32 - 1), st.sampled_from(sorted(ACTIVATIONS)))
     @settings(max_examples=20, deadline=None)
     def test_sorting_is_one_lipschitz_and_keeps_the_norm(self, seed, name):
