@@ -15,10 +15,8 @@ its cells' rows and arrays, which are kept in ``--work``. The picture needs scik
 install 'ocsdf[surfaces]'`).
 """
 
-import argparse
 import time
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -28,13 +26,10 @@ from scipy.interpolate import CubicSpline
 
 from experiments.level_set_fits import fit_cloud
 from experiments.level_set_geometry import along, both_ways, evaluate
-from ocsdf.files import write_whole
+from experiments.preset_runs import do_cells, file_name, make_parser, write_tables
 from ocsdf.levelsets import project
 from ocsdf.levelsets.architectures import fc_1
-from ocsdf.runs import run_cells
 
-RESULTS = Path(__file__).parent / "results"
-WORK = Path(__file__).parent.parent / "build" / "curves"
 N_KNOTS, N_CLOUD = 6, 300
 # Of the projections' starts in training (App. B.4), where curves are about as large as here.
 SPREAD = 0.1
@@ -375,28 +370,17 @@ def _arrays_of(work, kind, seed, preset):
 
 def main():
     """Do the cells that have no row yet, then write the tables and the picture."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--preset", choices=tuple(PRESETS), default="cpu")
-    parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the results")
-    parser.add_argument("--work", type=Path, default=WORK, help="folder of the cells")
-    arguments = parser.parse_args()
+    arguments = make_parser(__doc__, PRESETS, work="curves").parse_args()
     sizes = PRESETS[arguments.preset]
     keys = [(SMALL, seed) for seed in range(sizes.n_curves)] + [(LARGE, 0), (MISSING, 0)]
     cells = [{"kind": kind, "seed": seed, "preset": arguments.preset} for kind, seed in keys]
-    for folder in (arguments.work, arguments.output):
-        folder.mkdir(parents=True, exist_ok=True)
-    rows = run_cells(cells, partial(run_cell, work=arguments.work), arguments.work / "cells")
-    failed = [f"{row['kind']} {row['seed']}: {row['error']}" for row in rows if "error" in row]
-    if failed:
-        raise SystemExit("\n".join(failed))
-    rows = pd.DataFrame(rows)
-    text = describe(rows, sizes)
-    write_whole(arguments.output / "curves.csv", rows.to_csv(index=False))
-    write_whole(arguments.output / "curves.md", text)
-    draw(rows, arguments.work, arguments.output / "curves.png")
-    print(text)
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    name = file_name("curves", arguments.preset)
+    rows = pd.DataFrame(
+        do_cells(cells, partial(run_cell, work=arguments.work), arguments.work / "cells")
+    )
+    write_tables(rows, describe(rows, sizes), arguments.output, name)
+    draw(rows, arguments.work, arguments.output / f"{name}.png")
 
 
 if __name__ == "__main__":

@@ -12,8 +12,6 @@ takes a minute; `cpu`, at half width, under an hour on two cores with `--jobs 2`
 widths, epochs, iterations and seeds of App. B.2, for a GPU.
 """
 
-import argparse
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -28,10 +26,8 @@ from experiments.few_label_training import (
     NORMS,
     train_and_judge,
 )
-from ocsdf.files import write_whole
-from ocsdf.runs import run_cells
+from experiments.preset_runs import do_cells, file_name, make_parser, write_tables
 
-RESULTS = Path(__file__).parent / "results"
 SETS = ("mnist", "fashion_mnist")
 RATES = (0.001, 0.005, 0.01, 0.02)
 
@@ -200,18 +196,13 @@ def draw(rows, path):
 
 def main():
     """Train what has no row yet, and write the tables and the figure."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--preset", choices=PRESETS, default="cpu")
+    parser = make_parser(__doc__, PRESETS, jobs=True)
     parser.add_argument("--images", nargs="+", default=SETS, choices=SETS)
     parser.add_argument("--fractions", nargs="+", type=float, help="of the preset's (default: all)")
     parser.add_argument("--seeds", type=int, help="in place of the preset's")
-    parser.add_argument("--jobs", type=int, default=1, help="cells at a time")
-    parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the results")
     arguments = parser.parse_args()
     preset = PRESETS[arguments.preset]
-    name = "few_labels" if arguments.preset == "cpu" else f"few_labels_{arguments.preset}"
+    name = file_name("few_labels", arguments.preset)
     fractions = arguments.fractions or list(preset.fractions)
     if not set(fractions) <= set(preset.fractions):
         parser.error(f"fractions must be of {list(preset.fractions)}; got {fractions}")
@@ -225,30 +216,21 @@ def main():
         for setting in settings
     ]
     folder = arguments.output / name
-    tried = _run(tuning, folder, arguments.jobs)
+    tried = pd.DataFrame(do_cells(tuning, train_and_judge, folder, arguments.jobs))
     chosen = choose(tried)
     cells = [
         _cell(*one, seed, preset)
         for one in chosen.itertuples(index=False)
         for seed in seeds[one.fraction]
     ]
-    rows = _run(cells, folder, arguments.jobs)
-    write_whole(arguments.output / f"{name}.csv", rows.to_csv(index=False))
-    write_whole(arguments.output / f"{name}.md", describe(rows, tried))
+    rows = pd.DataFrame(do_cells(cells, train_and_judge, folder, arguments.jobs))
+    write_tables(rows, describe(rows, tried), arguments.output, name)
     draw(rows, arguments.output / f"{name}.png")
-    print(describe(rows, tried))
 
 
 def _cell(images, fraction, loss, rate, weight, seed, preset):
     key = {"images": images, "fraction": fraction, "loss": loss, "rate": rate, "weight": weight}
     return key | {"seed": seed} | {name: getattr(preset, name) for name in _SHARED}
-
-
-def _run(cells, folder, n_jobs):
-    rows = pd.DataFrame(run_cells(cells, train_and_judge, folder, n_jobs))
-    if "error" in rows and rows["error"].notna().any():
-        raise SystemExit("\n".join(rows["error"].dropna().unique()))
-    return rows
 
 
 if __name__ == "__main__":

@@ -15,10 +15,8 @@ IoU could not be measured; the union of balls replaces Graphite's reconstruction
 Rows are kept in experiments/results/implicit_shapes, so that a run goes on where it was stopped.
 """
 
-import argparse
 import time
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 import keras
@@ -29,6 +27,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KernelDensity
 
 from experiments.clear_seeds import clear_seeds
+from experiments.preset_runs import do_cells, file_name, make_parser, write_tables
 from experiments.shapes import (
     GENERATED,
     MESHES,
@@ -39,17 +38,13 @@ from experiments.shapes import (
     surrounding_box,
 )
 from ocsdf.domain import Box
-from ocsdf.files import write_whole
 from ocsdf.inference import CertifiedNetwork
 from ocsdf.models import build_mlp, condense
 from ocsdf.recipe import boundary_level, linear_decay, nearest_neighbor_margin
-from ocsdf.runs import run_cells
 from ocsdf.shape_distances import volume_iou
 from ocsdf.surfaces import extract_surface, lay_grid
 from ocsdf.training import Settings, Trainer
 
-RESULTS = Path(__file__).parent / "results"
-WORK = Path(__file__).parent.parent / "build" / "implicit_shapes"
 OURS, KDE, BALLS = "OCSDF", "Gaussian KDE", "union of balls"
 METHODS = (OURS, KDE, BALLS)
 _N_LEVELS = 400
@@ -285,14 +280,8 @@ def draw(rows, preset, seed, work, path):
 
 def main():
     """Do the cells that have no row yet, then write the tables and the picture."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--preset", choices=tuple(PRESETS), default="cpu")
+    parser = make_parser(__doc__, PRESETS, jobs=True, work="implicit_shapes")
     parser.add_argument("--seed", type=int, default=0, help="of points, weights and negatives")
-    parser.add_argument("--jobs", type=int, default=1, help="cells at a time")
-    parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the results")
-    parser.add_argument("--work", type=Path, default=WORK, help="folder of the meshes")
     arguments = parser.parse_args()
     preset, seed = arguments.preset, arguments.seed
     cells = [
@@ -301,17 +290,11 @@ def main():
         for method in METHODS
     ]
     arguments.work.mkdir(parents=True, exist_ok=True)
-    folder = arguments.output / "implicit_shapes"
-    rows = run_cells(cells, partial(run_cell, work=arguments.work), folder, arguments.jobs)
-    failed = [f"{row['shape']}, {row['method']}: {row['error']}" for row in rows if "error" in row]
-    if failed:
-        raise SystemExit("\n".join(failed))
-    rows = pd.DataFrame(rows)
-    text = describe(rows, preset)
-    write_whole(arguments.output / "implicit_shapes.csv", rows.to_csv(index=False))
-    write_whole(arguments.output / "implicit_shapes.md", text)
-    draw(rows, preset, seed, arguments.work, arguments.output / "implicit_shapes.png")
-    print(text)
+    name = file_name("implicit_shapes", preset)
+    work = partial(run_cell, work=arguments.work)
+    rows = pd.DataFrame(do_cells(cells, work, arguments.output / name, arguments.jobs))
+    write_tables(rows, describe(rows, preset), arguments.output, name)
+    draw(rows, preset, seed, arguments.work, arguments.output / f"{name}.png")
 
 
 if __name__ == "__main__":

@@ -20,10 +20,8 @@ exact distance from each point to that polyline is taken in both norms.
 level_set_control.csv, .md and .png from its cells' rows and arrays, which are kept in ``--work``.
 """
 
-import argparse
 import time
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 import keras
@@ -32,7 +30,7 @@ import pandas as pd
 import tensorflow as tf
 
 from experiments.level_set_geometry import distance_to_segments, evaluate, level_set, on_grid
-from ocsdf.files import write_whole
+from experiments.preset_runs import do_cells, file_name, make_parser, write_tables
 from ocsdf.levelsets import (
     SampleNetwork,
     axis_distance,
@@ -42,10 +40,7 @@ from ocsdf.levelsets import (
     robust,
 )
 from ocsdf.levelsets.architectures import fc_1
-from ocsdf.runs import run_cells
 
-RESULTS = Path(__file__).parent / "results"
-WORK = Path(__file__).parent.parent / "build" / "level_set_control"
 CROSS_ENTROPY, LINF, L2, SVM = "cross-entropy", "robust, l-inf", "robust, l2", "geometric SVM"
 PANELS = (CROSS_ENTROPY, LINF, L2, SVM)
 N_POINTS, SIDE, EPSILON = 16, 0.5, 0.03
@@ -392,30 +387,20 @@ def _arrays_of(work, panel, seed, preset):
 
 def main():
     """Do the cells that have no row yet, then write the table and the picture."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--preset", choices=tuple(PRESETS), default="cpu")
-    parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the results")
-    parser.add_argument("--work", type=Path, default=WORK, help="folder of the cells")
-    arguments = parser.parse_args()
+    arguments = make_parser(__doc__, PRESETS, work="level_set_control").parse_args()
     sizes = PRESETS[arguments.preset]
     cells = [
         {"panel": panel, "seed": seed, "preset": arguments.preset}
         for seed in range(sizes.n_seeds)
         for panel in PANELS
     ]
-    for folder in (arguments.work, arguments.output):
-        folder.mkdir(parents=True, exist_ok=True)
-    rows = run_cells(cells, partial(run_cell, work=arguments.work), arguments.work / "cells")
-    failed = [f"{row['panel']}: {row['error']}" for row in rows if "error" in row]
-    if failed:
-        raise SystemExit("\n".join(failed))
-    rows, text = pd.DataFrame(rows), describe(pd.DataFrame(rows), sizes)
-    write_whole(arguments.output / "level_set_control.csv", rows.to_csv(index=False))
-    write_whole(arguments.output / "level_set_control.md", text)
-    draw(rows, arguments.work, arguments.output / "level_set_control.png")
-    print(text)
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    name = file_name("level_set_control", arguments.preset)
+    rows = pd.DataFrame(
+        do_cells(cells, partial(run_cell, work=arguments.work), arguments.work / "cells")
+    )
+    write_tables(rows, describe(rows, sizes), arguments.output, name)
+    draw(rows, arguments.work, arguments.output / f"{name}.png")
 
 
 if __name__ == "__main__":

@@ -20,10 +20,8 @@ level_set_sampling.csv and .md, and two pictures beside them (_a1.png, _a2.png),
 rows and arrays, which are kept in ``--work``.
 """
 
-import argparse
 import time
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 import keras
@@ -54,13 +52,10 @@ from experiments.level_set_data import (
 from experiments.level_set_fits import fit_cloud
 from experiments.level_set_geometry import along, both_ways, evaluate, level_set, on_grid
 from experiments.level_set_tables import describe, draw_coverage, draw_levels
-from ocsdf.files import write_whole
+from experiments.preset_runs import do_cells, file_name, make_parser, write_tables
 from ocsdf.levelsets import project
 from ocsdf.levelsets.architectures import fc_2
-from ocsdf.runs import run_cells
 
-RESULTS = Path(__file__).parent / "results"
-WORK = Path(__file__).parent.parent / "build" / "level_set_sampling"
 # Projections may leave the square of the starts: the level set is known in one twice as large.
 BEYOND = 0.7
 _N_TRUE, _TOLERANCE = 20_000, 1e-4
@@ -277,38 +272,27 @@ def _arrays_of(work, name, seed, preset):
 
 def main():
     """Do the cells that have no row yet, then write the tables and the pictures."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--preset", choices=tuple(PRESETS), default="cpu")
-    parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the results")
-    parser.add_argument("--work", type=Path, default=WORK, help="folder of the cells")
-    arguments = parser.parse_args()
+    arguments = make_parser(__doc__, PRESETS, work="level_set_sampling").parse_args()
     sizes = PRESETS[arguments.preset]
     keys = [(name, seed) for name in DATA for seed in range(sizes.n_networks)]
     cells = [
         {"name": name, "seed": seed, "preset": arguments.preset}
         for name, seed in [(CAPSULE, 0), *keys]
     ]
-    for folder in (arguments.work, arguments.output):
-        folder.mkdir(parents=True, exist_ok=True)
-    rows = run_cells(cells, partial(run_cell, work=arguments.work), arguments.work / "cells")
-    failed = [f"{row['name']} {row['seed']}: {row['error']}" for row in rows if "error" in row]
-    if failed:
-        raise SystemExit("\n".join(failed))
-    rows = pd.DataFrame(rows)
-    text = describe(rows, sizes)
-    write_whole(arguments.output / "level_set_sampling.csv", rows.to_csv(index=False))
-    write_whole(arguments.output / "level_set_sampling.md", text)
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    name = file_name("level_set_sampling", arguments.preset)
+    rows = pd.DataFrame(
+        do_cells(cells, partial(run_cell, work=arguments.work), arguments.work / "cells")
+    )
+    write_tables(rows, describe(rows, sizes), arguments.output, name)
     arrays = {
         name: np.load(_arrays_of(arguments.work, name, 0, arguments.preset))
         for name in (*DATA, CAPSULE)
     }
     cut = arrays.pop(CAPSULE)["cut"]
     pictures = {"a1": draw_coverage(rows, arrays), "a2": draw_levels(rows.iloc[0], cut)}
-    for name, figure in pictures.items():
-        figure.savefig(arguments.output / f"level_set_sampling_{name}.png", dpi=80)
-    print(text)
+    for figure_name, figure in pictures.items():
+        figure.savefig(arguments.output / f"{name}_{figure_name}.png", dpi=80)
 
 
 if __name__ == "__main__":

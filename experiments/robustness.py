@@ -14,22 +14,19 @@ all 60,000 images, 200 epochs and App. B.3's 40 iterations; `paper_cifar10` and 
 are the table's other parts, CIFAR-10 with ConvNet-4b and ResNet-18.
 """
 
-import argparse
 import functools
 from importlib.util import find_spec
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from experiments.preset_runs import do_cells, file_name, make_parser, write_tables
 from experiments.robust_attacks import APGD, ATTACKS, attack
 from experiments.robust_problems import PROBLEMS
 from experiments.robust_training import METHODS, train
 from ocsdf.files import write_whole
-from ocsdf.runs import run_cells
 
-RESULTS = Path(__file__).parent / "results"
 # What is said of one seed, and of several.
 _SEEDS = "One seed.", "Mean and standard deviation over {} seeds, of images, weights and noise."
 BASELINES, OURS = ("Madry", "TRADES"), "ours"
@@ -220,18 +217,13 @@ def draw(trained, attacked, path):
 
 def main():
     """Train and attack what has no row yet, and write the tables and the figure."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--preset", choices=PRESETS, default="cpu")
+    parser = make_parser(__doc__, PRESETS, jobs=True)
     parser.add_argument("--methods", nargs="+", default=METHODS, choices=METHODS)
     parser.add_argument("--attacks", nargs="+", default=ATTACKS, choices=ATTACKS)
     parser.add_argument("--seeds", type=int, default=1, help="of each method: 0, 1, ...")
-    parser.add_argument("--jobs", type=int, default=1, help="cells at a time")
-    parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the results")
     arguments = parser.parse_args()
     preset = PRESETS[arguments.preset]
-    name = "robustness" if arguments.preset == "cpu" else f"robustness_{arguments.preset}"
+    name = file_name("robustness", arguments.preset)
     folder, models = arguments.output / name, arguments.output / f"{name}_models"
     attacks = list(arguments.attacks)
     if APGD in attacks and find_spec("art") is None:
@@ -241,26 +233,16 @@ def main():
         raise SystemExit("No attack is left: choose another one.")
     seeds = range(arguments.seeds)
     cells = [training_cell(method, preset, seed) for seed in seeds for method in arguments.methods]
-    trained = run_cells(cells, functools.partial(train, folder=models), folder, arguments.jobs)
-    _stop_at_errors(trained)
+    trained = do_cells(cells, functools.partial(train, folder=models), folder, arguments.jobs)
     cells = [
         cell for seed in seeds for cell in attack_cells(arguments.methods, attacks, preset, seed)
     ]
-    attacked = run_cells(cells, functools.partial(attack, folder=models), folder, arguments.jobs)
-    _stop_at_errors(attacked)
+    attacked = do_cells(cells, functools.partial(attack, folder=models), folder, arguments.jobs)
     trained, attacked = pd.DataFrame(trained), table_of(attacked)
-    write_whole(
-        arguments.output / f"{name}.csv", attacked.drop(columns="right").to_csv(index=False)
-    )
     write_whole(arguments.output / f"{name}_training.csv", trained.to_csv(index=False))
-    write_whole(arguments.output / f"{name}.md", describe(trained, attacked))
+    text = describe(trained, attacked)
+    write_tables(attacked.drop(columns="right"), text, arguments.output, name)
     draw(trained, attacked, arguments.output / f"{name}.png")
-    print(describe(trained, attacked))
-
-
-def _stop_at_errors(rows):
-    if errors := sorted({row["error"] for row in rows if "error" in row}):
-        raise SystemExit("\n".join(errors))
 
 
 if __name__ == "__main__":

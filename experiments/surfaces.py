@@ -22,10 +22,8 @@ Rows are kept in experiments/results/surfaces, and meshes in build/surfaces, so 
 where it was stopped.
 """
 
-import argparse
 import time
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 import keras
@@ -33,22 +31,19 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from experiments.preset_runs import do_cells, file_name, make_parser, write_tables
 from experiments.shapes import GENERATED, MESHES, load_shape, surrounding_box
 from experiments.surface_tables import describe, draw
 from ocsdf.domain import Box
-from ocsdf.files import write_whole
 from ocsdf.levelsets.architectures import fc_2
 from ocsdf.losses import HKR
 from ocsdf.models import build_mlp, condense
 from ocsdf.negatives import attract
 from ocsdf.neural_surfaces import draw_queries, frame_cloud
 from ocsdf.reconstruction import Effort, reconstruct, regress
-from ocsdf.runs import run_cells
 from ocsdf.shape_distances import chamfer, compare_meshes, sample_surface, signed_distance
 from ocsdf.surfaces import extract_surface
 
-RESULTS = Path(__file__).parent / "results"
-WORK = Path(__file__).parent.parent / "build" / "surfaces"
 CNLS, LIPSCHITZ, REGRESSION = "CNLS (Eq. 13)", "1-Lipschitz HKR", "regression (DeepSDF)"
 POISSON, SMOOTHED = "screened Poisson", "screened Poisson, smoothed points"
 PIVOTING = "ball pivoting"
@@ -274,14 +269,8 @@ _METHODS = {
 
 def main():
     """Do the cells that have no row yet, then write the tables and the picture."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--preset", choices=tuple(PRESETS), default="cpu")
+    parser = make_parser(__doc__, PRESETS, jobs=True, work="surfaces")
     parser.add_argument("--seed", type=int, default=0, help="of points, weights and batches")
-    parser.add_argument("--jobs", type=int, default=1, help="cells at a time")
-    parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the results")
-    parser.add_argument("--work", type=Path, default=WORK, help="folder of the meshes")
     arguments = parser.parse_args()
     sizes, key = PRESETS[arguments.preset], {"preset": arguments.preset, "seed": arguments.seed}
     plan = [(shape, method, sizes.n_points) for method in METHODS for shape in sizes.shapes]
@@ -289,16 +278,9 @@ def main():
     cells = [{"shape": s, "method": m, "n_points": n, **key} for s, m, n in plan]
     arguments.work.mkdir(parents=True, exist_ok=True)
     work = partial(run_cell, work=arguments.work)
-    name = "surfaces" if arguments.preset == "cpu" else f"surfaces_{arguments.preset}"
-    rows = run_cells(cells, work, arguments.output / name, arguments.jobs)
-    failed = [f"{row['shape']}, {row['method']}: {row['error']}" for row in rows if "error" in row]
-    if failed:
-        raise SystemExit("\n".join(failed))
-    rows = pd.DataFrame(rows)
-    text = describe(rows, METHODS, sizes)
-    write_whole(arguments.output / f"{name}.csv", rows.to_csv(index=False))
-    write_whole(arguments.output / f"{name}.md", text)
-    print(text)
+    name = file_name("surfaces", arguments.preset)
+    rows = pd.DataFrame(do_cells(cells, work, arguments.output / name, arguments.jobs))
+    write_tables(rows, describe(rows, METHODS, sizes), arguments.output, name)
     files = partial(mesh_file, arguments.work, arguments.preset, arguments.seed)
     drawn = (CNLS, LIPSCHITZ, POISSON)
     for path in (files(shape, m, sizes.n_points) for shape in sizes.shapes for m in drawn):

@@ -107,13 +107,13 @@ def test_smoke_writes_the_tables_and_the_picture_and_does_no_cell_twice(
     arguments = ["--preset", "smoke", "--output", str(tmp_path), "--work", str(tmp_path / "work")]
     monkeypatch.setattr(sys, "argv", ["curves", *arguments])
     curves.main()
-    text = (tmp_path / "curves.md").read_text()
+    text = (tmp_path / "curves_smoke.md").read_text()
     assert capsys.readouterr().out == text + "\n"
-    rows = pd.read_csv(tmp_path / "curves.csv")
+    rows = pd.read_csv(tmp_path / "curves_smoke.csv")
     assert list(rows["kind"]) == [curves.SMALL, curves.LARGE, curves.MISSING]
     # The noise's size in the plane across the curve: the median of a Rayleigh distribution.
     assert rows["cloud"][0] == pytest.approx(0.01 * np.sqrt(2.0 * np.log(2.0)), rel=0.15)
-    assert (tmp_path / "curves.png").stat().st_size > 10_000
+    assert (tmp_path / "curves_smoke.png").stat().st_size > 10_000
     monkeypatch.setattr(curves, "fit_cloud", lambda *_: pytest.fail("done twice"))
     curves.main()
-    assert (tmp_path / "curves.md").read_text() == text
+    assert (tmp_path / "curves_smoke.md").read_text() == text

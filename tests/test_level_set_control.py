@@ -113,12 +113,12 @@ def test_smoke_writes_the_table_and_the_picture_and_does_no_cell_twice(
     arguments = ["--preset", "smoke", "--output", str(tmp_path), "--work", str(tmp_path / "work")]
     monkeypatch.setattr(sys, "argv", ["level_set_control", *arguments])
     control.main()
-    text = (tmp_path / "level_set_control.md").read_text()
+    text = (tmp_path / "level_set_control_smoke.md").read_text()
     assert capsys.readouterr().out == text + "\n" and "geometric SVM" in text
-    rows = pd.read_csv(tmp_path / "level_set_control.csv")
+    rows = pd.read_csv(tmp_path / "level_set_control_smoke.csv")
     assert list(rows["panel"]) == [control.CROSS_ENTROPY, control.SVM]
     assert (rows["linf"] <= rows["l2"]).all() and (rows["correct"] <= 16).all()
-    assert (tmp_path / "level_set_control.png").stat().st_size > 10_000
+    assert (tmp_path / "level_set_control_smoke.png").stat().st_size > 10_000
     monkeypatch.setattr(control, "train", lambda *_: pytest.fail("done twice"))
     control.main()
-    assert (tmp_path / "level_set_control.md").read_text() == text
+    assert (tmp_path / "level_set_control_smoke.md").read_text() == text

@@ -89,9 +89,9 @@ def test_smoke_writes_tables_and_pictures_and_does_no_cell_twice(monkeypatch, tm
     arguments = ["--preset", "smoke", "--output", str(tmp_path), "--work", str(tmp_path / "work")]
     monkeypatch.setattr(sys, "argv", ["level_set_sampling", *arguments])
     sampling.main()
-    text = (tmp_path / "level_set_sampling.md").read_text()
+    text = (tmp_path / "level_set_sampling_smoke.md").read_text()
     assert capsys.readouterr().out == text + "\n"
-    rows = pd.read_csv(tmp_path / "level_set_sampling.csv").set_index("name")
+    rows = pd.read_csv(tmp_path / "level_set_sampling_smoke.csv").set_index("name")
     assert list(rows.index) == [data.CAPSULE, data.EVEN]
     even = rows.loc[data.EVEN]
     for kind in data.PAPER:
@@ -99,7 +99,7 @@ def test_smoke_writes_tables_and_pictures_and_does_no_cell_twice(monkeypatch, tm
     # Starts on the level set arrive next to where they were.
     assert even["reached normal 0.01"] > 0.99 and even["chamfer normal 0.01"] < 0.005
     for name in ("a1", "a2"):
-        assert (tmp_path / f"level_set_sampling_{name}.png").stat().st_size > 10_000
+        assert (tmp_path / f"level_set_sampling_smoke_{name}.png").stat().st_size > 10_000
     monkeypatch.setattr(sampling, "run_cell", lambda **_: pytest.fail("done twice"))
     sampling.main()
-    assert (tmp_path / "level_set_sampling.md").read_text() == text
+    assert (tmp_path / "level_set_sampling_smoke.md").read_text() == text
