@@ -263,6 +263,15 @@ def test_augmented_images_are_shifted_and_mirrored():
     assert len(kinds) > 30 and {mirrored for mirrored, *_ in kinds} == {False, True}
 
 
+def test_ours_begins_with_an_epoch_of_cross_entropy(generated, tmp_path):
+    """One forward and one backward pass; other methods attack from the start."""
+    one = CELL | {"epochs": 1}
+    row = robust_training.train("ours", **one, folder=tmp_path)
+    assert row["forward"] == row["backward"] == 1.0
+    assert robust_training.train("ours", **CELL, folder=tmp_path)["forward"] > 2.0
+    assert robust_training.train("Madry", **one, folder=tmp_path)["forward"] == 8.0
+
+
 def test_a_model_that_is_not_there_is_not_attacked(tmp_path):
     with pytest.raises(FileNotFoundError, match="the model is trained again"):
         robust_training.load_model(tmp_path, method="Standard", **CELL)
