@@ -142,8 +142,9 @@ def our_loss(network, images, labels, seed, iterations, problem):
 
     A point on the boundary lies between an image and an attacked one on the other side: found by
     false position. Of images that the attack does not move over the boundary, correctly classified
-    ones are taken to lose nothing, and cost no further passes; others lose by the level set of the
-    attacked image in place of the boundary (a point that fails keeps its level, Sec. 2.1).
+    ones are taken to lose nothing, and cost no further passes. The others lose their cross-entropy:
+    a class that the network gives to no image has no boundary within reach, and by level sets alone
+    it is never learned.
     """
     radius = problem.our_radius
     values, ends = across(network, images, labels, radius, problem.train_step, OUR_STEPS, seed)
@@ -153,17 +154,19 @@ def our_loss(network, images, labels, seed, iterations, problem):
     )  # fmt: skip
     # An image on the boundary itself takes no iteration, like one whose search does not cross.
     crossed = found.converged | (found.n_iter > 0)
-    places = tf.where(crossed[:, tf.newaxis, tf.newaxis, tf.newaxis], found.points, ends)
-    rows = tf.where(crossed | (values < 0.0))[:, 0]
+    far = ~crossed & (values < 0.0)
+    far_images, far_labels = tf.boolean_mask(images, far), tf.boolean_mask(labels, far)
     images, labels, values, places = (
-        tf.gather(part, rows) for part in (images, labels, values, places)
+        tf.boolean_mask(part, crossed) for part in (images, labels, values, found.points)
     )
     sample = SampleNetwork(network.lead, places, args=(labels,))
     n_images = tf.cast(tf.shape(found.n_iter)[0], tf.float32)
 
     def mean():
         distances = axis_distance(images, sample(), sample.pseudo_inverse)
-        return tf.reduce_sum(robust(values, distances, radius, problem.our_weight)) / n_images
+        losses = robust(values, distances, radius, problem.our_weight)
+        rest = cross_entropy(network, far_images, far_labels)
+        return (tf.reduce_sum(losses) + tf.reduce_sum(rest)) / n_images
 
     return mean
 

@@ -16,10 +16,6 @@ from ocsdf.files import write_whole
 
 METHODS = tuple(PREPARE)
 BATCH_SIZE, RATE = 128, 1e-3
-# Epochs of cross-entropy with which training begins. A class that the network gives to no image
-# has no boundary within reach, and Eq. 12 may never learn it: from random weights it lost two of
-# the ten digits with one seed, and one with another.
-_WARM_UP = dict.fromkeys(METHODS, 0) | {"ours": 1}
 # Pixels, of augmented images.
 _SHIFT = 4
 
@@ -30,7 +26,7 @@ def train(method, network, seed, width, n_train, epochs, iterations, folder):
     Parameters
     ----------
     method : str
-        Of :data:`METHODS`; "ours" begins with an epoch of cross-entropy.
+        Of :data:`METHODS`.
     network : str
         Of :data:`PROBLEMS`, which say what images it sees.
     seed : int
@@ -64,9 +60,7 @@ def train(method, network, seed, width, n_train, epochs, iterations, folder):
     optimizer.build(network.model.trainable_variables)
     state = [*network.model.variables, *optimizer.variables, network.forward, network.backward]
     done = _restore(file, state)
-    step, warm_up = (
-        _make_step(network, name, problem, iterations, optimizer) for name in (method, "Standard")
-    )
+    step = _make_step(network, method, problem, iterations, optimizer)
     for epoch in range(done["epochs"], epochs):
         started, losses = time.perf_counter(), []
         rng = np.random.default_rng([seed, epoch])
@@ -76,8 +70,7 @@ def train(method, network, seed, width, n_train, epochs, iterations, folder):
             images, labels = data.take(batch)
             if problem.augmented:
                 images = augment(images, rng)
-            learn = warm_up if epoch < _WARM_UP[method] else step
-            losses.append(learn(tf.constant(images), tf.constant(labels), noise))
+            losses.append(step(tf.constant(images), tf.constant(labels), noise))
         seconds = done["seconds"] + time.perf_counter() - started
         done = {"epochs": epoch + 1, "loss": float(np.mean(losses)), "seconds": seconds}
         _keep(file, state, done)

@@ -1,11 +1,11 @@
 """Robustness to l-inf attacks: CNLS Eq. 12 beside Madry, TRADES and standard training (Table 1).
 
 MNIST, ConvNet-4a. Madry and TRADES train against PGD-7 of radius 0.3; ours with epsilon 0.4, by
-false position between an image and an attacked one, after an epoch of cross-entropy. All forward
-and backward passes of images in training are counted and printed. Then three attacks of radius 0.3:
-PGD on the cross-entropy, PGD on the margin min F^j, and APGD of ART (left out, with a line that
-says so, where ART is missing: `pip install 'ocsdf[attacks]'`). Each is made against one model and
-tried on all (Tables A3, A4).
+false position between an image and an attacked one, and by cross-entropy where no boundary is
+within reach. All forward and backward passes of images in training are counted and printed. Then
+three attacks of radius 0.3: PGD on the cross-entropy, PGD on the margin min F^j, and APGD of ART
+(left out, with a line that says so, where ART is missing: `pip install 'ocsdf[attacks]'`). Each is
+made against one model and tried on all (Tables A3, A4).
 
 `python -m experiments.robustness` writes a row a cell into experiments/results/robustness as it
 goes, then robustness.csv, .md and .png beside it; models go into robustness_models, after each
@@ -151,7 +151,7 @@ def describe(trained, attacked):
         f"{problem.images.upper()}\n",
         f"CNLS Table 1: {first['network']} at {first['width']:g} of its width, "
         f"{first['n_train']:,} training images, {first['epochs']} epochs in batches of 128. "
-        "Ours begins with one epoch of cross-entropy, without which it lost whole classes. "
+        "Ours: Eq. 12, and cross-entropy for misclassified images with no boundary within reach. "
         "Forward and backward: passes of images through the network in training, for each image "
         "and epoch. Accuracy in percent on test images: without attack (clean), and "
         f"under attacks against the model itself. {_SEEDS[len(seeds) > 1].format(len(seeds))}\n",
