@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from experiments.image_data import load_images
 from ocsdf.levelsets import SampleNetwork, conv_net_2b, geometric_svm, project
+from ocsdf.levelsets.rows import filled_if_empty
 
 GEOMETRIC, GEOMETRIC_LINF = "geometric SVM", "geometric SVM, l-inf"
 ENTROPY, HINGE = "cross-entropy", "hinge"
@@ -179,6 +180,7 @@ def _on_levels(norm):
     """
 
     def prepare(model, images, labels, weight, iterations):
+        model = filled_if_empty(model)
         zero = project(model, images, 0.0, max_iter=iterations, tol=_TOLERANCE)
         n_images = tf.shape(images)[0]
         levels = tf.concat([tf.ones((n_images, 1)), -tf.ones((n_images, 1))], axis=0)

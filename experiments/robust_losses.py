@@ -5,6 +5,7 @@ import functools
 import tensorflow as tf
 
 from ocsdf.levelsets import SampleNetwork, axis_distance, class_margin, project, robust
+from ocsdf.levelsets.rows import filled_if_empty
 
 # Madry and TRADES: steps of the attack in training.
 TRAIN_STEPS = 7
@@ -46,7 +47,7 @@ class Counted:
 
             return tf.identity(logits), back
 
-        return watched(self.model(images))
+        return watched(filled_if_empty(self.model)(images))
 
     def lead(self, images, labels):
         """Return F^j of the labels' classes (CNLS Eq. 1)."""

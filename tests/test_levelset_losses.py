@@ -134,6 +134,8 @@ def test_class_margin_is_the_lead_over_the_best_other_class():
     labels = RNG.integers(10, size=30)
     leads = class_margin(tf.constant(several), tf.constant(labels))
     np.testing.assert_array_equal(leads > 0, several.argmax(axis=1) == labels)
+    none = class_margin(tf.zeros((0, 10)), tf.zeros(0, "int32"))
+    assert none.shape == (0,)
 
 
 @settings(max_examples=20, deadline=None)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import matrix_with
 
-from ocsdf.levelsets import project
+from ocsdf.levelsets import SampleNetwork, project
 from ocsdf.newton import value_and_jacobian
 
 METHODS = ["newton", "gradient"]
@@ -345,3 +345,30 @@ def test_what_does_not_fit_is_refused(changed, message):
     arguments = {"network": norm, "points": np.ones((4, 5)), **changed}
     with pytest.raises(ValueError, match=message):
         project(**arguments)
+
+
+@pytest.mark.parametrize("method", [*METHODS, "false_position"])
+@pytest.mark.parametrize("in_graph", [True, False])
+def test_no_points_are_no_batch_for_the_network(method, in_graph):
+    """Convolutions by oneDNN refuse an empty one in TensorFlow's graphs."""
+    seen = []
+
+    def network(images, labels):
+        tf.debugging.assert_positive(tf.shape(images)[0])
+        tf.debugging.assert_equal(tf.shape(images)[0], tf.shape(labels)[0])
+        seen.append(images.shape)
+        return tf.reduce_sum(images, axis=(1, 2)) * tf.cast(labels, images.dtype)
+
+    def find(images, labels):
+        ends = images if method == "false_position" else None
+        found = project(network, images, 0.5, method, ends=ends, args=(labels,))
+        return found.points, found.values, SampleNetwork(network, found.points, args=(labels,))()
+
+    if in_graph:
+        signature = tf.TensorSpec((None, 3, 2)), tf.TensorSpec((None,), tf.int32)
+        find = tf.function(find, input_signature=signature)
+    points, values, sample = find(tf.zeros((0, 3, 2)), tf.zeros(0, tf.int32))
+    assert points.shape == sample.shape == (0, 3, 2) and values.shape == (0, 1)
+    assert seen
+    points, *_ = find(tf.ones((4, 3, 2)), tf.ones(4, tf.int32))
+    assert points.shape == (4, 3, 2)

@@ -26,7 +26,8 @@ def class_margin(logits, labels):
     """
     own = ops.one_hot(labels, logits.shape[1], dtype="bool")
     least = ops.convert_to_tensor(-float("inf"), dtype=logits.dtype)
-    others = ops.max(ops.where(own, least, logits), axis=1)
+    # Without the least value, Keras refuses a batch of no rows.
+    others = ops.max(ops.where(own, least, logits), axis=1, initial=least)
     return ops.sum(ops.where(own, logits, 0.0), axis=1) - others
 
 

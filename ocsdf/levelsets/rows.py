@@ -45,6 +45,40 @@ def flatten(points):
     return tf.reshape(points, (tf.shape(points)[0], points.shape[1:].num_elements()))
 
 
+def filled_if_empty(network):
+    """See a network as one that takes no points, too.
+
+    In TensorFlow's graphs, convolutions by oneDNN refuse an empty batch, as is left where all
+    points have stopped or none is on a level set. The network gets one point of zeros then.
+
+    Parameters
+    ----------
+    network : callable
+        Maps points of shape (n, ...), and further tensors with a row for each, to (n, ...).
+
+    Returns
+    -------
+    callable
+        The same, for n = 0 too.
+    """
+
+    def outputs(points, *args):
+        if points.shape[0]:
+            return network(points, *args)
+        n_points = tf.shape(points)[0]
+        missing = tf.cast(n_points == 0, tf.int32)
+        return network(*(_add_zeros(part, missing) for part in (points, *args)))[:n_points]
+
+    return outputs
+
+
+def _add_zeros(rows, n_more):
+    rows = tf.convert_to_tensor(rows)
+    # Not by tf.pad, which oneDNN merges with a convolution as if it padded images.
+    zeros = tf.zeros(tf.concat([[n_more], tf.shape(rows)[1:]], axis=0), rows.dtype)
+    return tf.concat([rows, zeros], axis=0)
+
+
 def on_rows(network, shape, args=()):
     """See a network as one of flat rows, with a column for each output.
 
@@ -62,9 +96,10 @@ def on_rows(network, shape, args=()):
     callable
         Maps rows (n, d) to (n, l), in their precision.
     """
+    filled = filled_if_empty(network)
 
     def outputs(rows):
-        values = network(tf.reshape(rows, (-1, *shape)), *args)
+        values = filled(tf.reshape(rows, (-1, *shape)), *args)
         if values.shape.rank == 1:
             values = values[:, tf.newaxis]
         if values.shape.rank != 2:
