@@ -84,7 +84,9 @@ def test_a_fit_brings_the_level_set_to_the_cloud(n_outputs):
     fixed, share = 3 - n_outputs, 1.0 if n_outputs == 2 else 0.5
     fit_cloud(network, cloud, 200, 50, 0.1, share, (1.0, 1.0, 1.0), 2, seed=0)
     starts = cloud + np.random.default_rng(1).normal(0.0, 0.05, cloud.shape)
-    found = tf.function(project, autograph=False)(network, tf.constant(starts, tf.float32))
+    starts = tf.constant(starts, tf.float32)
+    # Kinks of so small a network turn some points back and forth for a while.
+    found = tf.function(project, autograph=False)(network, starts, max_iter=100)
     points = found.points.numpy()[found.converged.numpy()]
     assert len(points) > 150
     wanted = [0.1, 0.2][-n_outputs:]
