@@ -11,12 +11,11 @@ the training images of one class, judged on all test images. Radii are l2 in [0,
 
 `python -m experiments.images` writes a row a cell into experiments/results/images as it goes, then
 images.csv, .md and pictures beside it. It goes on where it was stopped. `--preset smoke` takes
-seconds, on scikit-learn's digits. CIFAR-10 is read from JPEG files where those are all there is.
+seconds, on scikit-learn's digits; it, and a part of the cells, need another `--output`. CIFAR-10
+is read from JPEG files where those are all there is.
 """
 
-import argparse
 import time
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -29,6 +28,7 @@ from sklearn.preprocessing import FunctionTransformer, Normalizer
 from experiments.image_data import Images, load_images
 from experiments.image_peers import DETECTORS, nearest_scores, subspace_scores
 from experiments.image_tables import write_tables
+from experiments.preset_runs import keep_committed, make_parser
 from ocsdf import ImageOCSDF
 from ocsdf.attacks import attacked_auroc
 from ocsdf.certification import certified_auroc
@@ -36,7 +36,6 @@ from ocsdf.inference import CertifiedNetwork
 from ocsdf.negatives import attract
 from ocsdf.runs import run_cells
 
-RESULTS = Path(__file__).parent / "results"
 RADII = tuple(radius / 255 for radius in (0, 8, 16, 36, 72))
 ATTACK_RADII = tuple(radius / 255 for radius in (8, 16, 36, 72, 144, 255))
 # Of each kind, for an attack.
@@ -267,14 +266,11 @@ def _histograms(train, test, inside):
 
 def main():
     """Run the cells that have no row yet, and write the tables."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--preset", choices=("smoke", "cpu"), default="cpu")
+    parser = make_parser(__doc__, _SETTINGS)
     parser.add_argument("--parts", nargs="*", choices=PARTS, help="only these")
     parser.add_argument("--images", nargs="*", choices=(*_SETS, "digits"), help="only these")
-    parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
+    keep_committed(parser, options, "preset", "parts", "images")
     cells = [
         cell
         for cell in cells_of(options.preset)

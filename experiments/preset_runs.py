@@ -33,12 +33,55 @@ def make_parser(description, presets, jobs=False, work=None):
     )
     parser.add_argument("--preset", choices=tuple(presets), default=_COMMITTED)
     if jobs:
-        parser.add_argument("--jobs", type=int, default=1, help="cells at a time")
+        parser.add_argument("--jobs", type=count, default=1, help="cells at a time")
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the results")
     if work is not None:
         folder = Path(__file__).parent.parent / "build" / work
         parser.add_argument("--work", type=Path, default=folder, help="folder of arrays and meshes")
     return parser
+
+
+def count(text):
+    """Read how many of something an option asks for: one or more.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        For anything else.
+    """
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"must be a whole number, 1 or more; got {text!r}")
+    return int(text)
+
+
+def keep_committed(parser, arguments, *options):
+    """Stop before a part of the cells is written over the tables of all.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+    arguments : argparse.Namespace
+        With ``output``.
+    *options : str
+        Names of options that choose a part of the cells, or other ones, unless left alone.
+
+    Raises
+    ------
+    SystemExit
+        If one is not as it is by default, but ``--output`` is.
+    """
+    given = [name for name in options if getattr(arguments, name) != parser.get_default(name)]
+    if given and arguments.output == RESULTS:
+        told = " and ".join(f"--{name}" for name in given)
+        parser.error(f"{told} would write over the tables of all cells: say where with --output")
 
 
 def file_name(script, preset):
@@ -61,21 +104,28 @@ def do_cells(cells, work, folder, n_jobs=1):
     Raises
     ------
     SystemExit
-        With a line for each cell that failed; the others are kept.
+        With a line for each error, and the cells that failed with it; the others are kept.
     """
     rows = run_cells(cells, work, folder, n_jobs)
-    failed = [
-        f"{_told(cell)}: {row['error']}"
-        for cell, row in zip(cells, rows, strict=True)
-        if "error" in row
-    ]
+    failed = {}
+    for cell, row in zip(cells, rows, strict=True):
+        if "error" in row:
+            failed.setdefault(row["error"], []).append(_told(cell))
     if failed:
-        raise SystemExit("\n".join(failed))
+        raise SystemExit("\n".join(f"{'; '.join(who)}: {why}" for why, who in failed.items()))
     return rows
 
 
 def _told(cell):
-    return ", ".join(str(value) for value in cell.values() if not isinstance(value, dict | list))
+    return ", ".join(_values(cell))
+
+
+def _values(cell):
+    for value in cell.values():
+        if isinstance(value, dict):
+            yield from _values(value)
+        elif not isinstance(value, list):
+            yield str(value)
 
 
 def write_tables(rows, text, output, name):

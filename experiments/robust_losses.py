@@ -20,6 +20,8 @@ _TOLERANCE = 1e-2
 class Counted:
     """A network that counts the images that pass through it, forwards and backwards.
 
+    One image of zeros counts where the sample network stands it in for no image.
+
     Parameters
     ----------
     model : keras.Model
@@ -145,7 +147,7 @@ def our_loss(network, images, labels, seed, iterations, problem):
     false position. Of images that the attack does not move over the boundary, correctly classified
     ones are taken to lose nothing, and cost no further passes. The others lose their cross-entropy:
     a class that the network gives to no image has no boundary within reach, and by level sets alone
-    it is never learned.
+    it is never learned. The few on the boundary itself lose in full, but without a gradient.
     """
     radius = problem.our_radius
     values, ends = across(network, images, labels, radius, problem.train_step, OUR_STEPS, seed)

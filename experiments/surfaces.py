@@ -31,7 +31,13 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from experiments.preset_runs import do_cells, file_name, make_parser, write_tables
+from experiments.preset_runs import (
+    do_cells,
+    file_name,
+    keep_committed,
+    make_parser,
+    write_tables,
+)
 from experiments.shapes import GENERATED, MESHES, load_shape, surrounding_box
 from experiments.surface_tables import describe, draw
 from ocsdf.domain import Box
@@ -272,6 +278,7 @@ def main():
     parser = make_parser(__doc__, PRESETS, jobs=True, work="surfaces")
     parser.add_argument("--seed", type=int, default=0, help="of points, weights and batches")
     arguments = parser.parse_args()
+    keep_committed(parser, arguments, "seed")
     sizes, key = PRESETS[arguments.preset], {"preset": arguments.preset, "seed": arguments.seed}
     plan = [(shape, method, sizes.n_points) for method in METHODS for shape in sizes.shapes]
     plan += [(sizes.shapes[-1], method, sizes.many) for method in METHODS]

@@ -8,13 +8,12 @@ IsolationForest. Three shapes whose signed distance is known, to hold f - m agai
 - ``--preset smoke``: seconds, to see it run.
 
 A cell's row and arrays are kept in ``--work``, so that a run goes on where it was stopped; the
-tables (toy2d.md, toy2d.csv) and pictures (toy2d/*.png) are made from them.
+tables (toy2d.md, toy2d.csv) and pictures (toy2d/*.png) are made from them. Other presets than
+``cpu`` and other seeds need another ``--output``.
 """
 
-import argparse
 import time
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +21,7 @@ import pandas as pd
 from sklearn.ensemble import IsolationForest
 from sklearn.svm import OneClassSVM
 
+from experiments.preset_runs import do_cells, keep_committed, make_parser
 from experiments.toy2d_data import SHAPES, TOY_SETS, draw_ring, draw_toy_set
 from experiments.toy2d_figures import (
     draw_contours,
@@ -35,10 +35,7 @@ from experiments.toy2d_networks import fit_clear, fit_conventional, fit_printed,
 from experiments.toy2d_tables import CLEAR, PRINTED, describe
 from ocsdf.files import write_whole
 from ocsdf.inference import CertifiedNetwork
-from ocsdf.runs import run_cells
 
-RESULTS = Path(__file__).parent / "results"
-WORK = Path(__file__).parent.parent / "build" / "toy2d"
 OURS, CONVENTIONAL = "1-Lipschitz (ours)", "conventional (ReLU, BCE)"
 # Of the shapes.
 _MARGIN = 0.05
@@ -78,24 +75,17 @@ PRESETS = {
 
 def main():
     """Do the cells that have no row yet, then write the tables and pictures."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--preset", choices=tuple(PRESETS), default="cpu")
+    parser = make_parser(__doc__, PRESETS, work="toy2d")
     parser.add_argument("--seed", type=int, default=0, help="of rows, weights and negatives")
-    parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the results")
-    parser.add_argument("--work", type=Path, default=WORK, help="folder of the cells")
     arguments = parser.parse_args()
+    keep_committed(parser, arguments, "preset", "seed")
     key = {"preset": arguments.preset, "seed": arguments.seed}
     cells = [{"name": name, "setting": "toy", **key} for name in TOY_SETS]
     cells += [
         {"name": name, "setting": setting, **key} for name in SHAPES for setting in (PRINTED, CLEAR)
     ]
     arguments.work.mkdir(parents=True, exist_ok=True)
-    rows = run_cells(cells, partial(run_cell, work=arguments.work), arguments.work / "cells")
-    failed = [f"{row['name']}: {row['error']}" for row in rows if "error" in row]
-    if failed:
-        raise SystemExit("\n".join(failed))
+    rows = do_cells(cells, partial(run_cell, work=arguments.work), arguments.work / "cells")
     print(write(cells, pd.DataFrame(rows), arguments.work, arguments.output))
 
 

@@ -86,6 +86,13 @@ def test_geometric_svm_is_one_and_flat_where_levels_coincide(norm):
         np.testing.assert_array_equal(tape.gradient(total, places), np.zeros((4, 3)))
 
 
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+def test_geometric_svm_of_no_points(norm):
+    none = tf.zeros((0, 3))
+    losses = geometric_svm(tf.zeros(0), tf.zeros(0), none, [none] * 3, 0.1, norm=norm)
+    assert losses.shape == (0,)
+
+
 def test_geometric_svm_refuses_other_norms():
     with pytest.raises(ValueError, match=r"norm must be one of \['l2', 'linf'\]; got 'l1'"):
         geometric_svm([1.0], [1.0], np.ones((1, 2)), [np.ones((1, 2))] * 3, 1.0, norm="l1")

@@ -284,7 +284,7 @@ def test_without_an_attack_nothing_is_trained(monkeypatch, tmp_path):
 
 def test_a_run_writes_its_tables_and_goes_on(generated, monkeypatch, tmp_path, capsys):
     monkeypatch.setitem(
-        robustness.PRESETS, "smoke", Preset("ConvNet-4a", 0.05, 128, 1, 3, 20, 2, 2)
+        robustness.PRESETS, "smoke", Preset(1, "ConvNet-4a", 0.05, 128, 1, 3, 20, 2, 2)
     )
     methods, attacks = ["Standard", "ours"], ["PGD cross-entropy", "PGD margin"]
     monkeypatch.setattr(
@@ -333,7 +333,8 @@ def test_tables_and_figure(n_seeds, tmp_path):
     strongest = lines["strongest"].xs(0, level="seed")
     assert strongest.to_dict() == {"Madry": 75.0, "TRADES": 70.0, "ours": 75.0}
     told = verdict(trained, attacked)
-    assert "ours keeps 75.0 % and Madry, the better of the others, 75.0 %" in told
+    assert "ours keeps 75.0 %, Madry 75.0 %, TRADES 70.0 %." in told
+    assert f"seed by seed: {', '.join(['+0.0'] * n_seeds)}." in told
     text = describe(trained, attacked)
     assert "| attacked \\ made against" in text
     assert ("| 98.5 +- 0.7 |" in text and "over 2 seeds" in text) == (n_seeds == 2)

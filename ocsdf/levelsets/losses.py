@@ -86,7 +86,8 @@ def axis_distance(points, samples, directions):
 
     .. math:: \rho(x, p) = |x_{i} - p_{i}|, \qquad i = \arg\max_k |D_x F(p; \theta_0)_k|
 
-    (CNLS Sec. 3.2), at most the l-inf distance.
+    (CNLS Sec. 3.2), at most the l-inf distance. Where x = p it is flat: a point on the level set
+    itself teaches nothing.
 
     Parameters
     ----------
@@ -187,7 +188,8 @@ def _offset(samples, others):
 
 def _distance(samples, others, norm):
     offset = _offset(samples, others)
-    return ops.max(ops.abs(offset), axis=1) if norm == "linf" else _norm(offset)
+    # With a least value, Keras takes no rows, too.
+    return ops.max(ops.abs(offset), axis=1, initial=0.0) if norm == "linf" else _norm(offset)
 
 
 def _norm(rows):
