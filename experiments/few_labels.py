@@ -127,10 +127,9 @@ def describe(rows, tried):
         f"ConvNet-2b at {first['width']:g} of its width, {first['epochs']} epochs of SGD; the "
         f"geometric SVM by at most {first['iterations']} Newton iterations a projection. A tenth "
         "of the rows is held out, and over the first seeds chooses the learning rate. The "
-        "geometric SVM's distances are in l2, where the paper's are in l-inf, unless it is called "
-        "so. Its settings at half width, a rate that is the paper's, lambda, tolerance and a bound "
-        "on the gradient, were found on other draws, judged by training rows that these had not "
-        "drawn.\n",
+        "geometric SVM has distances in l2; the paper's, in l-inf, would be a column of its own. "
+        "Its rate at half width is the paper's; lambda, tolerance and a bound on the gradient were "
+        "found on other draws, judged by training rows that these had not drawn.\n",
     ]
     losses = [loss for loss in LOSSES if (rows["loss"] == loss).any()]
     for images in rows["images"].unique():
