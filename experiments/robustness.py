@@ -9,10 +9,11 @@ made against one model and tried on all (Tables A3, A4).
 
 `python -m experiments.robustness` writes a row a cell into experiments/results/robustness as it
 goes, then robustness.csv, .md and .png beside it; models go into robustness_models, after each
-epoch. It goes on where it was stopped. Presets: `smoke` takes a minute; `cpu` under an hour on two
-cores with `--jobs 2`; `half` is `cpu` at half width and half the epochs. For a GPU: `paper` has
-all 60,000 images, 200 epochs and App. B.3's 40 iterations; `paper_cifar10` and `paper_resnet18`
-are the table's other parts, CIFAR-10 with ConvNet-4b and ResNet-18.
+epoch. It goes on where it was stopped. Presets: `smoke` takes a minute; `cpu`, five seeds, under
+an hour on two cores with `--jobs 2`; `half`, one seed at half width and half the epochs. For a
+GPU: `paper` has all 60,000 images, 200 epochs and App. B.3's 40 iterations; `paper_cifar10` and
+`paper_resnet18` are the table's other parts, CIFAR-10 with ConvNet-4b and ResNet-18. A part of the
+cells, by `--methods`, `--attacks` or `--seeds`, needs another `--output`.
 """
 
 import functools
