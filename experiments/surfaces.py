@@ -7,7 +7,8 @@
 - 1-Lipschitz HKR: inside against outside, with points drawn anew on the level sets -m and m;
 - regression: FC-2 on the signed distance to the points, in squares (DeepSDF; OCSDF Table 4).
 
-All three take sides and smoothed points from :class:`ocsdf.local_surfaces.LocalSurface`. Beside
+All three take sides and smoothed points from :class:`ocsdf.local_surfaces.LocalSurface`, and leave
+out connected parts of a surface that no point is near. Beside
 them, from PyMeshLab (needs `pip install 'ocsdf[experiments]'`): screened Poisson with estimated
 normals, of the raw and of our smoothed points; and ball pivoting.
 
@@ -213,7 +214,8 @@ def _lipschitz(points, sizes, random_state):
         )
     network = frame.wrap(condense(model))
     box = network.lower, network.upper
-    return extract_surface(network.distance, *box, sizes.resolution, 0.0, 1.0), network
+    mesh = extract_surface(network.distance, *box, sizes.resolution, 0.0, 1.0)
+    return frame.drop_far_parts(mesh), network
 
 
 def _renew(model, domain, frame, queries, random_state):

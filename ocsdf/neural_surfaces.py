@@ -4,9 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from scipy.spatial import cKDTree
 
 from ocsdf.local_surfaces import LocalSurface
-from ocsdf.surfaces import extract_surface
+from ocsdf.surfaces import extract_surface, import_surface_package
 
 # Space around the points in which the network is trained, where their longest side is 1.
 _BORDER = 0.1
@@ -14,6 +15,8 @@ _BORDER = 0.1
 _FARTHEST = 0.2
 # Standard deviations of queries around the points, in their typical distances.
 _SPREADS = (0.5, 2.0)
+# Typical distances from the points up to which a part of a surface is theirs.
+_REACH = 3.0
 # Of the network's largest slope found; an estimate, not a bound.
 _STEEPNESS, _N_SLOPES = 1.5, 8_192
 _ROWS = tf.TensorSpec((None, 3), tf.float32)
@@ -27,17 +30,19 @@ class NeuralSurface:
     network : callable
         Maps float32 tensors (n, 3) to (n, 1), positive inside, where the longest side of the
         cloud is 1.
-    center : ndarray of shape (3,)
-    scale : float
-        Length of that side.
+    frame : Frame
+        Of the cloud.
+
+    Attributes
+    ----------
     lower, upper : ndarray of shape (3,)
         Corners of the box in which it was trained.
     """
 
-    def __init__(self, network, center, scale, lower, upper):
+    def __init__(self, network, frame):
         self._evaluate = tf.function(lambda rows: network(rows)[:, 0], input_signature=[_ROWS])
-        self._center, self._scale = center, scale
-        self.lower, self.upper = lower, upper
+        self._frame = frame
+        self.lower, self.upper = frame.lower, frame.upper
 
     def distance(self, points):
         """Evaluate the signed distance, positive inside.
@@ -50,19 +55,21 @@ class NeuralSurface:
         -------
         ndarray of shape (n,)
         """
-        rows = tf.constant((points - self._center) / self._scale, tf.float32)
-        return self._scale * self._evaluate(rows).numpy().astype(np.float64)
+        rows = tf.constant(self._frame.to_scaled(points), tf.float32)
+        return self._frame.scale * self._evaluate(rows).numpy().astype(np.float64)
 
     def slopes(self, points):
         """Return the norm of the gradient at points: ndarray of shape (n,)."""
-        rows = tf.constant((points - self._center) / self._scale, tf.float32)
+        rows = tf.constant(self._frame.to_scaled(points), tf.float32)
         with tf.GradientTape() as tape:
             tape.watch(rows)
             values = self._evaluate(rows)
         return np.linalg.norm(tape.gradient(values, rows).numpy(), axis=1)
 
     def mesh(self, resolution, random_state):
-        """Make the mesh of the zero level set, with the grid pruned by the largest slope found.
+        """Make the mesh of the zero level set near the cloud.
+
+        The grid is pruned by the largest slope found.
 
         Parameters
         ----------
@@ -79,7 +86,8 @@ class NeuralSurface:
         """
         some = random_state.uniform(self.lower, self.upper, (_N_SLOPES, 3))
         lipschitz = _STEEPNESS * max(1.0, float(self.slopes(some).max()))
-        return extract_surface(self.distance, self.lower, self.upper, resolution, 0.0, lipschitz)
+        mesh = extract_surface(self.distance, self.lower, self.upper, resolution, 0.0, lipschitz)
+        return self._frame.drop_far_parts(mesh)
 
 
 class Frame(NamedTuple):
@@ -103,11 +111,43 @@ class Frame(NamedTuple):
 
     def wrap(self, network):
         """Return a network of the scaled units as a :class:`NeuralSurface`."""
-        return NeuralSurface(network, self.center, self.scale, self.lower, self.upper)
+        return NeuralSurface(network, self)
 
     def scaled_box(self):
         """Return the corners of the box in the scaled units."""
-        return (self.lower - self.center) / self.scale, (self.upper - self.center) / self.scale
+        return self.to_scaled(self.lower), self.to_scaled(self.upper)
+
+    def to_scaled(self, points):
+        """Turn points of the cloud's own units, ndarray of shape (n, 3), into scaled ones."""
+        return (points - self.center) / self.scale
+
+    def drop_far_parts(self, mesh):
+        """Leave out the connected parts of a mesh that are nowhere near a point of the cloud.
+
+        Far from the points, for instance in the corners of the box, a network may change sign
+        without a reason.
+
+        Parameters
+        ----------
+        mesh : trimesh.Trimesh
+            In the cloud's own units.
+
+        Returns
+        -------
+        trimesh.Trimesh
+            With the parts of which some vertex is within three typical distances of a point; if
+            there is none, all of it.
+        """
+        trimesh = import_surface_package("trimesh")
+        distances, _ = cKDTree(self.surface.points).query(self.to_scaled(mesh.vertices))
+        near = distances <= _REACH * self.surface.spacing
+        parts = trimesh.graph.connected_component_labels(mesh.edges, node_count=len(near))
+        kept = np.isin(parts, parts[near])
+        if kept.all() or not kept.any():
+            return mesh
+        faces = mesh.faces[kept[mesh.faces[:, 0]]]
+        used, places = np.unique(faces, return_inverse=True)
+        return trimesh.Trimesh(mesh.vertices[used], places.reshape(-1, 3), process=False)
 
 
 def frame_cloud(points):

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
+import trimesh
 
 from ocsdf.levelsets.architectures import fc_2
 from ocsdf.neural_surfaces import draw_queries, frame_cloud
@@ -51,6 +53,34 @@ def test_queries_know_their_signed_distance():
     assert np.abs(distances - exact).mean() < 3e-3 and np.abs(distances).max() <= 0.2
     lower, upper = frame.scaled_box()
     assert lower == pytest.approx(-upper, abs=0.02) and upper == pytest.approx(0.6, abs=0.02)
+
+
+def test_parts_that_no_point_is_near_are_left_out():
+    frame = frame_cloud(ball(800))
+    own = trimesh.creation.icosphere(3, 2.0).apply_translation([5.0, 0.0, -1.0])
+    bubble, sheet = trimesh.creation.icosphere(2, 0.5), trimesh.creation.box((0.3, 0.3, 0.01))
+    bubble.apply_translation([5.0, 0.0, -1.0])
+    sheet.apply_translation([7.3, 2.2, 1.2])
+    whole = trimesh.util.concatenate([bubble, own, sheet])
+    kept = frame.drop_far_parts(whole)
+    assert kept.is_watertight and len(kept.faces) == len(own.faces)
+    np.testing.assert_allclose(kept.bounds, own.bounds)
+    assert kept.volume == pytest.approx(own.volume)
+    assert frame.drop_far_parts(own) is own
+    assert frame.drop_far_parts(sheet) is sheet
+
+
+def test_corners_where_the_network_changes_sign_are_not_in_the_mesh():
+    frame = frame_cloud(ball(800))
+
+    def network(rows):
+        far = rows[:, :1] + rows[:, 1:2] + rows[:, 2:] > 1.5
+        distance = 0.5 - tf.norm(rows, axis=1, keepdims=True)
+        return tf.where(far, tf.abs(distance), distance)
+
+    mesh = frame.wrap(network).mesh(40, np.random.default_rng(0))
+    assert mesh.is_watertight and mesh.body_count == 1
+    assert mesh.volume == pytest.approx(4.0 / 3.0 * np.pi * 8.0, rel=0.08)
 
 
 def test_level_sets_move_to_the_points(fitted):
