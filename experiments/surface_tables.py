@@ -64,9 +64,10 @@ def describe(rows, methods, sizes):
             _all_columns(many, methods),
             "\nThe settings of our rows were found with the truth of these shapes in view. All of "
             "them smooth the points by local quadrics, whose number of neighbours is "
-            "cross-validated, and turn normals along a spanning tree; screened Poisson has "
-            "PyMeshLab's normals and settings, and once more our smoothed points and normals. "
-            "The meshes replace FAUST and ModelNet10; Poisson and ball pivoting replace AtlasNet "
+            "cross-validated, turn normals along a spanning tree, and leave out connected parts of "
+            "a surface that no point is near; screened Poisson has PyMeshLab's normals and "
+            "settings, and once more our smoothed points and normals. The meshes replace FAUST and "
+            "ModelNet10; Poisson and ball pivoting replace AtlasNet "
             "and Graphite.\n",
         ]
     )
