@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 
 from experiments import level_set_control as control
 from experiments.level_set_geometry import (
@@ -14,6 +15,7 @@ from experiments.level_set_geometry import (
     level_set,
     on_grid,
 )
+from ocsdf.levelsets.architectures import fc_1
 
 ORDERS = {"l2": 2, "linf": np.inf}
 RNG = np.random.default_rng(0)
@@ -122,3 +124,17 @@ def test_smoke_writes_the_table_and_the_picture_and_does_no_cell_twice(
     monkeypatch.setattr(control, "train", lambda *_: pytest.fail("done twice"))
     control.main()
     assert (tmp_path / "level_set_control_smoke.md").read_text() == text
+
+
+def test_points_of_a_network_of_one_class_learn_from_the_cross_entropy():
+    """Without a boundary, level sets alone give points of the other class no gradient."""
+    network = fc_1(2, 2, 8, seed=0)
+    network.layers[-1].kernel.assign(np.zeros((8, 2)))
+    network.layers[-1].bias.assign([5.0, 0.0])
+    points, labels = tf.constant([[0.1, 0.2], [0.3, 0.4]]), tf.constant([0, 1])
+    loss = control._robust("linf", network, points, labels, points[:, tf.newaxis])
+    with tf.GradientTape() as tape:
+        value = loss()
+    slope = tape.gradient(value, network.layers[-1].bias).numpy()
+    share = 1.0 / (1.0 + np.exp(-5.0)) / 2.0
+    np.testing.assert_allclose(slope, [share, -share], rtol=1e-4)
