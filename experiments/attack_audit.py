@@ -24,11 +24,11 @@ from sklearn.datasets import make_moons
 from sklearn.exceptions import ConvergenceWarning
 
 from ocsdf import OCSDF, load_table
-from ocsdf.attack_adapters import art_attack, foolbox_attack
-from ocsdf.attacks import pgd
-from ocsdf.files import write_whole
-from ocsdf.runs import run_cells
-from ocsdf.steepest_pairs import steepest_pairs
+from ocsdf.attacks.adapters import art_attack, foolbox_attack
+from ocsdf.attacks.gradient_descent import pgd
+from ocsdf.attacks.pairs import steepest_pairs
+from ocsdf.benchmark.cells import run_cells
+from ocsdf.utils.files import write_whole
 
 RESULTS = Path(__file__).parent / "results"
 RADII = (0.05, 0.2, 1.0)

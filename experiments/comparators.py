@@ -27,14 +27,14 @@ from sklearn.exceptions import ConvergenceWarning
 
 from experiments.median_smoothing import MedianSmoothed
 from ocsdf import load_table
-from ocsdf.attacks import attacked_auroc
-from ocsdf.certification import certified_auroc
-from ocsdf.detectors import find_detector
-from ocsdf.files import write_whole
-from ocsdf.input_gradients import unit
-from ocsdf.protocols import reduce_rows, split
-from ocsdf.runs import run_cells
+from ocsdf.attacks.gradient_descent import attacked_auroc
+from ocsdf.benchmark.cells import run_cells
+from ocsdf.benchmark.detectors import find_detector
+from ocsdf.certificate.metrics import certified_auroc
+from ocsdf.data.splits import reduce_rows, split
+from ocsdf.networks.gradients import unit
 from ocsdf.sklearn_compat.distance_detectors import NearestNeighborDistance
+from ocsdf.utils.files import write_whole
 
 RESULTS = Path(__file__).parent / "results"
 TABLES = ("4_breastw", "6_cardio", "38_thyroid", "31_satimage-2", "40_vowels", "23_mammography")

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from PIL import Image
 
-from ocsdf.downloads import data_home
+from ocsdf.data.downloads import data_home
 
 IMAGE_SETS = ("mnist", "fashion_mnist", "cifar10")
 # A smaller, slightly lossy copy of CIFAR-10 that is read where it is there.

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ocsdf.files import write_whole
+from ocsdf.utils.files import write_whole
 
 _RADII = (0, 8, 16, 36, 72)
 _ATTACK_RADII = (8, 16, 36, 72, 144, 255)

@@ -30,11 +30,11 @@ from experiments.image_peers import DETECTORS, nearest_scores, subspace_scores
 from experiments.image_tables import write_tables
 from experiments.preset_runs import keep_committed, make_parser
 from ocsdf import ImageOCSDF
-from ocsdf.attacks import attacked_auroc
-from ocsdf.certification import certified_auroc
-from ocsdf.inference import CertifiedNetwork
-from ocsdf.negatives import attract
-from ocsdf.runs import run_cells
+from ocsdf.attacks.gradient_descent import attacked_auroc
+from ocsdf.benchmark.cells import run_cells
+from ocsdf.certificate.metrics import certified_auroc
+from ocsdf.certificate.network import CertifiedNetwork
+from ocsdf.training.negatives import attract
 
 RADII = tuple(radius / 255 for radius in (0, 8, 16, 36, 72))
 ATTACK_RADII = tuple(radius / 255 for radius in (8, 16, 36, 72, 144, 255))

@@ -37,13 +37,13 @@ from experiments.shapes import (
     load_shape,
     surrounding_box,
 )
-from ocsdf.domain import Box
-from ocsdf.inference import CertifiedNetwork
-from ocsdf.models import build_mlp, condense
-from ocsdf.recipe import boundary_level, linear_decay, nearest_neighbor_margin
-from ocsdf.shape_distances import volume_iou
-from ocsdf.surfaces import extract_surface, lay_grid
-from ocsdf.training import Settings, Trainer
+from ocsdf.certificate.network import CertifiedNetwork
+from ocsdf.networks.builders import build_mlp, condense
+from ocsdf.recipes.tables import boundary_level, linear_decay, nearest_neighbor_margin
+from ocsdf.surfaces.meshing import extract_surface, lay_grid
+from ocsdf.surfaces.shape_distances import volume_iou
+from ocsdf.training.domain import Box
+from ocsdf.training.trainer import Settings, Trainer
 
 OURS, KDE, BALLS = "OCSDF", "Gaussian KDE", "union of balls"
 METHODS = (OURS, KDE, BALLS)

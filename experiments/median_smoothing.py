@@ -16,8 +16,8 @@ normal distribution's,
 import numpy as np
 from scipy.stats import binom, norm
 
-from ocsdf.input_gradients import unit
-from ocsdf.threads import slices
+from ocsdf.networks.gradients import unit
+from ocsdf.utils.threads import slices
 
 # Noisy rows scored at a time.
 _AT_ONCE = 100_000

@@ -9,7 +9,8 @@ divided by its float64 bound, and scores are computed in float64, where rounding
 The preset `cpu` is not the paper's: channels / 4, batches of 32, 300 steps, T = 2 with negatives
 that persist, 5 % of them drawn anew at each step. Radii are l2 in [0,1] pixel units; the paper,
 which scales MNIST to [-1,1], does not say which units its radii have, so both readings are given.
-Newton steps are as printed, so that they may cross their level where f bends (see ocsdf.newton).
+Newton steps are as printed, so that they may cross their level where f bends (see
+ocsdf.training.newton).
 
 `python -m experiments.paper_images` writes a row a cell into experiments/results/paper_images as
 it goes, then paper_images_PRESET.csv, .md and .png beside it. It goes on where it was stopped.
@@ -27,16 +28,16 @@ import pandas as pd
 import tensorflow as tf
 
 from experiments.image_data import load_images
-from ocsdf.certification import certified_auroc
-from ocsdf.domain import Box
-from ocsdf.files import write_whole
-from ocsdf.image_models import build_convnet, build_downsampling_net, condense_convnet
-from ocsdf.input_gradients import input_gradient
-from ocsdf.lipschitz import float_error, network_bound
-from ocsdf.losses import hkr
-from ocsdf.models import condense
-from ocsdf.negatives import attract
-from ocsdf.runs import run_cells
+from ocsdf.benchmark.cells import run_cells
+from ocsdf.certificate.metrics import certified_auroc
+from ocsdf.networks.builders import condense
+from ocsdf.networks.convnets import build_convnet, build_downsampling_net, condense_convnet
+from ocsdf.networks.gradients import input_gradient
+from ocsdf.networks.lipschitz import float_error, network_bound
+from ocsdf.training.domain import Box
+from ocsdf.training.losses import hkr
+from ocsdf.training.negatives import attract
+from ocsdf.utils.files import write_whole
 
 RESULTS = Path(__file__).parent / "results"
 # 255ths of the range of a pixel.

@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from ocsdf.data import load_table, split_one_class
-from ocsdf.files import write_whole
-from ocsdf.runs import run_cells
+from ocsdf.benchmark.cells import run_cells
+from ocsdf.data.tables import load_table, split_one_class
+from ocsdf.utils.files import write_whole
 
 MARGINS = (0.05, 0.2, 0.01, 1.0)
 PAPER = {
@@ -128,7 +128,7 @@ def check_slopes(detector, X, random_state):
     """
     import tensorflow as tf
 
-    from ocsdf.inference import CertifiedNetwork
+    from ocsdf.certificate.network import CertifiedNetwork
 
     network = CertifiedNetwork(detector.model_)
     half = _SLOPE_PAIRS // 2

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from ocsdf.files import write_whole
-from ocsdf.runs import run_cells
+from ocsdf.benchmark.cells import run_cells
+from ocsdf.utils.files import write_whole
 
 RESULTS = Path(__file__).parent / "results"
 # Its files bear the script's name alone.
@@ -95,7 +95,7 @@ def do_cells(cells, work, folder, n_jobs=1):
     Parameters
     ----------
     cells, work, folder, n_jobs
-        As of :func:`ocsdf.runs.run_cells`.
+        As of :func:`ocsdf.benchmark.cells.run_cells`.
 
     Returns
     -------

@@ -12,7 +12,7 @@ import tensorflow as tf
 from experiments.image_data import load_images
 from experiments.robust_losses import PREPARE, Counted
 from experiments.robust_problems import PROBLEMS
-from ocsdf.files import write_whole
+from ocsdf.utils.files import write_whole
 
 METHODS = tuple(PREPARE)
 BATCH_SIZE, RATE = 128, 1e-3

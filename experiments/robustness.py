@@ -34,7 +34,7 @@ from experiments.preset_runs import (
 from experiments.robust_attacks import APGD, ATTACKS, attack
 from experiments.robust_problems import PROBLEMS
 from experiments.robust_training import METHODS, train
-from ocsdf.files import write_whole
+from ocsdf.utils.files import write_whole
 
 # What is said of one seed, and of several.
 _SEEDS = "One seed.", "Mean and standard deviation over {} seeds, of images, weights and noise."

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from ocsdf.downloads import data_home
-from ocsdf.surface_preview import add_mesh, look_at
-from ocsdf.surfaces import import_surface_package
+from ocsdf.data.downloads import data_home
+from ocsdf.surfaces.meshing import import_surface_package
+from ocsdf.surfaces.preview import add_mesh, look_at
 
 # Watertight, from alecjacobson/common-3d-test-models; they replace FAUST and ModelNet10.
 MESHES = ("cheburashka", "cow", "fandisk", "homer", "rocker-arm", "spot")

@@ -7,8 +7,8 @@
 - 1-Lipschitz HKR: inside against outside, with points drawn anew on the level sets -m and m;
 - regression: FC-2 on the signed distance to the points, in squares (DeepSDF; OCSDF Table 4).
 
-All three take sides and smoothed points from :class:`ocsdf.local_surfaces.LocalSurface`, and leave
-out connected parts of a surface that no point is near. Beside
+All three take sides and smoothed points from :class:`ocsdf.surfaces.local_fit.LocalSurface`, and
+leave out connected parts of a surface that no point is near. Beside
 them, from PyMeshLab (needs `pip install 'ocsdf[experiments]'`): screened Poisson with estimated
 normals, of the raw and of our smoothed points; and ball pivoting.
 
@@ -41,15 +41,15 @@ from experiments.preset_runs import (
 )
 from experiments.shapes import GENERATED, MESHES, load_shape, surrounding_box
 from experiments.surface_tables import describe, draw
-from ocsdf.domain import Box
 from ocsdf.levelsets.architectures import fc_2
-from ocsdf.losses import HKR
-from ocsdf.models import build_mlp, condense
-from ocsdf.negatives import attract
-from ocsdf.neural_surfaces import draw_queries, frame_cloud
-from ocsdf.reconstruction import Effort, reconstruct, regress
-from ocsdf.shape_distances import chamfer, compare_meshes, sample_surface, signed_distance
-from ocsdf.surfaces import extract_surface
+from ocsdf.networks.builders import build_mlp, condense
+from ocsdf.surfaces.meshing import extract_surface
+from ocsdf.surfaces.neural import draw_queries, frame_cloud
+from ocsdf.surfaces.reconstruction import Effort, reconstruct, regress
+from ocsdf.surfaces.shape_distances import chamfer, compare_meshes, sample_surface, signed_distance
+from ocsdf.training.domain import Box
+from ocsdf.training.losses import HKR
+from ocsdf.training.negatives import attract
 
 CNLS, LIPSCHITZ, REGRESSION = "CNLS (Eq. 13)", "1-Lipschitz HKR", "regression (DeepSDF)"
 POISSON, SMOOTHED = "screened Poisson", "screened Poisson, smoothed points"
@@ -127,7 +127,7 @@ def run_cell(shape, method, n_points, preset, seed, work):
     Returns
     -------
     dict
-        Those of :class:`ocsdf.shape_distances.ShapeDistances`, the floor of both Chamfer
+        Those of :class:`ocsdf.surfaces.shape_distances.ShapeDistances`, the floor of both Chamfer
         distances, ``watertight``, ``seconds``; of networks also ``error_near``, ``error_far``
         (mean size of f minus the true signed distance, normal around the surface with deviation
         0.02, and uniform on the box), ``slope_near`` and ``slope_far`` (mean gradient norm).

@@ -18,11 +18,11 @@ from pathlib import Path
 import pandas as pd
 
 from ocsdf import OCSDF
-from ocsdf.benchmark_files import write_report
-from ocsdf.detectors import DETECTORS
-from ocsdf.files import write_whole
-from ocsdf.ranking import mean_auroc, rank_tables
-from ocsdf.tabular_benchmark import run_benchmark, tables_at_hand
+from ocsdf.benchmark.detectors import DETECTORS
+from ocsdf.benchmark.files import write_report
+from ocsdf.benchmark.run import run_benchmark, tables_at_hand
+from ocsdf.benchmark.statistics import mean_auroc, rank_tables
+from ocsdf.utils.files import write_whole
 
 RESULTS = Path("experiments/results")
 # AUROC, and in Table 2 the rank. `speech`, ranked 15th, is in neither ADBench's nor our tables.

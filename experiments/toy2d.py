@@ -33,8 +33,8 @@ from experiments.toy2d_figures import (
 )
 from experiments.toy2d_networks import fit_clear, fit_conventional, fit_printed, slope_of
 from experiments.toy2d_tables import CLEAR, PRINTED, describe
-from ocsdf.files import write_whole
-from ocsdf.inference import CertifiedNetwork
+from ocsdf.certificate.network import CertifiedNetwork
+from ocsdf.utils.files import write_whole
 
 OURS, CONVENTIONAL = "1-Lipschitz (ours)", "conventional (ReLU, BCE)"
 # Of the shapes.

@@ -11,13 +11,13 @@ from sklearn.exceptions import ConvergenceWarning
 
 from experiments.clear_seeds import clear_seeds
 from ocsdf import OCSDF
-from ocsdf.domain import Ball
-from ocsdf.inference import CertifiedNetwork
-from ocsdf.input_gradients import input_gradient
-from ocsdf.models import build_mlp, condense
-from ocsdf.negatives import attract
-from ocsdf.recipe import linear_decay
-from ocsdf.training import Settings, Trainer
+from ocsdf.certificate.network import CertifiedNetwork
+from ocsdf.networks.builders import build_mlp, condense
+from ocsdf.networks.gradients import input_gradient
+from ocsdf.recipes.tables import linear_decay
+from ocsdf.training.domain import Ball
+from ocsdf.training.negatives import attract
+from ocsdf.training.trainer import Settings, Trainer
 
 # App. E.
 HINGE_WEIGHT, NEWTON_STEPS, BATCH_SIZE = 100.0, 4, 256

@@ -4,7 +4,7 @@ import json
 from importlib import resources
 from pathlib import Path
 
-from ocsdf.files import write_whole
+from ocsdf.utils.files import write_whole
 
 _ENTRY = {
     "class_path": "ocsdf.sklearn_compat.OCSDFDetector",

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from ocsdf.certification import certified_auroc, certified_radius
+from ocsdf.certificate.metrics import certified_auroc, certified_radius
 
 
 class CertifiedDetector(OutlierMixin, BaseEstimator):
@@ -124,7 +124,7 @@ class CertifiedDetector(OutlierMixin, BaseEstimator):
             ``radii``, ``normal``, ``anomalous``, ``uncertified``; at each radius the counts sum
             to n_samples.
         """
-        from ocsdf.explanation import verdict_counts
+        from ocsdf.explanation.verdicts import verdict_counts
 
         return verdict_counts(self.certified_radius(X), self.predict(X), radii)
 

@@ -5,9 +5,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from ocsdf.inference import CertifiedNetwork
-from ocsdf.models import build_distance
-from ocsdf.recipe import boundary_level, draw_rows
+from ocsdf.certificate.network import CertifiedNetwork
+from ocsdf.networks.builders import build_distance
+from ocsdf.recipes.tables import boundary_level, draw_rows
 from ocsdf.sklearn_compat.base import CertifiedDetector
 from ocsdf.sklearn_compat.validation import LazyRows, check_rows, check_rows_in_chunks
 

@@ -5,12 +5,9 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from ocsdf.diagnosis import diagnose
-from ocsdf.domain import DOMAINS
-from ocsdf.inference import CertifiedNetwork
-from ocsdf.models import average, build_mlp, condense
-from ocsdf.negatives import sample_level_set
-from ocsdf.recipe import (
+from ocsdf.certificate.network import CertifiedNetwork
+from ocsdf.networks.builders import average, build_mlp, condense
+from ocsdf.recipes.tables import (
     SHARES,
     SOFTENING,
     boundary_level,
@@ -18,7 +15,10 @@ from ocsdf.recipe import (
     linear_decay,
     nearest_neighbor_margin,
 )
-from ocsdf.training import Settings, Trainer
+from ocsdf.training.diagnosis import diagnose
+from ocsdf.training.domain import DOMAINS
+from ocsdf.training.negatives import sample_level_set
+from ocsdf.training.trainer import Settings, Trainer
 
 _SCHEDULES = {"paper": "printed", "anchored": "even"}
 # Two batches an epoch, as a table of 200 rows has, are too few updates to learn its boundary.

@@ -26,9 +26,9 @@ class ImageOCSDF(SignedDistance):
     units: 8/255 is a change of one pixel by 8 grey levels, or of 64 pixels by one.
 
     f is the mean of an exact function of the training images, the signed distance to the edge of
-    cones around them (:func:`ocsdf.image_recipe.cone_part`), and of a 1-Lipschitz network, which
+    cones around them (:func:`ocsdf.recipes.images.cone_part`), and of a 1-Lipschitz network, which
     the hinge Kantorovich-Rubinstein loss taught to tell the images from shuffled ones
-    (:func:`ocsdf.image_negatives.shuffled_images`). It is shifted so that 1 % of a
+    (:func:`ocsdf.recipes.image_negatives.shuffled_images`). It is shifted so that 1 % of a
     tenth of the images, which no cone is around, lie outside.
 
     Parameters

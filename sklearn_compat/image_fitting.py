@@ -5,14 +5,14 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from ocsdf.diagnosis import diagnose
-from ocsdf.domain import Box
-from ocsdf.image_negatives import shuffled_images
-from ocsdf.image_recipe import cone_part
-from ocsdf.inference import CertifiedNetwork
-from ocsdf.models import average, build_mlp, condense
-from ocsdf.recipe import SHARES, boundary_level, linear_decay
-from ocsdf.training import Settings, Trainer
+from ocsdf.certificate.network import CertifiedNetwork
+from ocsdf.networks.builders import average, build_mlp, condense
+from ocsdf.recipes.image_negatives import shuffled_images
+from ocsdf.recipes.images import cone_part
+from ocsdf.recipes.tables import SHARES, boundary_level, linear_decay
+from ocsdf.training.diagnosis import diagnose
+from ocsdf.training.domain import Box
+from ocsdf.training.trainer import Settings, Trainer
 
 _EPOCHS = 20
 # Shuffled images to draw seeds from: making them anew for each batch takes longer than the batch.

@@ -12,11 +12,11 @@ from pathlib import Path
 import keras
 import numpy as np
 
-import ocsdf.layers  # noqa: F401  registers the layers that a saved network names
+import ocsdf.networks.layers  # noqa: F401  registers the layers that a saved network names
 from ocsdf._version import __version__
-from ocsdf.domain import DOMAINS
-from ocsdf.files import check_output, write_whole
-from ocsdf.inference import CertifiedNetwork
+from ocsdf.certificate.network import CertifiedNetwork
+from ocsdf.training.domain import DOMAINS
+from ocsdf.utils.files import check_output, write_whole
 
 _FORMAT = "ocsdf-detector"
 _MODEL, _META, _ARRAYS = "model.keras", "meta.json", "arrays.npz"

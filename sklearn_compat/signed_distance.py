@@ -7,7 +7,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from ocsdf.certification import certified_radius
+from ocsdf.certificate.metrics import certified_radius
 from ocsdf.sklearn_compat.base import CertifiedDetector
 from ocsdf.sklearn_compat.parameters import check_count
 from ocsdf.sklearn_compat.validation import check_rows
@@ -33,11 +33,12 @@ class SignedDistance(CertifiedDetector):
         Returns
         -------
         Explanation
-            See :class:`ocsdf.explanation.Explanation`: ``radius`` (certified) is at most the l2
-            distance to the boundary in standardized units, ``distance`` at least; ``boundary``, in
-            the units of X, has the other verdict; ``converged``, ``shares``, ``feature_radii``.
+            See :class:`ocsdf.explanation.verdicts.Explanation`: ``radius`` (certified) is at most
+            the l2 distance to the boundary in standardized units, ``distance`` at least;
+            ``boundary``, in the units of X, has the other verdict; ``converged``, ``shares``,
+            ``feature_radii``.
         """
-        from ocsdf.explanation import explain
+        from ocsdf.explanation.verdicts import explain
 
         points = self._checked_points(X)[:]
         scores = self._network.score(points)

@@ -17,9 +17,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 def judged():
     """A small detector, the breast cancer rows it is judged on, the judgement, its setting."""
     from ocsdf import OCSDF
-    from ocsdf.data import load_table, split_one_class
-    from ocsdf.judgement import judge
-    from ocsdf.report import Setting
+    from ocsdf.data.tables import load_table, split_one_class
+    from ocsdf.report.evaluation import judge
+    from ocsdf.report.summary import Setting
 
     table = load_table("breast_cancer")
     train, test = split_one_class(table.y, random_state=0)
@@ -32,7 +32,7 @@ def judged():
 @pytest.fixture(scope="session")
 def examples(judged):
     """Rows to look at among those of `judged`."""
-    from ocsdf.judgement import ranked_examples
+    from ocsdf.report.evaluation import ranked_examples
 
     estimator, X, _, judgement, _ = judged
     return ranked_examples(estimator, X, judgement, n_each=3)
@@ -44,7 +44,7 @@ def anchored():
     import keras
     import numpy as np
 
-    from ocsdf.models import average, build_distance, build_mlp, condense, least
+    from ocsdf.networks.builders import average, build_distance, build_mlp, condense, least
 
     rng = np.random.default_rng(0)
     learned = condense(build_mlp(3, (16, 16), seed=1))

@@ -16,8 +16,8 @@ from matplotlib.ticker import EngFormatter
 
 from experiments.speed.growth_worker import FOREST, GENERATED, NEIGHBORS, OURS
 from experiments.speed.suite import COLOURS, figure_of, judge, parser_of, perform
-from ocsdf.data import load_table
-from ocsdf.runs import run_cells
+from ocsdf.benchmark.cells import run_cells
+from ocsdf.data.tables import load_table
 
 NAME, ROUNDS, REQUIRES = "growth", 1, ()
 ROWS, FEATURES = (1_000, 10_000, 100_000, 600_000), (2, 10, 100, 500, 1_555)

@@ -18,7 +18,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neighbors import NearestNeighbors
 
 from ocsdf import OCSDF
-from ocsdf.data import load_table
+from ocsdf.data.tables import load_table
 
 GENERATED = "generated"
 OURS, FOREST, NEIGHBORS = "OCSDF", "IsolationForest", "NearestNeighbors"

@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from ocsdf.files import write_whole
+from ocsdf.utils.files import write_whole
 
 ACTIVATIONS = {
     "fullsort": deel.lip.activations.FullSort,

@@ -25,7 +25,7 @@ from experiments.speed.tables import (
     UNIFORM_EPOCHS,
     Problem,
 )
-from ocsdf.runs import run_cells
+from ocsdf.benchmark.cells import run_cells
 
 NAME, ROUNDS, REQUIRES = "same_work", 3, (DATA_HOME, REFERENCE)
 TABLES = ("thyroid", "cardio", "satimage-2", "mammography", "vowels")

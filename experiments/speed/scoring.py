@@ -23,7 +23,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.svm import OneClassSVM
 
 from ocsdf import OCSDF
-from ocsdf.files import write_whole
+from ocsdf.utils.files import write_whole
 
 MANY, FEW, MAPPED = 100_000, 10_000, 1_000_000
 N_FEATURES, N_FIT, N_REFERENCE, N_SINGLE = 20, 2_000, 20_000, 200

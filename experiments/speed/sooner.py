@@ -30,7 +30,7 @@ from experiments.speed.suite import (
     perform,
 )
 from experiments.speed.tables import EPOCHS, NEWTON_STEPS, UNIFORM_EPOCHS, Problem
-from ocsdf.runs import run_cells
+from ocsdf.benchmark.cells import run_cells
 
 NAME, ROUNDS, REQUIRES = "sooner", 4, (DATA_HOME, REFERENCE)
 # The algorithm as published but for fewer steps and a higher rate; the same for all tables.

@@ -15,9 +15,9 @@ from experiments.speed.products import bare_seconds, flops, products
 from experiments.speed.reference import FORMS, ReferenceProcess
 from experiments.speed.scoring import spread
 from experiments.speed.suite import REFERENCE, figure_of, judge, parser_of, perform, spans
-from ocsdf.domain import Box
-from ocsdf.models import build_mlp, condense
-from ocsdf.training import Settings, Trainer
+from ocsdf.networks.builders import build_mlp, condense
+from ocsdf.training.domain import Box
+from ocsdf.training.trainer import Settings, Trainer
 
 NAME, ROUNDS, REQUIRES = "steps", 5, (REFERENCE,)
 N_FEATURES, DEPTH, BATCH, NEWTON_STEPS, MARGIN = 20, 4, 128, 4, 0.05

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from experiments.speed.scoring import spread
-from ocsdf.data import data_home
-from ocsdf.files import write_whole
+from ocsdf.data.tables import data_home
+from ocsdf.utils.files import write_whole
 
 FOLDER = "experiments/results"
 DATA_HOME, REFERENCE = "the tables", "the reference"
@@ -76,7 +76,7 @@ def finished(rows):
     Parameters
     ----------
     rows : list of dict
-        As :func:`ocsdf.runs.run_cells` returns.
+        As :func:`ocsdf.benchmark.cells.run_cells` returns.
 
     Returns
     -------

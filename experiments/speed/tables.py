@@ -12,8 +12,8 @@ from sklearn.preprocessing import StandardScaler
 
 from experiments.speed.reference import ReferenceProcess
 from ocsdf import OCSDF
-from ocsdf.data import load_table
-from ocsdf.domain import Box
+from ocsdf.data.tables import load_table
+from ocsdf.training.domain import Box
 
 # The paper's settings (OCSDF App. G), the same for the reference and for method="paper".
 MARGIN, BATCH, NEWTON_STEPS, EPOCHS, UNIFORM_EPOCHS = 0.05, 128, 4, 40, 5

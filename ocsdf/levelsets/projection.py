@@ -5,7 +5,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from ocsdf.levelsets.rows import as_tensor, flatten, in_precision, on_rows
-from ocsdf.newton import newton_step
+from ocsdf.training.newton import newton_step
 
 # Iterations, where none are asked for. CNLS: 10 to 20 for Newton, 40 for false position (B.3).
 _MAX_ITER = {"newton": 20, "false_position": 40, "gradient": 20}

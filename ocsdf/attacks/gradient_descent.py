@@ -1,0 +1,321 @@
+"""Attacks on a score, in l2: how far it can be moved, to set beside how far a certificate allows.
+
+Gradients are float32, and only lead the way. Whatever is reported was evaluated in float64.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ocsdf.attacks.inputs import (
+    check_count,
+    check_direction,
+    check_labels,
+    check_number,
+    check_rows,
+)
+from ocsdf.certificate.metrics import certified_auroc
+from ocsdf.networks.gradients import BLOCK, input_gradient, unit
+from ocsdf.utils.threads import slices
+
+# Rows attacked at a time, whole blocks for any number of restarts.
+_CHUNK = 32 * BLOCK
+# What summing squares in another order may add to a norm, and more.
+_INSIDE = 1.0 - 2.0**-40
+
+
+class Attack(NamedTuple):
+    """The best points that an attack tried, the rows themselves among them.
+
+    Attributes
+    ----------
+    points : ndarray of shape (n_samples, n_features), float64
+        No farther from the rows than the radius, as float64 computes it.
+    scores : ndarray of shape (n_samples,), float64
+        f at these points; never worse for the attacker than f at the rows.
+    excess : ndarray of shape (n_samples,), float64
+        The largest :math:`|f(x') - f(x)| - L \\|x' - x\\|` of all points x' tried for a row x, x
+        among them: 0 or more. More than rounding disproves that L is a Lipschitz constant of f.
+    """
+
+    points: np.ndarray
+    scores: np.ndarray
+    excess: np.ndarray
+
+
+def pgd(
+    network,
+    points,
+    direction,
+    radius,
+    *,
+    domain=None,
+    n_restarts=3,
+    step=0.025,
+    n_steps=50,
+    lipschitz=1.0,
+    random_state=0,
+):
+    r"""Move the score of rows by projected gradient descent or ascent in l2 balls.
+
+    .. math:: x' \leftarrow \Pi\Big(x' + \sigma \zeta \epsilon \,
+       \frac{\nabla f(x')}{\|\nabla f(x')\|}\Big)
+
+    where sigma is the `direction`, zeta the `step`, eps the `radius`, and :math:`\Pi` projects on
+    the ball of that radius around the row, then on the domain, then pulls what has left the ball
+    back into it (OCSDF Sec. 5.3.1: three restarts, zeta = 0.025). A row of the domain stays in
+    both; a row outside comes as near to the domain as its ball allows. Every iterate is judged,
+    and the best is kept. Where the domain blocks a part of the gradient, steps are shorter by it,
+    and an iterate from the row itself may end inside the ball; more steps carry it on. Where the
+    gradient is zero or not finite, an iterate stays.
+
+    Parameters
+    ----------
+    network : CertifiedNetwork or object
+        Has ``score(points)``, f in float64, of shape (n,); and ``model``, f as a Keras model, or
+        ``value_and_gradient(points)`` as for :func:`ocsdf.training.newton.newton_step`.
+    points : array-like of shape (n_samples, n_features)
+        Standardized rows x.
+    direction : {-1, 1} or array-like of shape (n_samples,)
+        1 pushes a score up, -1 pushes it down.
+    radius : float
+        eps >= 0, in the units of the points.
+    domain : Box or Ball, default=None
+        None lets iterates go anywhere in the ball.
+    n_restarts : int, default=3
+        The first starts at the row, the others uniformly in its ball.
+    step : float, default=0.025
+        Length of a step, as a share of the radius.
+    n_steps : int, default=50
+    lipschitz : float, default=1.0
+        L, of which :attr:`Attack.excess` tells by how much it was exceeded.
+    random_state : int or numpy.random.Generator, default=0
+        Draws the starts.
+
+    Returns
+    -------
+    Attack
+        Of a row, it does not depend on the rows after it.
+
+    Raises
+    ------
+    ValueError
+        If the points are not finite rows, a direction is not -1 or 1, or a number is out of range.
+    TypeError
+        If the network has no gradient.
+    """
+    points = check_rows("points", points)
+    signs = check_direction(direction, len(points))
+    radius = check_number("radius", radius, 0.0)
+    settings = _settings(domain, n_restarts, step, n_steps, lipschitz)
+    return _pgd(
+        network, input_gradient(network), points, signs, radius, settings, random_state=random_state
+    )
+
+
+def judge_candidates(network, points, candidates, direction, radius, *, domain=None, lipschitz=1.0):
+    """Judge what any attacker proposes, as :func:`pgd` judges its own iterates.
+
+    Parameters
+    ----------
+    network : CertifiedNetwork or object
+        Has ``score(points)``, f in float64, of shape (n,).
+    points : array-like of shape (n_samples, n_features)
+        Standardized rows.
+    candidates : array-like of shape (n_samples, n_features)
+        A proposal for each; they are projected as in :func:`pgd`. Those that are not finite are
+        replaced by their rows.
+    direction : {-1, 1} or array-like of shape (n_samples,)
+    radius : float
+    domain : Box or Ball, default=None
+    lipschitz : float, default=1.0
+
+    Returns
+    -------
+    Attack
+
+    Raises
+    ------
+    ValueError
+        As :func:`pgd`, and if the candidates have another shape than the points.
+    """
+    points = check_rows("points", points)
+    candidates = np.asarray(candidates, dtype=np.float64)
+    if candidates.shape != points.shape:
+        raise ValueError(
+            f"candidates must have the shape of the points, {points.shape}; got {candidates.shape}."
+        )
+    signs = check_direction(direction, len(points))
+    radius = check_number("radius", radius, 0.0)
+    candidates = np.where(np.isfinite(candidates).all(axis=1, keepdims=True), candidates, points)
+    search = _Search(network, points, signs, radius, domain, check_number("lipschitz", lipschitz))
+    search.judge(search.confine(candidates[:, np.newaxis]))
+    return search.found()
+
+
+def attacked_auroc(
+    detector,
+    X,
+    y,
+    radii,
+    *,
+    attacked="both",
+    pos_label=1,
+    domain=None,
+    n_restarts=3,
+    step=0.025,
+    n_steps=50,
+    random_state=0,
+):
+    """AUROC after :func:`pgd` has pushed normal rows down and anomalies up.
+
+    It lies between the AUROC, at radius 0, and :func:`ocsdf.certified_auroc`, which no attack
+    falls below.
+
+    Parameters
+    ----------
+    detector : OCSDF or another detector of this package, or a network as for :func:`pgd`
+        Fitted. A detector standardizes X; a network takes it as it is.
+    X : array-like of shape (n_samples, n_features)
+    y : array-like of shape (n_samples,)
+        Two classes, both present.
+    radii : float or array-like of shape (n_radii,)
+        Attack radii eps >= 0, in standardized units.
+    attacked : {"both", "anomalies", "normals"}, default="both"
+        Which rows the attacker may move.
+    pos_label : int, float, bool or str, default=1
+        The anomalies' label.
+    domain : Box or Ball, default=None
+        Such as ``detector.domain_``; see :func:`pgd`, also for the other parameters.
+    n_restarts : int, default=3
+    step : float, default=0.025
+    n_steps : int, default=50
+    random_state : int or numpy.random.Generator, default=0
+
+    Returns
+    -------
+    auroc : ndarray of shape (n_radii,), float64
+        In the order of `radii`. What was found at one radius counts at all larger ones, so that
+        they never grow with eps.
+
+    Raises
+    ------
+    ValueError
+        As :func:`pgd`, and if y does not fit X, or has not two classes, or `attacked` is none of
+        the three.
+    """
+    network, points = _network_and_points(detector, X)
+    points = check_rows("X", points)
+    anomaly = check_labels(y, pos_label, len(points))
+    radii = np.array([check_number("radii", r, 0.0) for r in np.ravel(radii)])
+    movable = {"both": np.full(len(points), True), "anomalies": anomaly, "normals": ~anomaly}
+    if attacked not in movable:
+        raise ValueError(
+            f"attacked must be one of {', '.join(map(repr, movable))}; got {attacked!r}."
+        )
+    moved = movable[attacked]
+    signs = np.where(anomaly, 1.0, -1.0)[moved]
+    settings = _settings(domain, n_restarts, step, n_steps, 1.0)
+    gradient = input_gradient(network)
+    scores, auroc = network.score(points), np.empty(len(radii))
+    for i in np.argsort(radii, kind="stable"):
+        found = _pgd(
+            network, gradient, points[moved], signs, radii[i], settings, random_state=random_state
+        )
+        scores[moved] = signs * np.maximum(signs * scores[moved], signs * found.scores)
+        # At radius 0 the guaranteed AUROC is the AUROC of the scores.
+        auroc[i] = certified_auroc(scores[~anomaly], scores[anomaly], 0.0)[0]
+    return auroc
+
+
+class _Search:
+    """Rows under attack: where iterates may go, and the best of those judged so far."""
+
+    def __init__(self, network, points, signs, radius, domain, lipschitz):
+        self._network, self._points, self._signs = network, points, signs
+        self._domain, self._lipschitz = domain, lipschitz
+        # Adding an offset to a row rounds it by half a spacing a coordinate at most.
+        rounding = np.linalg.norm(np.spacing(np.abs(points) + radius), axis=1)
+        self._reach = np.maximum(0.0, radius * _INSIDE - rounding)[:, np.newaxis]
+        self._clean = network.score(points)
+        self._best_points, self._best_scores = points.copy(), self._clean.copy()
+        self._excess = np.zeros(len(points))
+
+    def confine(self, moved):
+        """Project points, (n, k, d): k for each row."""
+        moved = self._into_ball(moved)
+        if self._domain is None:
+            return moved
+        inside = self._domain.project(moved.reshape(-1, moved.shape[2])).astype(np.float64)
+        return self._into_ball(inside.reshape(moved.shape))
+
+    def _into_ball(self, moved):
+        offset = moved - self._points[:, np.newaxis]
+        distance = np.linalg.norm(offset, axis=2)
+        share = self._reach / np.maximum(distance, self._reach + (self._reach == 0.0))
+        pulled = self._points[:, np.newaxis] + offset * share[:, :, np.newaxis]
+        return np.where((distance > self._reach)[:, :, np.newaxis], pulled, moved)
+
+    def judge(self, tried):
+        """Evaluate points, (n, k, d), and keep each row's best."""
+        scores = self._network.score(tried.reshape(-1, tried.shape[2])).reshape(tried.shape[:2])
+        distance = np.linalg.norm(tried - self._points[:, np.newaxis], axis=2)
+        change = np.abs(scores - self._clean[:, np.newaxis])
+        excess = (change - self._lipschitz * distance).max(axis=1)
+        self._excess = np.maximum(self._excess, excess)
+        rows = np.arange(len(tried))
+        choice = (self._signs[:, np.newaxis] * scores).argmax(axis=1)
+        better = self._signs * (scores[rows, choice] - self._best_scores) > 0.0
+        self._best_scores = np.where(better, scores[rows, choice], self._best_scores)
+        self._best_points[better] = tried[rows, choice][better]
+
+    def found(self):
+        return Attack(self._best_points, self._best_scores, self._excess)
+
+
+def _settings(domain, n_restarts, step, n_steps, lipschitz):
+    check_count("n_restarts", n_restarts)
+    check_count("n_steps", n_steps)
+    step = check_number("step", step)
+    if step <= 0.0:
+        raise ValueError(f"step must be a share of the radius > 0; got {step}.")
+    return domain, n_restarts, step, n_steps, check_number("lipschitz", lipschitz)
+
+
+def _pgd(network, gradient, points, signs, radius, settings, *, random_state):
+    random_state = np.random.default_rng(random_state)
+    chunks = [
+        _pgd_chunk(network, gradient, points[rows], signs[rows], radius, settings, random_state)
+        for rows in slices(len(points), _CHUNK)
+    ]
+    return Attack(*map(np.concatenate, zip(*chunks, strict=True)))
+
+
+def _pgd_chunk(network, gradient, points, signs, radius, settings, random_state):
+    domain, n_restarts, step, n_steps, lipschitz = settings
+    search = _Search(network, points, signs, radius, domain, lipschitz)
+    if radius == 0.0:
+        return search.found()
+    offsets = radius * _uniform_in_ball(len(points), n_restarts, points.shape[1], random_state)
+    offsets[:, 0] = 0.0
+    moved = search.confine(points[:, np.newaxis] + offsets)
+    search.judge(moved)
+    lengths = step * radius * signs[:, np.newaxis, np.newaxis]
+    for _ in range(n_steps):
+        slope = gradient(moved.reshape(-1, points.shape[1])).reshape(moved.shape)
+        moved = search.confine(moved + lengths * unit(slope))
+        search.judge(moved)
+    return search.found()
+
+
+def _uniform_in_ball(n_rows, n_each, n_features, random_state):
+    """Draw from the unit ball: some coordinates of a sphere's, of two dimensions more."""
+    normal = random_state.standard_normal((n_rows, n_each, n_features + 2))
+    return unit(normal)[:, :, :n_features]
+
+
+def _network_and_points(detector, X):
+    if not hasattr(detector, "score_samples"):
+        return detector, X
+    # What the detectors' own scores and certificates are computed from.
+    return detector._network, detector._checked_points(X)[:]

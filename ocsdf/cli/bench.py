@@ -1,0 +1,109 @@
+"""The command `ocsdf bench`. Heavy modules are imported inside, so that help stays quick."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def bench(
+    tables: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="TABLES",
+            help="Names or .npz and .mat files with labels y.",
+            show_default="all in $OCSDF_DATA_HOME/adbench",
+        ),
+    ] = None,
+    detectors: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,...",
+            help="Names, or package.module:Class for a class of ADBench's form, a PyOD detector "
+            "or a scikit-learn estimator.",
+            show_default="OCSDF, the 14 of the paper, and three beside the ranking",
+        ),
+    ] = None,
+    protocols: Annotated[
+        str,
+        typer.Option(
+            metavar="A,B,...",
+            help="'ad': fit on all rows, judge the same. 'oc': fit on half of the normal rows, "
+            "judge the rest. 'adbench': ADBench's 70/30 split, which repeats rows of small tables. "
+            "'clean': the same without repeats. 'contaminated': as oc, with 0 to 20 % of anomalies "
+            "among the rows to fit on.",
+        ),
+    ] = "ad,oc",
+    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds, from 0 on.")] = 1,
+    output: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="Rows and report; a run there is continued.")
+    ] = Path("ocsdf-bench"),
+    jobs: Annotated[int, typer.Option(min=1, help="Cells at a time.")] = 1,
+    all_rows: Annotated[
+        bool,
+        typer.Option("--all-rows", help="No cut to 5,000 rows, for detectors of linear time."),
+    ] = False,
+    time_limit: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0, help="For fit and scores of a cell.")
+    ] = 300,
+    adbench_csv: Annotated[
+        bool, typer.Option("--adbench-csv", help="Also write CSV files of ADBench's form.")
+    ] = False,
+):
+    """Compare detectors on tables, and write the figures and a report.
+
+    Killed or stopped, it goes on where it was when the same command is given again. A cell that
+    fails or takes too long is a row that says so.
+
+    Example: `ocsdf bench thyroid cardio --detectors OCSDF,IForest,KNN --seeds 3 --jobs 2`
+    """
+    from ocsdf.benchmark.detectors import DETECTORS
+    from ocsdf.benchmark.files import write_report
+    from ocsdf.benchmark.run import run_benchmark, tables_at_hand
+    from ocsdf.data.tables import EMBEDDED
+
+    tables = tables or tables_at_hand()
+    if not tables:
+        tables = EMBEDDED
+        typer.echo(
+            f"no tables in $OCSDF_DATA_HOME/adbench, so here are {', '.join(EMBEDDED)}: "
+            "put ADBench's .npz or ODDS' .mat files there for more",
+            err=True,
+        )
+    rows = run_benchmark(
+        tables,
+        detectors.split(",") if detectors else list(DETECTORS),
+        range(seeds),
+        protocols.split(","),
+        output,
+        n_jobs=jobs,
+        all_rows=all_rows,
+        time_limit=time_limit,
+    )
+    _print_benchmark(rows, write_report(rows, output, adbench_csv=adbench_csv))
+
+
+def _print_benchmark(rows, paths):
+    """Print each detector's mean AUROC and mean rank, and where the files are."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from ocsdf.benchmark.statistics import CONTAMINATED, standing
+
+    for protocol, part in rows.groupby("protocol", sort=False):
+        if protocol == CONTAMINATED:
+            continue
+        found = standing(part)
+        table = Table(title=f"{protocol}: {found.comparison.n_tables} tables", title_style="bold")
+        table.add_column("detector")
+        table.add_column("mean AUROC", justify="right")
+        table.add_column("mean rank", justify="right")
+        for name, of in found.summary.iterrows():
+            table.add_row(name, f"{of['mean_auroc']:.1f}", f"{of['mean_rank']:.1f}")
+        Console().print(table)
+    n_failed = int(rows["error"].notna().sum())
+    if n_failed:
+        typer.echo(f"{n_failed} of {len(rows)} cells failed: see the column error")
+    for path in paths:
+        if path.parent.name != "figures":
+            typer.echo(str(path.resolve()))

@@ -1,0 +1,99 @@
+"""What the commands share: errors in one line, progress, warnings, printed results."""
+
+import json
+import os
+import sys
+import warnings
+from contextlib import contextmanager
+
+import typer
+from typer.core import TyperGroup
+
+_CTRL_C = 130
+
+
+class OneLineErrors(TyperGroup):
+    """Turns errors of the kinds that bad input raises into one line and exit code 2."""
+
+    def invoke(self, ctx):
+        """Run a command; see click."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise
+        except (ValueError, TypeError, OSError, ImportError) as error:
+            if isinstance(error, ImportError) and error.name:
+                raise  # not an extra that is missing, but an installation that is broken
+            typer.echo(f"error: {' '.join(str(error).split())}", err=True)
+            raise typer.Exit(2) from error
+        except KeyboardInterrupt as error:
+            typer.echo("interrupted", err=True)
+            raise typer.Exit(_CTRL_C) from error
+
+
+def load_estimator():
+    """Import TensorFlow, whose C++ code logs as it loads whatever it is told, and `OCSDF`."""
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        import tensorflow  # noqa: F401
+
+        from ocsdf import OCSDF
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+    return OCSDF
+
+
+@contextmanager
+def warnings_told():
+    """Collect warnings for the user, then say each in one line on stderr."""
+    told = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield told
+    told += [
+        " ".join(str(one.message).split())
+        for one in caught
+        if issubclass(one.category, UserWarning)
+    ]
+    for text in told:
+        typer.echo(f"warning: {text}", err=True)
+
+
+def epoch_callback(bar):
+    """Return a Keras callback that moves a bar of :func:`progress_bar` by one an epoch."""
+    import keras
+
+    progress, task = bar
+
+    def begin(logs):
+        progress.update(task, total=callback.params["epochs"])
+
+    callback = keras.callbacks.LambdaCallback(
+        on_train_begin=begin, on_epoch_end=lambda epoch, logs: progress.advance(task)
+    )
+    return callback
+
+
+@contextmanager
+def progress_bar(what):
+    """A bar on stderr that leaves nothing behind, and shows nothing where nobody looks."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(file=sys.stderr)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        yield progress, progress.add_task(what, total=None)
+
+
+def tracked(bar):
+    """Return a wrapper of sequences that moves a bar of :func:`progress_bar` by one an item."""
+    progress, task = bar
+    return lambda items: progress.track(items, total=len(items), task_id=task)
+
+
+def print_json(facts):
+    """Print one JSON object."""
+    typer.echo(json.dumps(facts, indent=2, allow_nan=False))

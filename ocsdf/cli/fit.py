@@ -1,0 +1,56 @@
+"""The command `ocsdf fit`. Heavy modules are imported inside, so that help stays quick."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ocsdf.cli.console import print_json
+from ocsdf.cli.fitting import fit_rows
+from ocsdf.cli.options import Anomaly, Data, Epochs, Json, Label, Margin, Method, MethodOption, Seed
+
+
+def fit(
+    data: Data,
+    output: Annotated[Path, typer.Option(metavar="MODEL.ocsdf", help="Where the model goes.")],
+    label: Label = None,
+    anomaly: Anomaly = None,
+    method: MethodOption = Method.ANCHORED,
+    margin: Margin = "auto",
+    epochs: Epochs = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+):
+    """Fit a model and save it.
+
+    With a label, the model is fitted on the normal rows only, and the label is no feature.
+
+    Example: `ocsdf fit transactions.csv --label fraud --output fraud.ocsdf`
+    """
+    from ocsdf.data.tables import load_table
+    from ocsdf.utils.files import check_output
+
+    check_output(output, inputs=[data])
+    table = load_table(data, label=label, anomaly=anomaly)
+    rows = slice(None) if table.y is None else table.y == 0
+    estimator, warned = fit_rows(table, rows, method, margin, epochs, seed)
+    estimator.save(output)
+    summary = {
+        "data": table.name,
+        "rows_fitted": len(table.X[rows]),
+        "features": estimator.n_features_in_,
+        "lipschitz_bound": float(estimator.lipschitz_bound_),
+        "margin": float(estimator.margin_),
+        "epochs": estimator.n_iter_,
+        "seed": seed,
+        "warnings": list(warned),
+        "model": str(output.resolve()),
+    }
+    if as_json:
+        print_json(summary)
+    else:
+        typer.echo(
+            f"fitted on {summary['rows_fitted']:,} rows x {summary['features']} features of "
+            f"{table.name}, seed {seed}; Lipschitz bound {summary['lipschitz_bound']:.9g}"
+        )
+        typer.echo(f"model: {summary['model']}")

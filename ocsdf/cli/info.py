@@ -1,0 +1,34 @@
+"""The command `ocsdf info`. Heavy modules are imported inside, so that help stays quick."""
+
+import typer
+
+from ocsdf.cli.console import load_estimator, print_json
+from ocsdf.cli.options import Json
+
+
+def info(as_json: Json = False):
+    """Versions, devices, and which extras are installed.
+
+    Example: `ocsdf info --json`
+    """
+    from ocsdf.report.summary import installed_extras, package_versions
+
+    load_estimator()
+    import tensorflow as tf
+
+    facts = {
+        "versions": package_versions(),
+        "devices": [device.name for device in tf.config.list_physical_devices()],
+        "extras": installed_extras(),
+    }
+    (print_json if as_json else _print_info)(facts)
+
+
+def _print_info(facts):
+    """Print versions, devices and extras."""
+    for name, version in facts["versions"].items():
+        typer.echo(f"{name:14} {version or 'not installed'}")
+    typer.echo(f"{'devices':14} {', '.join(facts['devices'])}")
+    for name, installed in facts["extras"].items():
+        how = "installed" if installed else f"not installed: pip install 'ocsdf[{name}]'"
+        typer.echo(f"{'[' + name + ']':14} {how}")

@@ -1,0 +1,153 @@
+"""Files of tables: CSV, Parquet, NumPy and MATLAB archives, as arrays."""
+
+import numpy as np
+
+EXPECTED = {
+    ".csv": "a CSV file with a header row",
+    ".parquet": "a Parquet table",
+    ".npz": "a NumPy archive with numeric arrays X and, if labelled, y",
+    ".mat": "a MATLAB file (v4 to v7) with numeric arrays X and, if labelled, y",
+}
+
+
+def read_table(path, label=None):
+    """Read a table from a file.
+
+    Parameters
+    ----------
+    path : Path
+        Ends in .csv, .parquet, .npz or .mat.
+    label : str, optional
+        The column of labels; "y" or None for the array y of .npz and .mat files.
+
+    Returns
+    -------
+    X : ndarray of shape (n, d), float64
+    labels : array-like of shape (n,) or None
+        As they are in the file.
+    feature_names : list of str
+
+    Raises
+    ------
+    FileNotFoundError, ValueError, ImportError
+        As :func:`ocsdf.data.tables.load_table`.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in EXPECTED:
+        raise ValueError(
+            f"cannot read {path}: its suffix is {path.suffix!r}, not one of {', '.join(EXPECTED)}"
+        )
+    if not path.exists():
+        raise FileNotFoundError(f"no file at {path}: check the path")
+    reader = {".csv": _read_csv, ".parquet": _read_parquet, ".npz": _read_npz, ".mat": _read_mat}
+    try:
+        content = reader[suffix](path)
+    except ImportError:
+        raise
+    except Exception as error:  # parsers answer damaged files with anything, from zlib to struct
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"cannot read {path}: {reason} (expected {EXPECTED[suffix]})") from error
+    table = (_from_arrays if isinstance(content, dict) else _from_frame)(content, label, path)
+    n_rows, n_features = table[0].shape
+    if 0 in (n_rows, n_features):
+        raise ValueError(f"{path} is empty: it holds {n_rows} rows of {n_features} features")
+    return table
+
+
+def _read_csv(path):
+    import pandas as pd
+
+    return pd.read_csv(path, low_memory=False)
+
+
+def _read_parquet(path):
+    import pandas as pd
+
+    try:
+        return pd.read_parquet(path, engine="pyarrow")
+    except ImportError as error:
+        raise ImportError(f"reading {path} needs pyarrow: pip install 'ocsdf[parquet]'") from error
+
+
+def _read_npz(path):
+    # Not numpy.load: that also takes pickles and single arrays, and its messages speak of them.
+    with np.lib.npyio.NpzFile(str(path), allow_pickle=False) as archive:
+        return {key: archive[key] for key in archive.files if key in ("X", "y")}
+
+
+def _read_mat(path):
+    from scipy.io import loadmat
+
+    try:
+        content = loadmat(str(path), appendmat=False, variable_names=("X", "y"))
+    except NotImplementedError as error:
+        message = "it is MATLAB v7.3 (HDF5); save it again with save(..., '-v7')"
+        raise ValueError(message) from error
+    return {key: content[key] for key in ("X", "y") if key in content}
+
+
+def _from_arrays(arrays, label, path):
+    if label not in (None, "y"):
+        raise ValueError(f"the label of {path} is its array 'y': got label={label!r}")
+    missing = [key for key in ("X", label or "X") if key not in arrays]
+    if missing:
+        expected = EXPECTED[path.suffix.lower()]
+        raise ValueError(f"{path} holds no array {missing[0]!r} (expected {expected})")
+    X = np.asarray(arrays["X"])
+    if X.ndim != 2 or X.dtype.kind not in "biuf":
+        raise ValueError(
+            f"X in {path} must be a full (not sparse) 2-d array of real numbers, "
+            f"got shape {X.shape} and dtype {X.dtype}"
+        )
+    labels = None
+    if "y" in arrays:
+        labels = np.asarray(arrays["y"])
+        # A column or a row of labels, as MATLAB keeps vectors, is as good as a 1-d array.
+        is_vector = labels.size == max(labels.shape, default=0)
+        if labels.dtype.kind not in "biufU" or not is_vector or labels.size != len(X):
+            raise ValueError(
+                f"y in {path} must hold one number or text for each of the {len(X)} rows of X, "
+                f"got shape {labels.shape} and dtype {labels.dtype}"
+            )
+        labels = labels.ravel()
+    names = [f"x{i}" for i in range(X.shape[1])]
+    return np.ascontiguousarray(X, dtype=np.float64), labels, names
+
+
+def _from_frame(frame, label, path):
+    from pandas.api.types import is_complex_dtype, is_numeric_dtype
+
+    frame.columns = [str(column) for column in frame.columns]
+    labels = None
+    if label is not None:
+        if label not in frame.columns:
+            columns = listed(frame.columns)
+            raise ValueError(f"{path} has no column {label!r} for the label; it has {columns}")
+        labels = frame.pop(label)
+    odd = [
+        column
+        for column, dtype in frame.dtypes.items()
+        if not is_numeric_dtype(dtype) or is_complex_dtype(dtype)
+    ]
+    if odd and len(frame):  # without rows no column has a kind; read_table calls it empty
+        hint = "drop or encode them" if label else "name the label's column, drop or encode others"
+        raise ValueError(f"{path} has columns that are not numeric, {listed(odd, 3)}: {hint}")
+    X = frame.to_numpy(dtype=np.float64, na_value=np.nan)
+    return np.ascontiguousarray(X), labels, list(frame.columns)
+
+
+def listed(items, limit=10):
+    """Write out the first items of a list for a message.
+
+    Parameters
+    ----------
+    items : iterable
+    limit : int, default=10
+
+    Returns
+    -------
+    str
+    """
+    items = [repr(item) for item in items]
+    more = f" and {len(items) - limit} more" if len(items) > limit else ""
+    return ", ".join(items[:limit]) + more

@@ -1,0 +1,176 @@
+"""Which rows a detector is fitted on, and which it is judged on."""
+
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+
+from ocsdf.data.tables import split_one_class
+
+PROTOCOLS = ("ad", "oc", "adbench", "clean", "contaminated")
+CONTAMINATIONS = (0.0, 0.01, 0.05, 0.1, 0.2)
+
+# ADBench's figures: what it draws small tables up to, cuts large ones down to, and tests on.
+_FEWEST_ROWS, _MOST_ROWS, _TEST_SHARE = 1_000, 10_000, 0.3
+
+
+class Split(NamedTuple):
+    """Rows to fit on and rows to judge.
+
+    Attributes
+    ----------
+    train_rows, test_rows : ndarray of int64
+        Row numbers. The protocol "adbench" may name a row several times.
+    leaks : bool
+        True if copies of one row may lie on both sides though the protocol parts them.
+    """
+
+    train_rows: np.ndarray
+    test_rows: np.ndarray
+    leaks: bool
+
+
+def reduce_rows(y, n_rows=5_000, least_anomalies=20, seed=0):
+    r"""Choose the rows of a large table that a benchmark works on.
+
+    Of n rows with a anomalies, N = `n_rows` are drawn without replacement, stratified by label:
+
+    .. math:: \max(\mathrm{round}(N a / n), \min(a, A))
+
+    anomalies, with A = `least_anomalies`, and normal rows for the rest.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,)
+        1 for an anomaly, 0 for a normal row.
+    n_rows : int, default=5000
+        N. A table of at most as many rows stays whole.
+    least_anomalies : int, default=20
+        A. All anomalies are kept where the table has fewer.
+    seed : int, default=0
+        Of the draw. A benchmark keeps it, whatever the seeds of its splits.
+
+    Returns
+    -------
+    rows : ndarray of shape (min(n, n_rows),), int64
+        Sorted row numbers.
+    """
+    y = np.asarray(y)
+    if len(y) <= n_rows:
+        return np.arange(len(y))
+    anomalies, normals = np.flatnonzero(y == 1), np.flatnonzero(y == 0)
+    n_anomalies = max(round(n_rows * len(anomalies) / len(y)), min(len(anomalies), least_anomalies))
+    rng = np.random.default_rng(seed)
+    kept = (
+        rng.choice(anomalies, n_anomalies, replace=False),
+        rng.choice(normals, n_rows - n_anomalies, replace=False),
+    )
+    return np.sort(np.concatenate(kept))
+
+
+def split(X, y, protocol, seed, contamination=None):
+    """Share a table's rows out between fit and judgement.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d)
+    y : ndarray of shape (n,)
+        1 for an anomaly, 0 for a normal row.
+    protocol : {"ad", "oc", "adbench", "clean", "contaminated"}
+        - "ad": fit on all rows and judge the same, anomalies included (OCSDF, Table 2).
+        - "oc": fit on half of the normal rows, judge the other half and all anomalies (OCSDF,
+          Table 5).
+        - "adbench": the rows that ADBench draws with this seed. A table of fewer than 1,000 rows
+          is first drawn up to 1,000 with replacement, so that copies of a row may lie on both
+          sides; one of more than 10,000 is cut down to 10,000. Then 70 % to fit on, anomalies
+          included, and 30 % to judge, stratified by label.
+        - "clean": the same 70/30 split of the distinct rows, the first of equal ones, drawn
+          neither up nor down.
+        - "contaminated": as "oc", with a share of anomalies among the rows to fit on.
+    seed : int
+        Of the draws.
+    contamination : float, optional
+        The anomalies' share, 0 <= share < 1, of the rows to fit on; "contaminated" needs it, and
+        no other protocol takes it. At most half of the anomalies are used: where they do not
+        suffice, normal rows are left out until they do. All rows not fitted on are judged.
+
+    Returns
+    -------
+    split : Split
+        Row numbers to fit on and to judge, and whether rows leak from one to the other.
+
+    Raises
+    ------
+    ValueError
+        If the protocol is unknown, `contamination` is missing, not wanted or no share, or a label
+        has too few rows to be split.
+    """
+    check_protocol(protocol)
+    if (protocol == "contaminated") != (contamination is not None):
+        raise ValueError(
+            "contamination goes with the protocol 'contaminated' and with no other; "
+            f"got protocol={protocol!r}, contamination={contamination!r}"
+        )
+    y = np.asarray(y)
+    if protocol == "ad":
+        return Split(np.arange(len(y)), np.arange(len(y)), leaks=False)
+    if protocol == "oc":
+        return Split(*split_one_class(y, random_state=seed), leaks=False)
+    if protocol == "contaminated":
+        return _contaminated(y, contamination, seed)
+    if protocol == "adbench":
+        return _adbench(y, seed)
+    distinct = np.sort(np.unique(X, axis=0, return_index=True)[1])
+    return Split(*_part(distinct, y, seed), leaks=False)
+
+
+def check_protocol(name):
+    """Make sure that a protocol exists.
+
+    Parameters
+    ----------
+    name : str
+
+    Raises
+    ------
+    ValueError
+        If it does not; the message names those that do.
+    """
+    if name not in PROTOCOLS:
+        raise ValueError(f"no protocol is named {name!r}: choose among {', '.join(PROTOCOLS)}")
+
+
+def _contaminated(y, share, seed):
+    if not 0 <= share < 1:
+        raise ValueError(f"contamination must be a share with 0 <= share < 1, got {share!r}")
+    normals, _ = split_one_class(y, random_state=seed)
+    anomalies = np.flatnonzero(y == 1)
+    n_normals = len(normals)
+    n_anomalies = round(n_normals * share / (1 - share))
+    if n_anomalies > len(anomalies) // 2:
+        n_anomalies = len(anomalies) // 2
+        n_normals = round(n_anomalies * (1 - share) / share)
+    # Another stream than the halves' own. The first rows of one order: more contamination keeps
+    # the anomalies of less.
+    rng = np.random.default_rng([seed, 1])
+    added, left = rng.permutation(anomalies)[:n_anomalies], rng.permutation(normals)[:n_normals]
+    train_rows = np.sort(np.concatenate([left, added]))
+    return Split(train_rows, np.setdiff1d(np.arange(len(y)), train_rows), leaks=False)
+
+
+def _adbench(y, seed):
+    # ADBench draws from NumPy's old generator: with another one its tables could not be rebuilt.
+    rng = np.random.RandomState(seed)
+    rows = np.arange(len(y))
+    leaks = len(y) < _FEWEST_ROWS
+    if leaks:
+        rows = rng.choice(rows, _FEWEST_ROWS, replace=True)
+    elif len(y) > _MOST_ROWS:
+        rows = rng.choice(rows, _MOST_ROWS, replace=False)
+    return Split(*_part(rows, y, rng), leaks)
+
+
+def _part(rows, y, random_state):
+    return train_test_split(
+        rows, test_size=_TEST_SHARE, stratify=y[rows], random_state=random_state
+    )

@@ -1,0 +1,249 @@
+"""Tables by name or file, with labels as 0 and 1; the one-class split.
+
+Labels leave this module as 0 (normal) and 1 (anomaly), or as None. Values of X are not judged
+here: NaN and infinities are for the estimator to report.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ocsdf.data.downloads import data_home, fetch_table, registered_stem
+from ocsdf.data.readers import EXPECTED, listed, read_table
+
+# Which classes of scikit-learn's embedded sets are the anomalies.
+_EMBEDDED_ANOMALIES = {
+    "breast_cancer": ("malignant",),
+    "wine": ("class_2",),
+    "digits": tuple(range(1, 10)),
+}
+EMBEDDED = tuple(_EMBEDDED_ANOMALIES)
+
+
+class Table(NamedTuple):
+    """A table of dense numbers.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n, d), float64
+        Rows; may hold NaN or infinities.
+    y : ndarray of shape (n,), int64, or None
+        1 for an anomaly, 0 for a normal row; None without a label.
+    feature_names : list of str
+        The d column names.
+    name : str
+        Name of the embedded set, or the file's name without its suffix.
+    """
+
+    X: np.ndarray
+    y: np.ndarray | None
+    feature_names: list
+    name: str
+
+
+def load_table(source, label=None, anomaly=None):
+    """Load a table from scikit-learn, from a file, or from the data home.
+
+    Parameters
+    ----------
+    source : str or Path
+        One of
+
+        - an embedded data set of scikit-learn: ``"breast_cancer"`` (malignant is the anomaly),
+          ``"wine"`` (class_2 is the anomaly) or ``"digits"`` (0 is normal, the nine other digits
+          are anomalies: one class against the rest);
+        - a path to a .csv, .parquet, .npz or .mat file;
+        - the bare name of a table in the data home, ``$OCSDF_DATA_HOME/adbench/<stem>.npz``:
+          the stem itself, or what follows the first part of one stem, as ``"thyroid"`` for
+          ``38_thyroid``. Embedded names win. One of ADBench's tables that is not there is
+          downloaded (:func:`ocsdf.data.downloads.fetch_table`).
+    label : str, optional
+        CSV and Parquet: the column of labels, which is taken out of X; without it y is None.
+        .npz and .mat: ``"y"`` or None, which both mean the array y; with None it may be absent.
+        Embedded sets carry their own label.
+    anomaly : object, optional
+        The value of the label that means anomaly, 1 by default if the label holds only 0 and 1.
+        All other values are normal. It may be text, as from a command line: it is compared as
+        a number with numeric labels ("2.0" is 2, "true" is True) and as text with others.
+
+    Returns
+    -------
+    table : Table
+        X (n, d) float64, y (n,) int64 or None, feature names (x0, x1, ... for arrays), name.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the source cannot be read, is empty or of an unknown kind, a feature is not numeric,
+        the label is missing, incomplete, has one class only or lacks the value `anomaly`, or a
+        download fails or has not the checksum it should have.
+    TypeError
+        If `source` is neither text nor a path.
+    ImportError
+        If a Parquet file is given and pyarrow is not installed.
+    """
+    path = _locate(source)
+    if path is None:
+        return _load_embedded(source, label, anomaly)
+    X, labels, feature_names = read_table(path, label)
+    if labels is None and anomaly is not None:
+        raise ValueError(f"anomaly={anomaly!r} was given but no label: name its column in {path}")
+    y = None if labels is None else _encode(labels, anomaly, f"label {label or 'y'!r} of {path}")
+    return Table(X, y, feature_names, path.stem)
+
+
+def load_features(source, drop=None):
+    """Load a table to be scored: its labels, if it has any, are neither read nor needed.
+
+    Parameters
+    ----------
+    source : str or Path
+        As for :func:`load_table`; the array y of a .npz or .mat file is left out.
+    drop : str, optional
+        CSV and Parquet: a column that is no feature, such as the label.
+
+    Returns
+    -------
+    table : Table
+        With y None.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError, TypeError, ImportError
+        As :func:`load_table`.
+    """
+    path = _locate(source)
+    if path is None:
+        return _load_embedded(source, drop, None)._replace(y=None)
+    X, _, feature_names = read_table(path, drop)
+    return Table(X, None, feature_names, path.stem)
+
+
+def split_one_class(y, random_state):
+    """Split rows for one-class learning: train on half of the normal rows, test on the rest.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,)
+        1 for an anomaly, 0 for a normal row; at least two normal rows and one anomaly.
+    random_state : int or numpy.random.Generator
+        Seed or generator, as for :func:`numpy.random.default_rng`.
+
+    Returns
+    -------
+    train_rows : ndarray of shape (n_normal // 2,), int64
+        Sorted indices of a random half of the normal rows, rounded down.
+    test_rows : ndarray of shape (n - n_normal // 2,), int64
+        Sorted indices of all other rows: the other normal rows and every anomaly.
+
+    Raises
+    ------
+    ValueError
+        If y is not a 1-d array of 0 and 1, or holds too few rows of a kind.
+    """
+    y = np.asarray(y)
+    if y.ndim != 1 or y.dtype.kind not in "biuf" or not np.isin(y, (0, 1)).all():
+        raise ValueError(
+            f"y must be a 1-d array of 0 (normal) and 1 (anomaly), got {str(y.tolist()):.60}"
+        )
+    normals = np.flatnonzero(y == 0)
+    if len(normals) < 2 or len(normals) == len(y):
+        raise ValueError(
+            "the one-class split needs at least 2 normal rows and 1 anomaly, "
+            f"got {len(normals)} and {len(y) - len(normals)}"
+        )
+    rng = np.random.default_rng(random_state)
+    train_rows = np.sort(rng.choice(normals, size=len(normals) // 2, replace=False))
+    return train_rows, np.setdiff1d(np.arange(len(y)), train_rows)
+
+
+def _locate(source):
+    """Return the file that a source means, None for an embedded set."""
+    if not isinstance(source, str | Path):
+        raise TypeError(f"source must be a name or a path, got {type(source).__name__}")
+    if source in EMBEDDED:
+        return None
+    path = Path(source).expanduser()
+    if isinstance(source, str) and source == path.name and not path.suffix:
+        return _find_in_data_home(source)
+    return path
+
+
+def _load_embedded(name, label, anomaly):
+    from sklearn import datasets
+
+    if label is not None:
+        raise ValueError(f"{name!r} carries its own label: leave label={label!r} out")
+    bunch = getattr(datasets, f"load_{name}")()
+    classes = bunch.target_names[bunch.target]
+    if anomaly is None:
+        y = np.isin(classes, _EMBEDDED_ANOMALIES[name]).astype(np.int64)
+    else:
+        y = _encode(classes, anomaly, f"label of {name!r}")
+    return Table(bunch.data.astype(np.float64), y, [str(f) for f in bunch.feature_names], name)
+
+
+def _find_in_data_home(name):
+    """Return the path of the one table that a bare name means."""
+    home = data_home()
+    paths = sorted(home.glob("adbench/*.npz")) if home else []
+    found = [path for path in paths if path.stem == name] or [
+        path for path in paths if path.stem.endswith(f"_{name}")
+    ]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        stems = listed(path.stem for path in found)
+        raise ValueError(f"{name!r} may be any of {stems} in {home / 'adbench'}: give one in full")
+    place = home / "adbench" if home else "$OCSDF_DATA_HOME/adbench (OCSDF_DATA_HOME is not set)"
+    missing = (
+        f"no table is named {name!r}: expected an embedded set ({listed(EMBEDDED)}), a path "
+        f"that ends in {', '.join(EXPECTED)}, or the name of a .npz table in {place}"
+    )
+    stem = registered_stem(name)
+    if stem is None:
+        raise ValueError(missing)
+    try:
+        return fetch_table(stem)
+    except (ImportError, OSError) as error:
+        raise ValueError(f"{missing}; {error}") from error
+
+
+def _encode(labels, anomaly, what):
+    """Return labels as int64: 1 where they equal `anomaly`, 0 elsewhere; both must occur."""
+    import pandas as pd
+
+    # Categories, nullable integers and boxed booleans become plain columns.
+    labels = pd.Series(np.asarray(labels)).infer_objects()
+    n_missing = int(labels.isna().sum())
+    if n_missing:
+        raise ValueError(f"{what} is missing (NaN) in {n_missing} rows: fill or drop them")
+    values = labels.unique().tolist()
+    if len(values) < 2:
+        raise ValueError(f"{what} has one class only, {values[0]!r}: normal and anomaly are needed")
+    if anomaly is None:
+        if any(value not in (0, 1) for value in values):
+            raise ValueError(
+                f"{what} is not 0/1: say with anomaly= which of its values means anomaly, "
+                f"{listed(values)}"
+            )
+        anomaly = 1
+    if pd.api.types.is_numeric_dtype(labels):
+        is_anomaly = labels.to_numpy(dtype=np.float64) == _as_number(anomaly)
+    else:
+        is_anomaly = (labels.astype(str) == str(anomaly)).to_numpy()
+    if not is_anomaly.any():
+        raise ValueError(f"{what} never is anomaly={anomaly!r}; its values are {listed(values)}")
+    return is_anomaly.astype(np.int64)
+
+
+def _as_number(value):
+    """Return the number that a value or its text means, NaN if none."""
+    text = str(value).strip().lower()
+    try:
+        return float({"true": "1", "false": "0"}.get(text, text))
+    except ValueError:
+        return np.nan

@@ -1,0 +1,135 @@
+"""Pictures of scores and of the training that led to them."""
+
+import numpy as np
+
+from ocsdf.displays.base import BLUE, COLOURS, Display, group_by_label, legend_above
+
+_BINS = 40
+
+
+class ScoreHistogramDisplay(Display):
+    """Histogram of the scores of one or more groups of rows, with the verdict's threshold.
+
+    Parameters
+    ----------
+    scores_by_group : dict of str to array-like of shape (n_samples_of_group,)
+        Scores, higher = more normal. Each group is drawn as shares of its own size.
+    offset : float, default=0.0
+        The threshold: rows that score below it are called anomalies.
+
+    Raises
+    ------
+    ValueError
+        If there is no group, or one without a finite score.
+    """
+
+    def __init__(self, scores_by_group, offset=0.0):
+        self.scores_by_group = {
+            name: np.asarray(scores, dtype=float).ravel()
+            for name, scores in scores_by_group.items()
+        }
+        self.offset = float(offset)
+        if not self.scores_by_group:
+            raise ValueError("scores_by_group must hold at least one group of scores; got none")
+        for name, scores in self.scores_by_group.items():
+            if not scores.size or not np.isfinite(scores).all():
+                raise ValueError(
+                    f"each group must hold finite scores, at least one; group {name!r} has "
+                    f"{scores.size} scores, {np.isfinite(scores).sum()} of them finite"
+                )
+
+    @classmethod
+    def from_estimator(cls, estimator, X, y=None, *, pos_label=1, ax=None):
+        """Score rows with a fitted `OCSDF`, and draw them by label (or as one group).
+
+        Parameters
+        ----------
+        estimator : OCSDF
+            Fitted.
+        X : array-like of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,), default=None
+            Labels; `pos_label` marks the anomalies.
+        pos_label : int or str, default=1
+        ax : matplotlib.axes.Axes, default=None
+
+        Returns
+        -------
+        display : ScoreHistogramDisplay
+        """
+        scores = estimator.score_samples(X)
+        return cls.from_predictions(scores, y, offset=estimator.offset_, pos_label=pos_label, ax=ax)
+
+    @classmethod
+    def from_predictions(cls, scores, y=None, *, offset=0.0, pos_label=1, ax=None):
+        """Draw scores (higher = more normal) by label, or as one group.
+
+        Parameters
+        ----------
+        scores : array-like of shape (n_samples,)
+        y : array-like of shape (n_samples,), default=None
+            Labels; `pos_label` marks the anomalies.
+        offset : float, default=0.0
+            The verdict's threshold.
+        pos_label : int or str, default=1
+        ax : matplotlib.axes.Axes, default=None
+
+        Returns
+        -------
+        display : ScoreHistogramDisplay
+        """
+        scores = np.asarray(scores, dtype=float)
+        return cls(group_by_label(scores, y, pos_label), offset).plot(ax)
+
+    def _draw(self, ax):
+        groups = self.scores_by_group
+        # A few extreme scores must not squeeze the rest into one bin, and a rare group must not
+        # vanish: each group asks for its own central 98 %, and the end bins hold what lies beyond.
+        low = min(self.offset, *(np.quantile(scores, 0.01) for scores in groups.values()))
+        high = max(self.offset, *(np.quantile(scores, 0.99) for scores in groups.values()))
+        edges = np.histogram_bin_edges([low, high], bins=_BINS)
+        for index, (name, scores) in enumerate(groups.items()):
+            colour = COLOURS[index % len(COLOURS)]
+            counts, _ = np.histogram(np.clip(scores, edges[0], edges[-1]), bins=edges)
+            ax.stairs(counts / scores.size, edges, fill=True, color=colour, alpha=0.45)
+            label = f"{name} ({scores.size:,})"
+            ax.stairs(counts / scores.size, edges, color=colour, lw=1.2, label=label)
+        ax.axvline(self.offset, color="gray", lw=1.2, ls="--", label="threshold")
+        ax.set(xlabel="score (signed distance, scaled l2)", ylabel="share of the group")
+        legend_above(ax)
+
+
+class TrainingHistoryDisplay(Display):
+    """Loss of each epoch, as recorded in ``history_`` by `OCSDF.fit`.
+
+    Parameters
+    ----------
+    loss : array-like of shape (n_epochs,)
+        Mean loss of each epoch.
+    """
+
+    def __init__(self, loss):
+        self.loss = np.asarray(loss, dtype=float)
+
+    @classmethod
+    def from_estimator(cls, estimator, *, ax=None):
+        """Draw the training of a fitted `OCSDF`.
+
+        Parameters
+        ----------
+        estimator : OCSDF
+            Fitted.
+        ax : matplotlib.axes.Axes, default=None
+
+        Returns
+        -------
+        display : TrainingHistoryDisplay
+        """
+        return cls(estimator.history_["loss"]).plot(ax)
+
+    def _draw(self, ax):
+        from matplotlib.ticker import MaxNLocator
+
+        marker = "o" if self.loss.size < 3 else None
+        ax.plot(np.arange(1, self.loss.size + 1), self.loss, color=BLUE, marker=marker)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.set(xlabel="epoch", ylabel="mean loss")

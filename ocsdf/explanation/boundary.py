@@ -1,0 +1,245 @@
+"""The boundary of a verdict near a row: a point across it, as near as a search gets."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from ocsdf.networks.gradients import input_gradient, unit
+from ocsdf.training.newton import newton_step
+
+# Newton steps under the guard; after them it widens, since where the gradient is short they would
+# come ever nearer to the level and never get across.
+_GUARDED, _WIDENING, _WIDER = 8, 40, 1.5
+_TOLERANCE = 1e-6
+_SECTIONS = 80
+_TURNS, _LEAST_WEIGHT = 24, 2.0**-7
+_SEEDS = 256
+
+
+class BoundaryPoints(NamedTuple):
+    """Points just beyond a level set, each near one row.
+
+    Attributes
+    ----------
+    points : ndarray of shape (n, n_features)
+        NaN where not converged.
+    distance : ndarray of shape (n,)
+        l2, from the row; infinite where not converged.
+    converged : ndarray of shape (n,), bool
+    """
+
+    points: np.ndarray
+    distance: np.ndarray
+    converged: np.ndarray
+
+
+def boundary_points(network, points, level=0.0, domain=None, tolerance=_TOLERANCE, random_state=0):
+    r"""Find, near each row, a point on the other side of a level set.
+
+    A path of Newton steps (:func:`ocsdf.training.newton.newton_step`) leads across; false position
+    and bisection find where the segment from the row to its end crosses the level; then the
+    segment is turned towards the gradient at its end for as long as that shortens it. At the
+    nearest point of the level set the two agree, though not only there.
+
+    A point's score is beyond the level by half the tolerance to the whole, plus what rounding does
+    to scores there and at the row. As f is continuous, the segment meets the level set: the
+    distance is an upper bound of the row's distance to it, as
+    :func:`ocsdf.certificate.metrics.certified_radius` is a lower one.
+
+    Parameters
+    ----------
+    network : CertifiedNetwork
+    points : ndarray of shape (n, n_features)
+        Standardized rows. Those with a score of `level` or more are inside.
+    level : float, default=0.0
+    domain : Box or Ball, default=None
+        B. Given, the segments to the nearest of 256 points across, found from uniform
+        seeds in B, are tried too: Newton's path may end at a peak or in a valley short of the
+        level, or lead to a far part of it.
+    tolerance : float, default=1e-6
+        In units of the score.
+    random_state : int or numpy.random.Generator, default=0
+        Draws the seeds.
+
+    Returns
+    -------
+    BoundaryPoints
+        A row for which no point across is found has not converged: its distance is infinite.
+
+    Raises
+    ------
+    ValueError
+        If the points do not fit the network, or they or the level are not finite, or the
+        tolerance is not positive.
+
+    Notes
+    -----
+    Gradients are float32, and their last digits may depend on the rows beside: they choose the
+    path. All heights, and with them both claims above, are float64. A row takes 100 to 200 scores
+    and half as many gradients.
+    """
+    points = check_points(network, points)
+    return _find(_Field(network, level, tolerance), points, domain, random_state)
+
+
+def check_points(network, points):
+    """Return rows as float64.
+
+    Parameters
+    ----------
+    network : CertifiedNetwork
+    points : array-like of shape (n, n_features)
+
+    Returns
+    -------
+    ndarray of shape (n, n_features), float64
+
+    Raises
+    ------
+    ValueError
+        If they do not fit the network or are not finite.
+    """
+    points = np.asarray(points, dtype=np.float64)
+    width = network.model.input_shape[1]
+    if points.ndim != 2 or points.shape[1] != width or not np.isfinite(points).all():
+        raise ValueError(
+            f"points must be finite, of shape (n, {width}); got shape {points.shape} with "
+            f"{np.count_nonzero(~np.isfinite(points))} NaN or infinite."
+        )
+    return points
+
+
+def _find(field, points, domain, random_state=0):
+    side = field.other_side(points)
+    ends = _walk(field, side, points)
+    if domain is not None:
+        ends = _nearer(points, ends, _landmarks(field, side, points, domain, random_state))
+    found = np.full(points.shape, np.nan)
+    converged = np.isfinite(ends).all(axis=1)
+    starts, side = points[converged], side[converged]
+    found[converged] = _turn(field, side, starts, _section(field, side, starts, ends[converged]))
+    distance = np.linalg.norm(found - points, axis=1)
+    return BoundaryPoints(found, np.where(converged, distance, np.inf), converged)
+
+
+class _Field:
+    """A score, seen as height over what must be climbed to be across a level.
+
+    Height is positive where the real-valued f is beyond the level, on the other side, by more
+    than half the tolerance.
+    """
+
+    def __init__(self, network, level, tolerance=_TOLERANCE):
+        if not np.isfinite(level):
+            raise ValueError(f"level must be a finite number, got {level!r}.")
+        if not tolerance > 0.0:
+            raise ValueError(f"tolerance must be positive, got {tolerance!r}.")
+        self._network, self._level = network, level
+        self.gradients = input_gradient(network)
+        self.lipschitz = network.lipschitz_bound
+        self.most = tolerance / 2.0
+
+    def other_side(self, points):
+        """The sign of f - level that each row does not have."""
+        return np.where(self._network.score(points) >= self._level, -1.0, 1.0)
+
+    def height(self, points, side):
+        rise = side * (self._network.score(points) - self._level)
+        return rise - self._network.rounding_error(points) - self.most
+
+    def toward(self, side):
+        """Height as :func:`ocsdf.training.newton.newton_step` takes it."""
+        return _Slope(self, side)
+
+
+class _Slope(NamedTuple):
+    field: _Field
+    side: np.ndarray
+
+    def value_and_gradient(self, points):
+        gradient = self.side[:, None] * self.field.gradients(points)
+        return self.field.height(points, self.side), gradient
+
+
+def _walk(field, side, starts):
+    """Walk from each start until across; NaN where the path ends before."""
+    places, left = starts.copy(), np.arange(len(starts))
+    for step in range(_GUARDED + _WIDENING):
+        if not len(left):
+            break
+        guard = field.lipschitz / _WIDER ** max(0, step - _GUARDED)
+        share = np.ones(len(left))
+        slope = field.toward(side[left])
+        places[left] = newton_step(slope, places[left], field.most / 2.0, share, guard).points
+        left = left[~(field.height(places[left], side[left]) > 0.0)]
+    places[left] = np.nan
+    return places
+
+
+def _landmarks(field, side, points, domain, random_state):
+    """For each row, the nearest of the points across that are found from seeds in B."""
+    seeds = domain.sample(_SEEDS, np.random.default_rng(random_state)).astype(np.float64)
+    away = field.other_side(seeds)
+    walked = _walk(field, away, seeds)
+    nearest = np.full(points.shape, np.nan)
+    for sign in (-1.0, 1.0):
+        rows = side == sign
+        candidates = np.concatenate([walked[away == sign], seeds[away == -sign]])
+        candidates = candidates[np.isfinite(candidates).all(axis=1)]
+        candidates = candidates[field.height(candidates, np.full(len(candidates), sign)) > 0.0]
+        if rows.any() and len(candidates):
+            nearest[rows] = candidates[cKDTree(candidates).query(points[rows])[1]]
+    return nearest
+
+
+def _nearer(points, ends, others):
+    """Choose the nearer of two ends of each row; NaN counts as infinitely far."""
+    distances = (np.linalg.norm(places - points, axis=1) for places in (others, ends))
+    closer, distance = (np.where(np.isnan(length), np.inf, length) for length in distances)
+    return np.where((closer < distance)[:, None], others, ends)
+
+
+def _section(field, side, starts, ends):
+    """Where the segments from starts to ends, which are across, come across.
+
+    False position and bisection in turn: the first is fast where f is nearly affine.
+    """
+    low, high = np.zeros(len(starts)), np.ones(len(starts))
+    below, above = field.height(starts, side), field.height(ends, side)
+    for turn in range(_SECTIONS):
+        rows = np.flatnonzero(above > field.most)
+        if not len(rows):
+            break
+        rest = field.most / 2.0 - below[rows]
+        share = 0.5 if turn % 2 else rest / (rest + above[rows] - field.most / 2.0)
+        place = low[rows] + share * (high[rows] - low[rows])
+        points = starts[rows] + place[:, None] * (ends[rows] - starts[rows])
+        height = field.height(points, side[rows])
+        across = height > 0.0
+        high[rows[across]], above[rows[across]] = place[across], height[across]
+        low[rows[~across]], below[rows[~across]] = place[~across], height[~across]
+    return starts + high[:, None] * (ends - starts)
+
+
+def _turn(field, side, starts, ends):
+    """Turn the segments towards the gradient at their ends, as long as they become shorter."""
+    length, weight = np.linalg.norm(ends - starts, axis=1), np.ones(len(starts))
+    for _ in range(_TURNS):
+        rows = np.flatnonzero(weight > _LEAST_WEIGHT)
+        if not len(rows):
+            break
+        gradient = unit(side[rows, None] * field.gradients(ends[rows]))
+        direction = unit(ends[rows] - starts[rows])
+        direction = unit(direction + weight[rows, None] * (gradient - direction))
+        turned = starts[rows] + length[rows, None] * direction
+        across = field.height(turned, side[rows]) > 0.0
+        weight[rows[~across]] /= 2.0
+        rows, turned = rows[across], turned[across]
+        turned = _section(field, side[rows], starts[rows], turned)
+        shorter = np.linalg.norm(turned - starts[rows], axis=1)
+        better = shorter < length[rows]
+        weight[rows[~better]] /= 2.0
+        rows = rows[better]
+        ends[rows], length[rows] = turned[better], shorter[better]
+    return ends

@@ -1,0 +1,208 @@
+"""Why a verdict is what it is: how far the boundary is, where, and which features lead there.
+
+Distances are l2 in standardized units, in which a change of feature j counts as the raw change
+divided by the feature's scale. What is in raw units says so.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ocsdf.explanation.boundary import boundary_points, check_points
+from ocsdf.networks.gradients import input_gradient, unit
+
+
+class Explanation(NamedTuple):
+    """What decides the verdict of each row.
+
+    Attributes
+    ----------
+    radius : ndarray of shape (n,)
+        Certified, in standardized units: the boundary is nowhere nearer.
+    distance : ndarray of shape (n,)
+        To the boundary point, in standardized units: the boundary is no farther. Infinite where
+        not converged.
+    boundary : ndarray of shape (n, n_features)
+        Boundary points in raw units: rows with the other verdict, by a hair. NaN where not
+        converged.
+    converged : ndarray of shape (n,), bool
+        Whether a boundary point was found.
+    shares : ndarray of shape (n, n_features)
+        See :func:`gradient_shares`.
+    feature_radii : ndarray of shape (n, n_features)
+        Raw units, see :func:`feature_radii`.
+    """
+
+    radius: np.ndarray
+    distance: np.ndarray
+    boundary: np.ndarray
+    converged: np.ndarray
+    shares: np.ndarray
+    feature_radii: np.ndarray
+
+
+class VerdictCounts(NamedTuple):
+    """How many rows keep their verdict under any change of l2 norm up to each radius.
+
+    Attributes
+    ----------
+    radii : ndarray of shape (n_radii,)
+    normal : ndarray of shape (n_radii,), int
+        Certified normal.
+    anomalous : ndarray of shape (n_radii,), int
+        Certified anomalous.
+    uncertified : ndarray of shape (n_radii,), int
+        The rest.
+    """
+
+    radii: np.ndarray
+    normal: np.ndarray
+    anomalous: np.ndarray
+    uncertified: np.ndarray
+
+
+def explain(network, points, radius, *, level=0.0, mean=0.0, scale=1.0, domain=None):
+    """Explain the verdicts of rows.
+
+    Parameters
+    ----------
+    network : CertifiedNetwork
+    points : ndarray of shape (n, n_features)
+        Standardized rows, ``(X - mean) / scale``.
+    radius : ndarray of shape (n,)
+        Certified radii of the rows, standardized units.
+    level : float, default=0.0
+        Score at the boundary of the verdict.
+    mean, scale : float or ndarray of shape (n_features,)
+        What the rows were standardized with.
+    domain : Box or Ball, default=None
+        As for :func:`ocsdf.explanation.boundary.boundary_points`.
+
+    Returns
+    -------
+    Explanation
+
+    Raises
+    ------
+    ValueError
+        As :func:`ocsdf.explanation.boundary.boundary_points` and :func:`feature_radii`, or if
+        there is not one radius a row.
+    """
+    points = check_points(network, points)
+    if np.shape(radius) != (len(points),):
+        raise ValueError(
+            f"radius must hold {len(points)} numbers, one a row; got shape {np.shape(radius)}."
+        )
+    scale = np.broadcast_to(scale, points.shape[1:])
+    axes = feature_radii(radius, scale)
+    found = boundary_points(network, points, level, domain)
+    return Explanation(
+        radius=np.asarray(radius, dtype=np.float64),
+        distance=found.distance,
+        boundary=found.points * scale + mean,
+        converged=found.converged,
+        shares=gradient_shares(network, points),
+        feature_radii=axes,
+    )
+
+
+def gradient_shares(network, points):
+    r"""Split the slope of f at rows among the features.
+
+    .. math:: s_j = \frac{(\partial_j f)^2}{\sum_k (\partial_k f)^2}
+
+    with derivatives in standardized units: raw ones have units of their own, whose squares do not
+    add up.
+
+    Parameters
+    ----------
+    network : CertifiedNetwork
+    points : ndarray of shape (n, n_features)
+        Standardized rows.
+
+    Returns
+    -------
+    ndarray of shape (n, n_features)
+        Rows sum to 1; zeros where the gradient is null.
+
+    Raises
+    ------
+    ValueError
+        If the points do not fit the network or are not finite.
+    """
+    return np.square(unit(input_gradient(network)(check_points(network, points))))
+
+
+def feature_radii(radius, scale):
+    r"""Express certified radii in raw units.
+
+    No change u of a row, in raw units, flips its verdict if
+
+    .. math:: \sqrt{\sum_j (u_j / \mathrm{scale}_j)^2} < r
+
+    an ellipsoid with the semi-axes :math:`r \, \mathrm{scale}_j`; so no change of feature j alone
+    does by less than that either.
+
+    Parameters
+    ----------
+    radius : array-like of shape (n,)
+        Certified radii r, standardized units.
+    scale : array-like of shape (n_features,)
+        1 for a feature that was constant.
+
+    Returns
+    -------
+    ndarray of shape (n, n_features)
+        Semi-axes, rounded down, in raw units of each feature.
+
+    Raises
+    ------
+    ValueError
+        If a radius is negative or NaN, or a scale is not positive.
+    """
+    radius, scale = _checked_radii(radius), np.asarray(scale, dtype=np.float64)
+    if scale.ndim != 1 or not np.all(scale > 0.0):
+        raise ValueError(f"scale must be a vector of positive numbers, got {scale}.")
+    return np.maximum(0.0, np.nextafter(np.outer(radius, scale), -np.inf))
+
+
+def verdict_counts(radius, verdicts, eps):
+    r"""Count the verdicts that no change of l2 norm up to each eps can flip: those with r > eps.
+
+    Parameters
+    ----------
+    radius : array-like of shape (n,)
+        Certified radii r of the rows.
+    verdicts : array-like of shape (n,)
+        +1 for normal, -1 for anomalous.
+    eps : float or array-like of shape (n_radii,)
+        In the units of the radii.
+
+    Returns
+    -------
+    VerdictCounts
+        At each eps the three counts sum to n.
+
+    Raises
+    ------
+    ValueError
+        If radii or eps are negative or NaN, or verdicts are not +1 and -1, one a radius.
+    """
+    radius, eps = _checked_radii(radius), _checked_radii(np.atleast_1d(eps), "eps")
+    verdicts = np.asarray(verdicts)
+    if verdicts.shape != radius.shape or not np.isin(verdicts, (-1, 1)).all():
+        raise ValueError(
+            f"verdicts must be +1 or -1, one for each of {len(radius)} radii; got shape "
+            f"{verdicts.shape} with values {np.unique(verdicts)[:5]}."
+        )
+    normal, anomalous = (
+        (radius[verdicts == verdict] > eps[:, None]).sum(axis=1) for verdict in (1, -1)
+    )
+    return VerdictCounts(eps, normal, anomalous, len(radius) - normal - anomalous)
+
+
+def _checked_radii(radii, name="radius"):
+    radii = np.asarray(radii, dtype=np.float64)
+    if radii.ndim != 1 or not np.all(radii >= 0.0):
+        raise ValueError(f"{name} must be a vector of numbers, 0 or more; got {radii}.")
+    return radii

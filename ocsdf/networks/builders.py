@@ -1,0 +1,200 @@
+"""Builders: 1-Lipschitz networks in training, certified ones, exact distances, and their mean."""
+
+import keras
+import numpy as np
+from scipy.linalg import polar
+
+from ocsdf.networks.distances import SubsampleDistance
+from ocsdf.networks.ensembles import ScaledMinimum, WeightedMean
+from ocsdf.networks.layers import ACTIVATIONS, Asinh, BjorckDense, Orthogonal
+from ocsdf.operations.matrix_bounds import matrix_bound
+
+ORTHOGONALITY = ("projection", "reparametrization")
+
+
+def build_mlp(
+    n_features,
+    hidden_layer_sizes,
+    activation="fullsort",
+    orthogonality="projection",
+    seed=0,
+):
+    """Build a 1-Lipschitz multilayer perceptron for training (OCSDF Def. 2, App. D, Table 6).
+
+    Every kernel is orthogonal (its rows or its columns are orthonormal), the last one a unit
+    vector, and activations sort.
+
+    Parameters
+    ----------
+    n_features : int
+    hidden_layer_sizes : sequence of int
+        Units of each hidden layer.
+    activation : {"fullsort", "groupsort2"}
+        Sort the whole layer, or pairs of units.
+    orthogonality : {"projection", "reparametrization"}
+        Move kernels back by one Björck step after each update, or orthogonalize free
+        weights in the forward pass, as in the paper.
+    seed : int
+        Seed of the kernels' initial values.
+
+    Returns
+    -------
+    keras.Sequential
+        Maps (n, n_features) to (n, 1).
+
+    Raises
+    ------
+    ValueError
+        If ``groupsort2`` is asked to pair an odd number of units.
+    """
+    sizes = [*hidden_layer_sizes, 1]
+    seeds = np.random.default_rng(seed).integers(2**31, size=len(sizes))
+    layers = [keras.Input((n_features,))]
+    for index, (units, layer_seed) in enumerate(zip(sizes, seeds, strict=True)):
+        if index:
+            layers.append(ACTIVATIONS[activation]())
+        if activation == "groupsort2" and index < len(hidden_layer_sizes) and units % 2:
+            raise ValueError(
+                f"activation='groupsort2' sorts pairs, so hidden layers need an even number of "
+                f"units; got {units} in hidden_layer_sizes={tuple(hidden_layer_sizes)}."
+            )
+        initializer = keras.initializers.Orthogonal(seed=int(layer_seed))
+        if orthogonality == "projection":
+            layer = keras.layers.Dense(
+                units, kernel_initializer=initializer, kernel_constraint=Orthogonal()
+            )
+        else:
+            layer = BjorckDense(units, kernel_initializer=initializer)
+        layers.append(layer)
+    return keras.Sequential(layers)
+
+
+def condense(model):
+    """Turn a trained network into plain layers whose bounds are at most 1.
+
+    Each kernel is replaced by the nearest orthogonal one (polar decomposition in float64), then
+    divided by its own float64 bound until the float32 result's bound is at most 1.
+
+    Parameters
+    ----------
+    model : keras.Sequential
+        As made by :func:`build_mlp`.
+
+    Returns
+    -------
+    keras.Sequential
+        The same function up to the polishing, of ``Dense`` and sorting layers only; with
+        :func:`ocsdf.networks.lipschitz.network_bound` at most 1.
+    """
+    layers, weights = [keras.Input(model.input_shape[1:])], []
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Dense):
+            kernel = (
+                layer.orthogonal_kernel()[0] if isinstance(layer, BjorckDense) else layer.kernel
+            )
+            weights += [_polished(keras.ops.convert_to_numpy(kernel)), layer.bias.numpy()]
+            # The weights are set below; drawing them first would use up global randomness.
+            layers.append(keras.layers.Dense(layer.units, kernel_initializer="zeros"))
+        else:
+            layers.append(type(layer).from_config(layer.get_config()))
+    condensed = keras.Sequential(layers)
+    condensed.set_weights(weights)
+    return condensed
+
+
+def build_distance(references, group_sizes, norm="l1", softening=None):
+    r"""Build the exact distance to given rows as a network.
+
+    Parameters
+    ----------
+    references : ndarray of shape (n_references, n_features)
+    group_sizes : sequence of int
+    norm : {"l1", "l2"}, default="l1"
+        As of :class:`ocsdf.networks.distances.SubsampleDistance`.
+    softening : float or None, default=None
+        The distance is between :math:`s \, \mathrm{asinh}(x / s)` and the same of the
+        references, see :class:`ocsdf.networks.layers.Asinh`; None measures it as it is.
+
+    Returns
+    -------
+    keras.Sequential
+        Maps (n, n_features) to (n, 1): minus the mean distance.
+
+    Raises
+    ------
+    ValueError
+        If the sizes do not divide each other and the number of references.
+    """
+    distance = SubsampleDistance(len(references), group_sizes, norm)
+    layers = [keras.Input((references.shape[1],)), distance]
+    if softening is not None:
+        layers.insert(1, Asinh(softening))
+        references = softening * np.arcsinh(references / softening)
+    model = keras.Sequential(layers)
+    distance.references.assign(references)
+    return model
+
+
+def average(members, weights):
+    """Build the weighted mean of networks as one network.
+
+    Parameters
+    ----------
+    members : sequence of keras.Sequential
+        Of the same input.
+    weights : sequence of float
+        As of :class:`ocsdf.networks.ensembles.WeightedMean`.
+
+    Returns
+    -------
+    keras.Sequential
+
+    Raises
+    ------
+    ValueError
+        If the weights do not fit the members, or are not positive, or do not sum to 1.
+    """
+    return keras.Sequential(
+        [keras.Input(members[0].input_shape[1:]), WeightedMean(members, weights)]
+    )
+
+
+def least(members, scales, levels, softening=None):
+    r"""Build the minimum of networks of the same, softened rows as one network.
+
+    Parameters
+    ----------
+    members : sequence of keras.Sequential
+        Of the same input.
+    scales, levels : sequence of float
+        s_i and c_i of :class:`ocsdf.networks.ensembles.ScaledMinimum`.
+    softening : float or None, default=None
+        s, where members take :math:`s \, \mathrm{asinh}(x / s)` of a row x; None: the row itself.
+
+    Returns
+    -------
+    keras.Sequential
+
+    Raises
+    ------
+    ValueError
+        If the scales do not fit the members or are not finite numbers > 0.
+    """
+    minimum = ScaledMinimum(members, scales)
+    layers = [keras.Input(members[0].input_shape[1:]), minimum]
+    if softening is not None:
+        layers.insert(1, Asinh(softening))
+    model = keras.Sequential(layers)
+    minimum.levels.assign(levels)
+    return model
+
+
+def _polished(kernel):
+    """Return the nearest orthogonal float32 kernel whose float64 bound is at most 1."""
+    orthogonal, _ = polar(kernel.astype(np.float64))
+    polished = orthogonal.astype(np.float32)
+    shrink = 1.0
+    while (bound := matrix_bound(polished)) > 1.0:
+        shrink *= bound * (1.0 + 2.0**-24)
+        polished = (orthogonal / shrink).astype(np.float32)
+    return polished

@@ -1,0 +1,12 @@
+"""From rows to a network, step by step: the default of tables, and that of images."""
+
+from ocsdf.utils.lazy import lazy_names
+
+__getattr__, __dir__, __all__ = lazy_names(
+    __name__,
+    {
+        "distance_part": "ocsdf.recipes.tables",
+        "nearest_neighbor_margin": "ocsdf.recipes.tables",
+        "trusted_rows": "ocsdf.recipes.tables",
+    },
+)

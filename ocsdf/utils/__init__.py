@@ -1,0 +1,1 @@
+"""What every other package may use: threads, whole-file writes, HTML, lazy names."""

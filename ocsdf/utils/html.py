@@ -1,0 +1,102 @@
+"""What a self-contained HTML page is made with: templates, numbers as text, inline pictures."""
+
+import io
+import math
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context
+
+# matplotlib writes this colour into the SVG, and the page's own text colour takes its place there.
+_INK = "#010203"
+
+
+def fill_template(package, name, tests=None, **content):
+    """Fill one of a package's templates.
+
+    Parameters
+    ----------
+    package : str
+        The package whose folder ``templates`` holds the file.
+    name : str
+        The file's name.
+    tests : dict of str to callable, optional
+        What the template asks of its content by ``is``.
+    **content : object
+        What the template calls by name; all of it is escaped unless it is markup.
+
+    Returns
+    -------
+    html : str
+    """
+    import jinja2
+    import numpy as np
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader(package),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.tests |= tests or {}
+    environment.filters |= {
+        "percent": percent,
+        "certified": certified_percent,
+        "at_least": at_least,
+        "at_most": at_most,
+        "number": "{:.4g}".format,
+        "thousands": "{:,}".format,
+        "median": np.median,
+    }
+    return environment.get_template(name).render(**content)
+
+
+def at_least(value):
+    """Text of a proved lower bound: four digits, rounded down."""
+    return f"{Context(prec=4, rounding=ROUND_FLOOR).create_decimal(float(value)):g}"
+
+
+def at_most(value):
+    """Text of a proved upper bound: four digits, rounded up."""
+    return f"{Context(prec=4, rounding=ROUND_CEILING).create_decimal(float(value)):g}"
+
+
+def percent(share):
+    """Share as text, to the nearest tenth of a percent; a dash for None."""
+    return "–" if share is None else f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
+
+
+def certified_percent(share):
+    """Share as text, rounded down: a lower bound must not read as more than was proved."""
+    # What is a hair under a tenth is one that float64 could not hold: 0.29 * 1000 is 290.
+    return percent(math.floor(1000 * share + 1e-9) / 1000)
+
+
+def inline_svg(draw, **options):
+    """Draw a picture in the colours and fonts of the page that it will stand in.
+
+    Parameters
+    ----------
+    draw : callable
+        Returns a figure, or a display with ``figure_``; called with matplotlib's settings in force.
+    **options
+        Passed to the figure's ``savefig``.
+
+    Returns
+    -------
+    svg : markupsafe.Markup
+    """
+    import matplotlib
+    from markupsafe import Markup
+
+    ink = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
+    clear = ("figure.facecolor", "axes.facecolor", "savefig.facecolor")
+    style = dict.fromkeys(ink, _INK) | dict.fromkeys(clear, "none")
+    style |= {"svg.fonttype": "none", "svg.hashsalt": "ocsdf", "axes.spines.top": False}
+    style |= {"axes.spines.right": False, "font.family": "sans-serif"}
+    no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    text = io.StringIO()
+    with matplotlib.rc_context(style):
+        drawn = draw()
+        figure = getattr(drawn, "figure_", drawn)
+        figure.savefig(text, format="svg", metadata=no_metadata, **options)
+    svg = text.getvalue()
+    return Markup(svg[svg.index("<svg") :].replace(_INK, "currentColor"))

@@ -1,0 +1,122 @@
+"""foolbox and ART attack what our own attack does, and are judged alike."""
+
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from ocsdf.attacks.adapters import art_attack, foolbox_attack
+from ocsdf.attacks.gradient_descent import pgd
+from ocsdf.certificate.network import CertifiedNetwork
+from ocsdf.networks.builders import build_mlp, condense
+
+ATTACKS = {"foolbox": foolbox_attack, "art": art_attack}
+ROWS = np.random.default_rng(0).normal(scale=2.0, size=(40, 3))
+SIGNS = np.where(np.arange(40) % 2, 1, -1)
+WEIGHTS = np.array([0.6, -0.64, 0.48])
+
+
+@pytest.fixture(params=ATTACKS)
+def attack(request):
+    pytest.importorskip(request.param)
+    return ATTACKS[request.param]
+
+
+@pytest.fixture(scope="module")
+def affine():
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    model.set_weights([WEIGHTS[:, None], np.array([0.2])])
+    return CertifiedNetwork(model)
+
+
+@pytest.fixture(scope="module")
+def learned():
+    return CertifiedNetwork(condense(build_mlp(3, (16, 16), seed=1)))
+
+
+def test_reaches_the_optimum_of_an_affine_score(attack, affine):
+    found = attack(affine, ROWS, SIGNS, 0.3)
+    clean = affine.score(ROWS)
+    np.testing.assert_allclose(found.scores, clean + 0.3 * SIGNS, atol=1e-5)
+
+
+def test_far_rows_have_a_gradient_left(attack, affine):
+    # Logits of +-1000 would leave none: their cross-entropy is 0 in float32.
+    rows = ROWS + 1000.0 * WEIGHTS
+    found = attack(affine, rows, -1, 0.3)
+    np.testing.assert_allclose(found.scores, affine.score(rows) - 0.3, atol=1e-3)
+
+
+def test_stays_in_the_ball_and_within_the_bound(attack, learned):
+    found = attack(learned, ROWS, SIGNS, 0.4)
+    clean = learned.score(ROWS)
+    assert (np.linalg.norm(found.points - ROWS, axis=1) <= 0.4).all()
+    np.testing.assert_array_equal(found.scores, learned.score(found.points))
+    assert (SIGNS * (found.scores - clean) >= 0.0).all()
+    assert (found.excess <= 1e-10).all()
+
+
+def test_agrees_with_our_own_attack(attack, learned):
+    clean = learned.score(ROWS)
+    theirs = np.abs(attack(learned, ROWS, SIGNS, 0.4).scores - clean).mean()
+    ours = np.abs(pgd(learned, ROWS, SIGNS, 0.4).scores - clean).mean()
+    assert ours >= 0.98 * theirs
+    assert theirs >= 0.9 * ours
+
+
+def test_radius_zero_gives_the_rows_back(attack, learned):
+    found = attack(learned, ROWS, SIGNS, 0.0)
+    np.testing.assert_array_equal(found.points, ROWS)
+
+
+def test_checks_what_comes_in(attack, learned):
+    with pytest.raises(ValueError, match="direction must be 1"):
+        attack(learned, ROWS, 2, 0.4)
+    with pytest.raises(ValueError, match="radius must be a finite number >= 0"):
+        attack(learned, ROWS, 1, -1.0)
+
+
+def test_an_excess_shows_a_bound_that_does_not_hold(attack, affine):
+    found = attack(affine, ROWS, SIGNS, 0.3, lipschitz=0.99)
+    np.testing.assert_allclose(found.excess, 0.003, atol=1e-5)
+
+
+def test_foolbox_takes_another_attack(learned):
+    foolbox = pytest.importorskip("foolbox")
+    fast = foolbox.attacks.L2FastGradientAttack(random_start=False)
+    found = foolbox_attack(learned, ROWS, SIGNS, 0.4, attack=fast)
+    assert (np.abs(found.scores - learned.score(ROWS)) > 0.05).mean() > 0.5
+    assert (found.excess <= 1e-10).all()
+
+
+def test_foolbox_minimal_attack_crosses_the_threshold_it_is_given(affine):
+    foolbox = pytest.importorskip("foolbox")
+    clean = affine.score(ROWS)
+    rows = ROWS[(clean > 0.5) & (clean < 1.5)]
+    deep = foolbox.attacks.L2DeepFoolAttack()
+    found = foolbox_attack(affine, rows, -1, 20.0, attack=deep, offset=0.5)
+    # asinh bends: what is linear for the attack leads a little beyond.
+    assert (found.scores < 0.5).all()
+    assert (found.scores > 0.1).all()
+
+
+def test_art_takes_another_attack(learned):
+    evasion = pytest.importorskip("art.attacks.evasion")
+
+    def fast(classifier, radius):
+        return evasion.FastGradientMethod(classifier, norm=2, eps=radius)
+
+    found = art_attack(learned, ROWS, SIGNS, 0.4, make_attack=fast)
+    assert (np.abs(found.scores - learned.score(ROWS)) > 0.05).mean() > 0.5
+    assert (found.excess <= 1e-10).all()
+
+
+@pytest.mark.parametrize(
+    ("module", "attack"),
+    [("foolbox", foolbox_attack), ("art.estimators.classification", art_attack)],
+)
+def test_a_missing_library_is_named_in_one_line(monkeypatch, learned, module, attack):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ImportError, match=r"^This attack needs .*pip install 'ocsdf\[attacks\]'"):
+        attack(learned, ROWS, SIGNS, 0.4)

@@ -1,0 +1,308 @@
+"""The command line: what it prints, where it writes, how it fails."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+import ocsdf
+from ocsdf.cli.commands import app
+
+QUICK = ("--epochs", "2")
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path):
+    """Runs a command inside an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    return lambda *words: CliRunner().invoke(app, [str(word) for word in words])
+
+
+@pytest.fixture
+def table(tmp_path):
+    """A CSV of 60 rows, two features and a 0/1 label, in the folder of `run`."""
+    rng = np.random.default_rng(0)
+    label = np.repeat([0, 1], [48, 12])
+    frame = pd.DataFrame(rng.normal(size=(60, 2)) + 4.0 * label[:, None], columns=["a", "b"])
+    path = tmp_path / "small.csv"
+    frame.assign(label=label).to_csv(path, index=False)
+    return path
+
+
+def files(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_report_on_embedded_data_ends_with_the_path_of_a_whole_page(run, tmp_path):
+    result = run("report", "breast_cancer", "--radii", "0.1,0.05", *QUICK)
+    assert result.exit_code == 0, result.stderr
+    path = tmp_path / "ocsdf-report-breast_cancer.html"
+    assert result.stdout.splitlines()[-1] == f"report: {path}"
+    assert "(scaled l2)" in result.stdout
+    assert "seed 0" in result.stdout
+    assert "0.05" in result.stdout
+    assert path.read_text(encoding="utf-8").rstrip().endswith("</html>")
+    assert files(tmp_path) == [path.name]
+
+
+def test_report_as_json_is_one_object_with_the_split_of_the_protocol(run, table, tmp_path):
+    result = run("report", table, "--label", "label", "--json", *QUICK)
+    assert result.exit_code == 0, result.stderr
+    facts = json.loads(result.stdout)
+    assert (facts["rows_fitted"], facts["rows_judged"], facts["anomalies_judged"]) == (24, 36, 12)
+    certified = [row["certified_auroc"]["value"] for row in facts["radii"]]
+    assert facts["auroc"]["value"] >= certified[0]
+    assert certified == sorted(certified, reverse=True)
+    assert facts["report"] == str(tmp_path / "ocsdf-report-small.html")
+    assert facts["lipschitz_bound"] <= 1.0
+
+
+def test_report_with_an_attack_and_other_detectors(run, table, tmp_path, monkeypatch, capsys):
+    from ocsdf.attacks.gradient_descent import attacked_auroc
+    from ocsdf.cli.console import print_summary
+
+    def short(*arguments, **settings):
+        assert (settings["n_restarts"], settings["n_steps"]) == (3, 50)
+        return attacked_auroc(*arguments, **settings | {"n_restarts": 1, "n_steps": 3})
+
+    monkeypatch.setattr("ocsdf.report.rivals.attacked_auroc", short)
+    words = ("report", table, "--label", "label", "--attack", "--versus", "KNN, random SUBSAMPLES")
+    result = run(*words, "--radii", "0.1,3", "--json", *QUICK)
+    assert result.exit_code == 0, result.stderr
+    facts = json.loads(result.stdout)
+    for row in facts["attack"]["radii"]:
+        assert row["certified_auroc"] <= row["attacked_auroc"] <= facts["attack"]["auroc"]
+    ours, knn, subsamples = facts["comparison"]
+    assert ours["auroc"] == facts["auroc"]["value"] == facts["attack"]["auroc"]
+    assert (knn["detector"], knn["certified_auroc"]) == ("KNN", None)
+    assert subsamples["detector"] == "random subsamples"
+    near, far = subsamples["certified_auroc"]
+    assert subsamples["auroc"] >= near > far
+    page = (tmp_path / "ocsdf-report-small.html").read_text()
+    assert "Under attack" in page
+    assert "Beside other detectors" in page
+
+    knn["error"] = "over [the] limit"
+    print_summary(facts)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "l2 PGD, 50 steps from 3 starts, on 24 normal rows and 12 anomalies" in printed
+    assert "none" in printed
+    assert "KNN failed: over [the] limit" in printed
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["report", "small.csv", "--attack"], ["--attack needs labels", "--label"]),
+        (["report", "small.csv", "--versus", "knn"], ["--versus needs labels", "--label"]),
+        (["report", "small.csv", "--versus", "knn,kkn"], ["no detector is named 'kkn'", "KNN"]),
+        (["report", "small.csv", "--versus", ""], ["no detector is named ''"]),
+    ],
+)
+def test_what_an_attack_or_comparison_lacks_is_said_before_any_work(
+    run, table, monkeypatch, words, expected
+):
+    def never(*_, **__):
+        raise RuntimeError("fitted too early")
+
+    monkeypatch.setattr(ocsdf.OCSDF, "fit", never)
+    assert_one_line_error(run(*words), *expected)
+
+
+def test_report_ad_is_marked_and_uses_all_rows(run, table, tmp_path):
+    result = run(
+        *("report", table, "--label", "label", "--protocol", "ad", "--output", "ad.html"), *QUICK
+    )
+    assert result.exit_code == 0, result.stderr
+    assert "trained on the rows it is judged on" in " ".join(result.stdout.split())
+    assert "Trained on the rows it is judged on" in (tmp_path / "ad.html").read_text()
+
+
+def test_report_without_label_has_no_auroc(run, table, tmp_path):
+    pd.read_csv(table).drop(columns="label").to_csv("plain.csv", index=False)
+    result = run("report", "plain.csv", "--json", *QUICK)
+    assert result.exit_code == 0, result.stderr
+    facts = json.loads(result.stdout)
+    assert facts["protocol"] == "unlabelled"
+    assert facts["rows_fitted"] == facts["rows_judged"] == 60
+    assert "auroc" not in facts
+    assert "certified_auroc" not in facts["radii"][0]
+
+
+def test_what_the_fit_warns_of_is_on_stderr_and_in_the_report(run, table, monkeypatch, tmp_path):
+    fit = ocsdf.OCSDF.fit
+
+    def warn(self, *arguments):
+        import warnings
+
+        warnings.warn("the scores have collapsed", UserWarning, stacklevel=2)
+        return fit(self, *arguments)
+
+    monkeypatch.setattr(ocsdf.OCSDF, "fit", warn)
+    result = run("report", table, "--label", "label", *QUICK)
+    assert "warning: the scores have collapsed" in result.stderr
+    assert "the scores have collapsed" in (tmp_path / "ocsdf-report-small.html").read_text()
+
+
+def test_fit_then_score_agree_with_the_estimator(run, table, tmp_path):
+    fitted = run("fit", table, "--label", "label", "--output", "m.ocsdf", "--json", *QUICK)
+    assert fitted.exit_code == 0, fitted.stderr
+    assert json.loads(fitted.stdout)["rows_fitted"] == 48
+    scored = run("score", "m.ocsdf", table, "--label", "label", "--output", "s.csv")
+    assert scored.exit_code == 0, scored.stderr
+    assert f"scores: {tmp_path / 's.csv'}" in scored.stdout
+    scores = pd.read_csv("s.csv")
+    assert list(scores) == ["row", "score", "verdict", "certified_radius"]
+    estimator = ocsdf.OCSDF.load("m.ocsdf")
+    X = pd.read_csv(table)[["a", "b"]]
+    np.testing.assert_allclose(scores["score"], estimator.score_samples(X), rtol=1e-12)
+    np.testing.assert_allclose(
+        scores["certified_radius"], estimator.certified_radius(X), rtol=1e-12
+    )
+    np.testing.assert_array_equal(scores["verdict"] == "normal", estimator.predict(X) == 1)
+    assert list(estimator.feature_names_in_) == ["a", "b"]
+
+    printed = run("score", "m.ocsdf", table, "--label", "label")
+    assert printed.stdout == (tmp_path / "s.csv").read_text()
+    as_json = json.loads(run("score", "m.ocsdf", table, "--label", "label", "--json").stdout)
+    assert as_json["rows"] == len(as_json["scores"]) == 60
+    assert as_json["scores"][0]["verdict"] == scores["verdict"][0]
+
+
+def test_score_refuses_other_columns_and_foreign_models(run, table, tmp_path):
+    assert run("fit", table, "--label", "label", "--output", "m.ocsdf", *QUICK).exit_code == 0
+    result = run("score", "m.ocsdf", table)
+    assert_one_line_error(result, "label")
+    (tmp_path / "foreign.ocsdf").write_text("not a model")
+    assert_one_line_error(run("score", "foreign.ocsdf", table, "--label", "label"), "foreign.ocsdf")
+    assert_one_line_error(run("score", "none.ocsdf", table, "--label", "label"), "none.ocsdf")
+
+
+def assert_one_line_error(result, *words):
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("error: ")
+    for word in words:
+        assert word in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["report", "none.csv"], ["none.csv"]),
+        (["report", "small.csv", "--label", "fraud"], ["fraud", "label"]),
+        (["report", "small.csv", "--label", "a"], ["anomaly"]),
+        (["report", "small.csv", "--radii", "0.1,far"], ["--radii", "0.1,far"]),
+        (["report", "small.csv", "--radii", "0"], ["radii must be", "> 0"]),
+        (["report", "small.csv", "--margin", "wide"], ["--margin", "wide"]),
+        (["report", "small.csv", "--margin", "-1"], ["margin", "-1"]),
+        (["report", "small.csv", "--output", "none/r.html"], ["there is no folder none"]),
+        (["report", "small.csv", "--output", "small.csv"], ["it is an input"]),
+        (["fit", "small.csv", "--output", "."], ["it is a folder"]),
+        (["fit", "gaps.csv", "--output", "m.ocsdf"], ["NaN", "SimpleImputer"]),
+        (["fit", "one.csv", "--output", "m.ocsdf"], ["1"]),
+        (["fit", "words.csv", "--output", "m.ocsdf"], ["not numeric", "c"]),
+        (["score", "small.csv", "small.csv", "--output", "small.csv"], ["it is an input"]),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_files_as_they_were(run, table, tmp_path, words, expected):
+    frame = pd.read_csv(table)
+    frame.where(frame["a"] < 1.0).to_csv("gaps.csv", index=False)
+    frame.head(1).to_csv("one.csv", index=False)
+    frame.assign(c="x").to_csv("words.csv", index=False)
+    before, content = files(tmp_path), table.read_bytes()
+    assert_one_line_error(run(*words), *expected)
+    assert files(tmp_path) == before
+    assert table.read_bytes() == content
+
+
+def test_output_is_checked_before_the_data_is_read(run, monkeypatch):
+    def never(*_, **__):
+        raise RuntimeError("read too early")
+
+    monkeypatch.setattr("ocsdf.data.tables.load_table", never)
+    assert_one_line_error(run("report", "wine", "--output", "none/r.html"), "no folder")
+    assert isinstance(run("report", "wine").exception, RuntimeError)
+
+
+def test_a_missing_extra_is_one_line_and_a_broken_import_is_not(run, monkeypatch):
+    def extra(*_, **__):
+        raise ImportError("reading t.parquet needs pyarrow: pip install 'ocsdf[parquet]'")
+
+    monkeypatch.setattr("ocsdf.data.tables.load_table", extra)
+    assert_one_line_error(run("report", "t.parquet"), "pip install 'ocsdf[parquet]'")
+
+    def broken(*_, **__):
+        import ocsdf.no_such_module  # noqa: F401
+
+    monkeypatch.setattr("ocsdf.data.tables.load_table", broken)
+    assert isinstance(run("report", "t.parquet").exception, ModuleNotFoundError)
+
+
+def test_ctrl_c_ends_with_130_and_writes_nothing(run, table, monkeypatch, tmp_path):
+    def interrupt(self, *_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ocsdf.OCSDF, "fit", interrupt)
+    result = run("report", table, "--label", "label")
+    assert result.exit_code == 130
+    assert files(tmp_path) == ["small.csv"]
+
+
+def test_info_names_versions_devices_and_extras(run):
+    facts = json.loads(run("info", "--json").stdout)
+    assert facts["versions"]["ocsdf"] == ocsdf.__version__
+    assert facts["versions"]["numpy"] == np.__version__
+    assert any("CPU" in name for name in facts["devices"])
+    assert "parquet" in facts["extras"]
+    printed = run("info").stdout
+    assert f"numpy          {np.__version__}" in printed
+    assert "[parquet]" in printed
+
+
+def test_version(run):
+    assert run("--version").stdout == f"ocsdf {ocsdf.__version__}\n"
+
+
+def test_every_command_has_an_example(run):
+    for command in ("report", "fit", "score", "info"):
+        result = run(command, "--help")
+        assert result.exit_code == 0
+        assert f"Example: ocsdf {command}" in " ".join(result.stdout.split())
+
+
+def test_entry_point_helps_without_loading_tensorflow():
+    code = (
+        "import sys; sys.argv = ['ocsdf', '--help']; from ocsdf.cli.commands import main\n"
+        "try:\n    main()\n"
+        "except SystemExit as end:\n    print('code', end.code)\n"
+        "print([name for name in ('tensorflow', 'keras', 'sklearn') if name in sys.modules])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "Usage: ocsdf" in ran.stdout
+    assert ran.stdout.splitlines()[-2:] == ["code 0", "[]"]
+
+
+def test_a_model_is_scored_by_a_process_that_never_fitted_one(run, table):
+    assert run("fit", table, "--label", "label", "--output", "m.ocsdf", *QUICK).exit_code == 0
+    here = run("score", "m.ocsdf", table, "--label", "label")
+    code = (
+        "import sys; sys.argv = ['ocsdf', 'score', 'm.ocsdf', 'small.csv', '--label', 'label']; "
+        "from ocsdf.cli.commands import main; main()"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout == here.stdout
+
+
+def test_entry_point_is_not_noisy():
+    code = "import sys; sys.argv = ['ocsdf', 'info', '--json']; from ocsdf.cli import main; main()"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(ran.stdout)["versions"]["ocsdf"] == ocsdf.__version__
+    assert ran.stderr == ""

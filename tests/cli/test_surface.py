@@ -1,0 +1,86 @@
+"""The command `ocsdf surface`."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+import trimesh
+from typer.testing import CliRunner
+
+from ocsdf.cli.commands import app
+
+RUN = CliRunner()
+
+
+@pytest.fixture
+def cloud(tmp_path):
+    points = np.random.default_rng(0).normal(size=(500, 3))
+    np.save(tmp_path / "ball.npy", points / np.linalg.norm(points, axis=1, keepdims=True))
+    return tmp_path / "ball.npy"
+
+
+def test_a_cloud_becomes_a_watertight_mesh_and_a_picture(cloud, monkeypatch):
+    from ocsdf.surfaces import reconstruction
+
+    small = reconstruction.Effort(24, 3_000, 0, 0, 256, 5e-3)
+    monkeypatch.setattr(reconstruction, "Effort", lambda **steps: small._replace(**steps))
+    mesh = cloud.with_suffix(".ply")
+    found = RUN.invoke(
+        app, ["surface", str(cloud), "-o", str(mesh), "--steps", "80", "--resolution", "24"]
+    )
+    assert found.exit_code == 0, found.output
+    assert "500 points: " in found.output and ", watertight, area" in found.output
+    loaded = trimesh.load_mesh(mesh)
+    assert loaded.is_watertight and loaded.volume == pytest.approx(4.0 / 3.0 * np.pi, rel=0.2)
+    assert cloud.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+    again = RUN.invoke(
+        app,
+        ["surface", str(cloud), "-o", str(mesh.with_suffix(".obj")), "--steps", "80"]
+        + ["--resolution", "24", "--json"],
+    )
+    facts = json.loads(again.stdout)
+    assert facts["points"] == 500 and facts["watertight"] and facts["faces"] == len(loaded.faces)
+    assert trimesh.load_mesh(mesh.with_suffix(".obj")).is_watertight
+
+
+@pytest.mark.parametrize(
+    ("points", "message"),
+    [
+        (np.empty((0, 3)), "cloud.npy is empty"),
+        (np.eye(3), "has 3 distinct points; a surface needs 100 or more"),
+        (np.random.default_rng(0).random((200, 3)) * [1, 1, 0], "is flat"),
+        (np.full((200, 3), np.nan), "200 of the 200 points of cloud.npy have a coordinate"),
+    ],
+)
+def test_clouds_without_a_surface_are_one_line(tmp_path, points, message):
+    np.save(tmp_path / "cloud.npy", points)
+    assert message in failure(
+        ["surface", str(tmp_path / "cloud.npy"), "-o", str(tmp_path / "m.ply")]
+    )
+
+
+def test_files_that_cannot_be_read_or_written_are_one_line(cloud, tmp_path, monkeypatch):
+    out = str(tmp_path / "mesh.ply")
+    (tmp_path / "scan.las").write_bytes(b"")
+    (tmp_path / "broken.ply").write_bytes(b"no ply")
+    assert "a cloud is one of .ply" in failure(["surface", str(tmp_path / "scan.las"), "-o", out])
+    assert "cannot read" in failure(["surface", str(tmp_path / "broken.ply"), "-o", out])
+    assert "there is no file" in failure(["surface", str(tmp_path / "none.xyz"), "-o", out])
+    assert "ends in .ply, .obj, .off" in failure(["surface", str(cloud), "-o", "mesh.stl"])
+    folder = str(tmp_path / "none" / "mesh.ply")
+    assert "there is no folder" in failure(["surface", str(cloud), "-o", folder])
+    monkeypatch.setitem(sys.modules, "trimesh", None)
+    assert "pip install 'ocsdf[surfaces]'" in failure(["surface", str(cloud), "-o", out])
+
+
+def test_help_names_the_method():
+    text = RUN.invoke(app, ["surface", "--help"]).output
+    assert "CNLS, Eq. 13" in text and "watertight" in text
+
+
+def failure(arguments):
+    found = RUN.invoke(app, arguments)
+    assert found.exit_code == 2 and found.stderr.startswith("error: "), found.output
+    assert found.stderr.count("\n") == 1 and not found.stdout
+    return found.stderr

@@ -1,0 +1,135 @@
+"""The paper's network on images, in small and on generated ones."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from experiments import paper_images
+from experiments.image_data import Images
+from experiments.paper_images import (
+    NETWORKS,
+    PRESETS,
+    RADII,
+    describe,
+    draw,
+    run_cell,
+    scores_in_float64,
+    train_network,
+)
+from ocsdf.networks.convnets import build_convnet, build_downsampling_net, condense_convnet
+from ocsdf.networks.lipschitz import float_error
+from ocsdf.training.domain import Box
+from tests.reference import hkr
+
+
+@pytest.fixture
+def generated(monkeypatch):
+    """Bright bars that lie, of class 0, or stand, of class 1."""
+    rng = np.random.default_rng(0)
+    images = np.float32(rng.uniform(0.0, 0.2, size=(60, 8, 8, 1)))
+    images[::2, 3:5] += 0.8
+    images[1::2, :, 3:5] += 0.8
+    found = Images(images, np.tile([0, 1], 30))
+    monkeypatch.setattr(paper_images, "load_images", lambda name: (found, found.take(range(20))))
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_smoke_preset(network, generated, tmp_path):
+    row = run_cell("smoke", network, 0, 0)
+    for name in ("certified", "printed"):
+        curve = [row[f"{name}_{r}"] for r in RADII]
+        assert all(0.0 <= value <= 100.0 for value in curve) and (np.diff(curve) <= 0.0).all()
+    # Radii of half the length in units of the scaled image, whose range is 2.
+    assert row["certified_8"] == row["printed_16"] and row["certified_36"] == row["printed_72"]
+    assert 1.99 < row["bound"] <= 2.0 and 0.0 <= row["slack"] < 1e-9
+    assert 0.0 < row["gradient_norm"] <= 1.0 + 1e-6
+    rows = pd.DataFrame([{"preset": "smoke", "network": network, "digit": 0, "seed": 0, **row}])
+    text = describe(rows, "smoke")
+    assert "95.5, 93.2, 89.9, 78.4, 57.5" in text and f"{row['certified_0']:.3g}" in text
+    draw(rows, "smoke", tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").stat().st_size > 5000
+
+
+def test_settings_are_those_of_the_appendix():
+    mnist, cifar = PRESETS["paper"], PRESETS["paper_cifar10"]
+    assert mnist[:6] == ("mnist", 0.79, 200.0, 16, 70, 10)
+    assert cifar[:6] == ("cifar10", 0.11, 1000.0, 32, 90, 10)
+    assert mnist.learning_rates == (1e-3, 1e-6) and cifar.learning_rates == (2.5e-4, 2.5e-7)
+    assert {s.batch_size for s in (mnist, cifar)} == {128}
+    assert {(s.width, s.restarted, s.n_steps) for s in (mnist, cifar)} == {(1.0, 1.0, None)}
+
+
+def test_channels_are_scaled_to_mean_0_and_deviation_1():
+    images = np.float32(np.random.default_rng(0).uniform(size=(50, 4, 4, 3)) * [0.2, 0.5, 1.0])
+    mean, scale = paper_images._scaling(images, centered_half=False)
+    rows = paper_images._rows(images, mean, scale).reshape(-1, 3)
+    np.testing.assert_allclose(rows.mean(axis=0), 0.0, atol=1e-5)
+    np.testing.assert_allclose(rows.std(axis=0), 1.0, rtol=1e-5)
+
+
+class TestTraining:
+    points = np.float32(np.random.default_rng(1).uniform(0.5, 1.0, size=(30, 16)))
+    domain = Box(-np.ones(16), np.ones(16))
+
+    def run(self, monkeypatch, n_steps=8, **changes):
+        """Return the losses, and the data, the seeds and T of each step."""
+
+        def attract(model, seeds, domain, *, level, eta, steps, lipschitz):
+            # Numbers that tell whose negatives these are.
+            return seeds * 0.5
+
+        def eagerly(function):
+            def call(data, seeds, eta, newton_steps):
+                loss, negatives = function(data, seeds, eta, newton_steps)
+                calls.append((data.numpy(), seeds.numpy(), int(newton_steps)))
+                return loss, negatives
+
+            return call
+
+        calls = []
+        monkeypatch.setattr(paper_images, "attract", attract)
+        monkeypatch.setattr(paper_images.tf, "function", eagerly)
+        model = build_downsampling_net((4, 4, 1), (4,), depth=1)
+        settings = PRESETS["smoke"]._replace(n_steps=n_steps, **changes)
+        return train_network(model, self.points, self.domain, settings, 0), calls
+
+    def test_first_loss_is_eq_2_of_data_and_negatives(self, monkeypatch):
+        losses, calls = self.run(monkeypatch, n_steps=1)
+        data, seeds, _ = calls[0]
+        model = build_downsampling_net((4, 4, 1), (4,), depth=1)
+        f = model(np.concatenate([data, 0.5 * seeds])).numpy()[:, 0].astype(np.float64)
+        labels = np.repeat([1.0, -1.0], len(data))
+        assert losses[0] == pytest.approx(2.0 * np.mean(hkr(labels, f, 0.79, 200.0)), rel=1e-4)
+
+    def test_negatives_persist_after_the_warm_start(self, monkeypatch):
+        _, calls = self.run(monkeypatch, n_steps=14, restarted=0.25)
+        assert [newton_steps for *_, newton_steps in calls] == [0] * 2 + [2] * 12
+        kept = []
+        for (_, last, _), (_, seeds, newton_steps) in zip(calls, calls[1:], strict=False):
+            same = (seeds == 0.5 * last).all(axis=1)
+            kept.append(same.mean())
+            assert newton_steps or not same.any()
+        assert 0.5 < np.mean(kept[2:]) < 0.95
+
+    def test_all_seeds_are_fresh_in_the_paper(self, monkeypatch):
+        _, calls = self.run(monkeypatch, restarted=1.0)
+        for (_, last, _), (_, seeds, _) in zip(calls, calls[1:], strict=False):
+            assert not (seeds == 0.5 * last).all(axis=1).any()
+
+    def test_each_image_comes_once_before_any_comes_twice(self, monkeypatch):
+        _, calls = self.run(monkeypatch, n_steps=3, batch_size=10)
+        rows = np.concatenate([data for data, *_ in calls])
+        assert sorted(rows[:, 0].tolist()) == sorted(self.points[:, 0].tolist())
+
+
+def test_scores_in_float64_lie_within_the_rounding_bound():
+    model = condense_convnet(build_convnet((8, 8, 1), (4,), (2,), seed=1))
+    rows = np.random.default_rng(0).normal(size=(300, 64))
+    rows = np.float32(rows).astype(np.float64)
+    exact, rough = scores_in_float64(model, rows), model.predict(rows, verbose=0)[:, 0]
+    assert exact.dtype == np.float64 and exact.shape == (300,)
+    constant, slope = float_error(model, roundoff=2.0**-24)
+    error = np.abs(exact - rough)
+    assert error.max() > 0.0 and (error <= constant + slope * np.linalg.norm(rows, axis=1)).all()
+    # A row's score does not depend on the others.
+    assert (scores_in_float64(model, rows[7:9]) == exact[7:9]).all()

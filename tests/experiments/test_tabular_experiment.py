@@ -1,0 +1,222 @@
+"""The script of the paper's tables and of the ranking: presets, ranks, what it says is missing."""
+
+import importlib
+import json
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ocsdf import OCSDF
+from ocsdf.benchmark.detectors import find_detector
+
+GRID = ["margin_0_01", "margin_0_05", "margin_0_2", "margin_1"]
+
+
+@pytest.fixture
+def script():
+    return importlib.import_module("experiments.tabular")
+
+
+def run(script, monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["tabular", *map(str, arguments)])
+    script.main()
+
+
+def our_rows(table, by_setting, protocol="ad", n_train=100, seed=0):
+    """Rows as run_benchmark returns them, one for each setting; None is a cell that failed."""
+    return [
+        {
+            "protocol": protocol,
+            "table": table,
+            "detector": name if name == "OCSDF" else f"experiments.tabular:{name}",
+            "seed": seed,
+            "auroc": auroc,
+            "error": "ValueError: x" if auroc is None else None,
+            "n_train": n_train,
+        }
+        for name, auroc in zip([*GRID, "margin_auto", "OCSDF"], by_setting, strict=True)
+    ]
+
+
+def write_baselines(script, folder, tables, without=None, **more):
+    """Cells of a benchmark in which the 14 baselines have 1, 2, ..., 14 percent on each table."""
+    (folder / "cells").mkdir(parents=True, exist_ok=True)
+    for table in tables:
+        for place, name in enumerate(script.BASELINES):
+            if name != without:
+                cell = {"protocol": "ad", "table": table, "detector": name, "seed": 0}
+                cell |= {"auroc": 1.0 + place} | more
+                count = len(list((folder / "cells").iterdir()))
+                (folder / "cells" / f"{count}.json").write_text(json.dumps(cell))
+
+
+def test_smoke_runs_both_parts_and_resumes(script, tmp_path, monkeypatch, capsys):
+    # Of the paper's settings two, as each is compiled for seconds.
+    monkeypatch.setattr(script, "GRID", {"experiments.tabular:margin_0_2": "0.2"})
+    monkeypatch.setattr(script, "LABEL_FREE", {"experiments.tabular:margin_auto": "auto"})
+    monkeypatch.delenv("OCSDF_DATA_HOME", raising=False)
+    run(script, monkeypatch, "--preset", "smoke", "--output", tmp_path)
+    ranking = pd.read_csv(tmp_path / "tabular_smoke" / "benchmark.csv")
+    assert set(ranking["detector"]) == {"HBOS", "nearest neighbour", "random subsamples"}
+    assert ranking["error"].isna().all()
+    bounded = ranking[ranking["detector"] != "HBOS"]
+    assert (bounded["certified_auroc_0.1"] <= bounded["auroc"]).all()
+    # Rows it is fitted on are all at distance 0.
+    nearest = ranking[ranking["detector"] == "nearest neighbour"].set_index("protocol")["auroc"]
+    assert nearest["ad"] == 50.0 and nearest["oc"] > 90.0
+    rows = pd.read_csv(tmp_path / "tabular_paper_smoke.csv")
+    assert len(rows) == 2 and rows["error"].isna().all()
+    assert rows["auroc"].between(0.0, 100.0).all()
+    text = (tmp_path / "tabular_paper_smoke.md").read_text()
+    assert "## Table 2" in text and " at 0.2" in text and "No rank of ours on wine: " in text
+    assert text in capsys.readouterr().out
+    files = {file: file.read_bytes() for file in tmp_path.rglob("cells/*.json")}
+    run(script, monkeypatch, "--preset", "smoke", "--output", tmp_path)
+    assert {file: file.read_bytes() for file in tmp_path.rglob("cells/*.json")} == files
+
+
+@pytest.mark.parametrize(
+    "preset, n_seeds, tables, n_detectors",
+    [(["--preset", "benchmark"], 5, ["a.npz", "b.mat"], 17), (["--seeds", "3"], 3, None, 6)],
+)
+def test_presets_ask_for_what_they_promise(
+    script, tmp_path, monkeypatch, preset, n_seeds, tables, n_detectors
+):
+    (tmp_path / "home" / "adbench").mkdir(parents=True)
+    for name in ("a.npz", "b.mat"):
+        (tmp_path / "home" / "adbench" / name).touch()
+    monkeypatch.setenv("OCSDF_DATA_HOME", str(tmp_path / "home"))
+    asked = []
+
+    def run_benchmark(tables, detectors, seeds, protocols, folder, n_jobs, **options):
+        asked.append((tables, detectors, list(seeds), protocols, folder, options))
+        first = list(script.PAPER[protocols[0]])[0]
+        return pd.DataFrame(our_rows(first, [50.0] * 6, protocol=protocols[0]))
+
+    monkeypatch.setattr(script, "run_benchmark", run_benchmark)
+    monkeypatch.setattr(script, "write_report", lambda rows, folder: [folder / "benchmark.md"])
+    run(script, monkeypatch, *preset, "--output", tmp_path, "--baselines", tmp_path / "none")
+    for _, detectors, seeds, _, _, _ in asked:
+        assert (len(detectors), seeds) == (n_detectors, list(range(n_seeds)))
+    if tables:
+        assert [path.name for path in asked[0][0]] == tables
+        assert asked[0][3:] == (["ad", "oc"], tmp_path / "tabular", {})
+    else:
+        assert [(one[0], one[3]) for one in asked] == [
+            (list(script.PAPER[protocol]), [protocol]) for protocol in ("ad", "oc")
+        ]
+        assert all(options["all_rows"] for *_, options in asked)
+        assert (tmp_path / "tabular_paper.md").exists()
+
+
+def test_without_tables_the_benchmark_says_where_to_put_them(script, tmp_path, monkeypatch):
+    monkeypatch.setenv("OCSDF_DATA_HOME", str(tmp_path))
+    with pytest.raises(SystemExit, match=r"no tables in \$OCSDF_DATA_HOME/adbench"):
+        run(script, monkeypatch, "--preset", "benchmark", "--output", tmp_path)
+
+
+def test_the_papers_figures_agree_with_its_average_rank(script):
+    # Table 2: 7.1 +- 3.6, with speech at 15.
+    ranks = [rank for _, rank in script.PAPER["ad"].values()] + [15]
+    assert len(ranks) == 19
+    assert (round(np.mean(ranks), 1), round(np.std(ranks), 1)) == (7.1, 3.6)
+
+
+def test_settings_are_those_of_appendix_g(script):
+    assert len(script.BASELINES) == 14
+    margins = []
+    for name in [*script.GRID, *script.LABEL_FREE]:
+        detector = find_detector(name).build(7, 3, None)
+        assert type(detector) is OCSDF and detector.random_state == 7
+        if name != "OCSDF":
+            margins.append(detector.margin)
+            parameters = detector.get_params()
+            expected = {
+                "method": "paper",
+                "hidden_layer_sizes": (128,) * 4,
+                "hinge_weight": 100.0,
+                "newton_steps": 4,
+                "epochs": 40,
+                "uniform_epochs": 5,
+                "batch_size": 128,
+                "optimizer": "rmsprop",
+                "learning_rate": 1e-3,
+                "activation": "fullsort",
+            }
+            assert {key: parameters[key] for key in expected} == expected
+    assert margins == [0.01, 0.05, 0.2, 1.0, "auto"]
+    # The budget spares every table below 12,000 rows.
+    steps = 40 * np.ceil(12_000 / 128)
+    assert steps <= script.MAX_STEPS
+
+
+class TestRanks:
+    PAPER = {"thyroid": (95.0, 5), "musk": (90.0, 8)}
+
+    @pytest.fixture
+    def compared(self, script, tmp_path):
+        write_baselines(script, tmp_path, ["thyroid", "musk"])
+        rows = pd.DataFrame(
+            our_rows("thyroid", [0.5, 3.5, 14.0, 2.0, 13.5, 99.0])
+            + our_rows("musk", [None, 7.5, 6.5, 1.0, 0.5, None])
+        )
+        baselines = script.read_baselines(tmp_path, "ad")
+        return script.compare(rows, self.PAPER, baselines)
+
+    def test_a_rank_counts_the_baselines_above_and_half_of_those_that_tie(self, compared):
+        _, ranks, _ = compared
+        expected = {"0.01": 15.0, "0.05": 12.0, "0.2": 1.5, "1": 13.5, "default": 1.0}
+        assert ranks.loc["thyroid", list(expected)].to_dict() == expected
+        assert ranks.loc["thyroid", 'margin="auto"'] == 2.0
+        assert ranks["paper"].tolist() == [5, 8]
+
+    def test_the_oracle_margin_is_the_best_that_did_not_fail(self, compared):
+        auroc, ranks, margins = compared
+        assert auroc["oracle margin"].tolist() == [14.0, 7.5]
+        assert margins.tolist() == ["0.2", "0.05"]
+        assert ranks["oracle margin"].tolist() == [1.5, 8.0]
+
+    def test_a_cell_that_failed_ranks_last(self, compared):
+        auroc, ranks, _ = compared
+        assert np.isnan(auroc.loc["musk", "default"])
+        assert ranks.loc["musk", "default"] == ranks.loc["musk", "0.01"] == 15.0
+
+    def test_the_oracle_takes_the_mean_over_seeds(self, script):
+        rows = pd.DataFrame(
+            our_rows("musk", [99.0, 80.0, 1.0, 1.0, 1.0, 1.0])
+            + our_rows("musk", [41.0, 82.0, 1.0, 1.0, 1.0, 1.0], seed=1)
+        )
+        none = pd.DataFrame(columns=script.BASELINES)
+        auroc, ranks, margins = script.compare(rows, {"musk": (90.0, 8)}, none)
+        assert (auroc.loc["musk", "oracle margin"], margins["musk"]) == (81.0, "0.05")
+        assert ranks.loc["musk"].drop("paper").isna().all()
+
+    def test_tables_without_all_baselines_have_no_rank_and_one_line_says_so(self, script, tmp_path):
+        write_baselines(script, tmp_path, ["thyroid"])
+        write_baselines(script, tmp_path, ["musk"], without="MCD")
+        write_baselines(script, tmp_path, ["glass"], rows="all")
+        baselines = script.read_baselines(tmp_path, "ad")
+        assert baselines.index.tolist() == ["thyroid"]
+        assert script.read_baselines(tmp_path, "oc").empty
+        rows = pd.DataFrame(
+            our_rows("thyroid", [0.5, 3.5, 14.0, 2.0, 13.5, 99.0])
+            + our_rows("musk", [0.5, 7.5, 6.5, 1.0, 0.5, 9.0], n_train=13_000)
+        )
+        text = script.describe(rows, self.PAPER, baselines, "a/folder")
+        lines = {line.split("|")[1].strip(): line for line in text.splitlines() if "|" in line}
+        assert "95.0 (#5)" in lines["thyroid"] and "14.0 (#1.5) at 0.2" in lines["thyroid"]
+        assert "90.0 (#8)" in lines["musk"] and "7.5 at 0.05" in lines["musk"]
+        assert lines["musk"].count("#") == 1
+        assert "92.5 (#6.5)" in lines["mean"] and lines["mean"].count("#") == 1
+        assert "No rank of ours on musk: a/folder has not all 14 baselines there." in text
+        assert "stops at 4,000 updates, which 40 epochs exceed on musk." in text
+
+    def test_baselines_that_failed_count_as_worse(self, script, tmp_path):
+        write_baselines(script, tmp_path, ["musk"], auroc=None, error="ValueError: x")
+        rows = pd.DataFrame(our_rows("musk", [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]))
+        _, ranks, _ = script.compare(
+            rows, {"musk": (90.0, 8)}, script.read_baselines(tmp_path, "ad")
+        )
+        assert ranks.loc["musk", "default"] == 1.0

@@ -1,0 +1,65 @@
+"""Compiled passes against NumPy's, bit for bit."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ocsdf.training.compiled import add_polynomial, rmsprop, sort_pairs, unsort_pairs
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+@pytest.mark.parametrize("shape", [(1, 2), (3, 14), (64, 128), (7, 510)])
+def test_pairs_are_sorted_and_unsorted(shape):
+    rng = np.random.default_rng(0)
+    values, upstream = rng.normal(size=(2, *shape)).astype(np.float32)
+    bias = rng.normal(size=shape[1]).astype(np.float32)
+    first, second = np.split(values + bias, 2, axis=1)
+    swap = sort_pairs(values, bias)
+    np.testing.assert_array_equal(swap, first > second)
+    np.testing.assert_array_equal(
+        values, np.hstack([np.minimum(first, second), np.maximum(first, second)])
+    )
+    lower, upper = np.split(upstream, 2, axis=1)
+    np.testing.assert_array_equal(
+        unsort_pairs(swap, upstream),
+        np.hstack([np.where(swap, upper, lower), np.where(swap, lower, upper)]),
+    )
+    np.testing.assert_array_equal(unsort_pairs(swap, values), np.hstack([first, second]))
+
+
+def test_equal_pairs_stay_and_nan_is_not_lost():
+    values = np.float32([[1.0, np.nan, 0.0, 1.0, 2.0, np.nan]])
+    swap = sort_pairs(values, np.zeros(6, np.float32))
+    assert not swap.any()
+    np.testing.assert_array_equal(values, np.float32([[1.0, np.nan, 0.0, 1.0, 2.0, np.nan]]))
+
+
+@given(SEEDS, st.integers(1, 70), st.sampled_from([1e-20, 1e-3, 1.0, 1e15]))
+@settings(max_examples=30, deadline=None)
+def test_rmsprop_has_the_bits_of_numpy(seed, size, scale):
+    rng = np.random.default_rng(seed)
+    weight, gradient = rng.normal(size=(2, size)).astype(np.float32)
+    gradient *= np.float32(scale)
+    velocity = np.square(rng.normal(size=size).astype(np.float32) * np.float32(scale))
+    rate, rho, epsilon = 1e-3, 0.9, 1e-7
+    expected_velocity = velocity * rho
+    expected_velocity += (1.0 - rho) * np.square(gradient)
+    expected = weight - gradient * rate / np.sqrt(expected_velocity + epsilon)
+    rmsprop(weight, velocity, gradient, *np.float32([rate, rho, 1.0 - rho, epsilon]))
+    np.testing.assert_array_equal(velocity, expected_velocity)
+    np.testing.assert_array_equal(weight, expected)
+
+
+@given(SEEDS, st.integers(1, 40))
+@settings(max_examples=30, deadline=None)
+def test_polynomial_has_the_bits_of_numpy(seed, width):
+    rng = np.random.default_rng(seed)
+    squared, matrix = rng.normal(size=(2, width, width)).astype(np.float32)
+    first, second, scale = rng.normal(size=3).astype(np.float32)
+    expected = squared * second + matrix * first
+    expected[np.diag_indices(width)] += 1.0
+    expected *= scale
+    add_polynomial(squared, matrix, first, second, scale)
+    np.testing.assert_array_equal(squared, expected)
