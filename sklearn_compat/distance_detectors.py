@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 from ocsdf.certificate.network import CertifiedNetwork
 from ocsdf.networks.builders import build_distance
 from ocsdf.recipes.tables import boundary_level, draw_rows
-from ocsdf.sklearn_compat.base import CertifiedDetector
+from ocsdf.sklearn_compat.detector import CertifiedDetector
 from ocsdf.sklearn_compat.validation import LazyRows, check_rows, check_rows_in_chunks
 
 _GROUP_SIZES = (8, 64)

@@ -4,7 +4,7 @@ from pyod.models.base import BaseDetector
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from ocsdf.sklearn_compat.base import CertifiedDetector
+from ocsdf.sklearn_compat.detector import CertifiedDetector
 from ocsdf.sklearn_compat.estimator import OCSDF
 
 

@@ -8,7 +8,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from ocsdf.certificate.metrics import certified_radius
-from ocsdf.sklearn_compat.base import CertifiedDetector
+from ocsdf.sklearn_compat.detector import CertifiedDetector
 from ocsdf.sklearn_compat.parameters import check_count
 from ocsdf.sklearn_compat.validation import check_rows
 
