@@ -1,0 +1,55 @@
+"""What ``pip install`` brings: every module and every template, and names that resolve."""
+
+import shutil
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from zipfile import ZipFile
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+HOMES = {"ocsdf": "ocsdf", "sklearn_compat": "ocsdf/sklearn_compat"}
+PACKAGES = sorted(
+    ".".join((home.replace("/", "."), *path.parent.relative_to(ROOT / folder).parts))
+    for folder, home in HOMES.items()
+    for path in (ROOT / folder).rglob("__init__.py")
+)
+
+
+def shipped():
+    """The files of the source tree, by their names in the wheel."""
+    return {
+        f"{home}/{path.relative_to(ROOT / folder).as_posix()}"
+        for folder, home in HOMES.items()
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def test_wheel_holds_every_module_and_template(tmp_path):
+    for folder in HOMES:
+        shutil.copytree(
+            ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    code = "from setuptools.build_meta import build_wheel; build_wheel('.')"
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("ocsdf-*.whl")
+    with ZipFile(wheel) as archive:
+        held = {name for name in archive.namelist() if ".dist-info/" not in name}
+    assert held == shipped()
+    assert any(name.endswith(".html.j2") for name in held)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_public_names_resolve_to_the_same_object_each_time(package):
+    module = import_module(package)
+    for name in getattr(module, "__all__", ()):
+        first, again = getattr(module, name), getattr(module, name)
+        assert first is again, name
+        assert not isinstance(first, ModuleType), name
+        assert name in dir(module)
