@@ -14,6 +14,7 @@ from importlib import import_module
 from ocsdf._version import __version__
 
 _HOME = {
+    "ConformalDetector": "ocsdf.sklearn_compat.conformal",
     "OCSDF": "ocsdf.sklearn_compat.estimator",
     "ImageOCSDF": "ocsdf.sklearn_compat.image_estimator",
     "certified_auroc": "ocsdf.certificate.metrics",

@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
         "ADBenchOCSDF": "ocsdf.sklearn_compat.adbench",
+        "ConformalDetector": "ocsdf.sklearn_compat.conformal",
         "OCSDF": "ocsdf.sklearn_compat.estimator",
         "OCSDFDetector": "ocsdf.sklearn_compat.pyod_detector",
         "knowledge_dir": "ocsdf.sklearn_compat.ad_engine",

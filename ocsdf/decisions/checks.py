@@ -5,11 +5,11 @@ from numbers import Integral
 import numpy as np
 
 
-def check_vector(values, name, empty=False):
-    """Return finite numbers as a float64 vector, or say what is wrong with them."""
+def check_vector(values, name):
+    """Return finite numbers, or none at all, as a float64 vector."""
     array = np.asarray(values)
-    if array.ndim != 1 or (array.size == 0 and not empty):
-        raise ValueError(f"{name} must be a non-empty 1-d array; got shape {array.shape}.")
+    if array.ndim != 1:
+        raise ValueError(f"{name} must be a 1-d array; got shape {array.shape}.")
     if array.dtype.kind not in "biuf":
         raise ValueError(f"{name} must hold real numbers; got dtype {array.dtype}.")
     array = array.astype(np.float64)

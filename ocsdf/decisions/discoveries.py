@@ -66,7 +66,7 @@ def e_benjamini_hochberg(e_values, fdr):
     -------
     ndarray of shape (m,), bool
     """
-    e_values = check_vector(e_values, "e_values", empty=True)
+    e_values = check_vector(e_values, "e_values")
     if np.any(e_values < 0.0):
         raise ValueError(f"e_values must be 0 or more; got {e_values.min()}.")
     fdr, m = check_share(fdr, "fdr"), len(e_values)
@@ -76,7 +76,7 @@ def e_benjamini_hochberg(e_values, fdr):
 
 
 def _controlled(p_values, fdr, method):
-    p_values = check_vector(p_values, "p_values", empty=True)
+    p_values = check_vector(p_values, "p_values")
     if np.any((p_values < 0.0) | (p_values > 1.0)):
         raise ValueError("p_values must lie in [0, 1].")
     fdr = check_share(fdr, "fdr")

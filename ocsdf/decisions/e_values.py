@@ -52,7 +52,7 @@ def conformal_e_values(calibration_scores, scores, shift=0.0):
         If scores are not vectors of finite numbers, or the shift is negative.
     """
     calibration = np.sort(-check_vector(calibration_scores, "calibration_scores"))
-    scores = check_vector(scores, "scores", empty=True)
+    scores = check_vector(scores, "scores")
     anomaly_scores = lowered(-scores, check_shift(shift, len(scores)))
     n = len(calibration)
     upper, middle = (int(np.ceil(share * (n + 1))) - 1 for share in (_UPPER, _MIDDLE))

@@ -25,7 +25,7 @@ def no_masking(scores, threshold, shift):
     ndarray of shape (m,), bool
         The mean over anomalies is a detection rate that no attack can push lower.
     """
-    scores = check_vector(scores, "scores", empty=True)
+    scores = check_vector(scores, "scores")
     return raised(scores, check_shift(shift, len(scores))) < threshold
 
 
@@ -48,5 +48,5 @@ def no_false_alarm(scores, threshold, shift):
     ndarray of shape (m,), bool
         1 minus the mean over normal rows is a false-alarm rate that no attack can push higher.
     """
-    scores = check_vector(scores, "scores", empty=True)
+    scores = check_vector(scores, "scores")
     return lowered(scores, check_shift(shift, len(scores))) >= threshold

@@ -26,7 +26,7 @@ def conformal_p_values(calibration_scores, scores, shift=0.0, replaced=0):
     Parameters
     ----------
     calibration_scores : array-like of shape (n,)
-        High for normal rows. Where they were rounded, a lower bound of each.
+        High for normal rows. Where they were rounded, a lower bound of each. Without any, p is 1.
     scores : array-like of shape (m,)
     shift : float or array-like of shape (m,), default=0.0
         What an attack and rounding may have taken from each score, in units of the score, >= 0.
@@ -44,7 +44,7 @@ def conformal_p_values(calibration_scores, scores, shift=0.0, replaced=0):
         If scores are not vectors of finite numbers, or the shift or count is negative.
     """
     calibration = np.sort(check_vector(calibration_scores, "calibration_scores"))
-    scores = check_vector(scores, "scores", empty=True)
+    scores = check_vector(scores, "scores")
     replaced = check_replaced(replaced)
     upper = raised(scores, check_shift(shift, len(scores)))
     count = np.searchsorted(calibration, upper, side="right")

@@ -95,15 +95,15 @@ def test_formula():
     assert p.tolist() == [0.25, 0.5, 0.75, 1.0]
     assert conformal_p_values([0.0, 1.0], [5.0], replaced=4).tolist() == [1.0]
     assert conformal_p_values([0.0], []).shape == (0,)
+    assert conformal_p_values([], [-9.0]).tolist() == [1.0]
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (([], [1.0]), "calibration_scores must be a non-empty 1-d array"),
         (([np.nan], [1.0]), "calibration_scores must be finite; 1 of 1"),
         ((["a"], [1.0]), "calibration_scores must hold real numbers"),
-        (([1.0], [[1.0]]), "scores must be a non-empty 1-d array"),
+        (([1.0], [[1.0]]), "scores must be a 1-d array"),
         (([1.0], [1.0], -0.5), "shift must be a finite number >= 0"),
         (([1.0], [1.0], [1.0, 2.0]), "one for each of 1 scores"),
         (([1.0], [1.0], 0.0, -1), "replaced must be an integer >= 0; got -1"),
