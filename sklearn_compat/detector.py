@@ -5,6 +5,7 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ocsdf.certificate.metrics import certified_auroc, certified_radius
+from ocsdf.utils.checks import check_labels, check_radii
 
 
 class CertifiedDetector(OutlierMixin, BaseEstimator):
@@ -128,7 +129,7 @@ class CertifiedDetector(OutlierMixin, BaseEstimator):
 
         return verdict_counts(self.certified_radius(X), self.predict(X), radii)
 
-    def certified_auroc(self, X, y, radii, pos_label=1):
+    def certified_auroc(self, X, y, radii, pos_label=None):
         """Bound the AUROC from below under any l2 attack on normal rows and anomalies.
 
         OCSDF Proposition 1 with the printed sign corrected; rounding of the scores is included.
@@ -137,11 +138,12 @@ class CertifiedDetector(OutlierMixin, BaseEstimator):
         ----------
         X : array-like of shape (n_samples, n_features)
         y : array-like of shape (n_samples,)
-            Two classes, both present.
-        radii : array-like of shape (n_radii,)
-            Attack radii in standardized units; at 0 the AUROC itself.
-        pos_label : int, float, bool or str, default=1
-            The anomalies' label.
+            Two classes, both present, no label missing.
+        radii : float or array-like of shape (n_radii,)
+            Attack radii in standardized units; at 0 the AUROC itself, rounded down.
+        pos_label : int, float, bool, str or None, default=None
+            The anomalies' label. None is 1 where labels are 0 and 1 or boolean, and an error for
+            others: of the -1 and 1 that ``predict`` gives, 1 is normal.
 
         Returns
         -------
@@ -150,25 +152,16 @@ class CertifiedDetector(OutlierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If ``y`` does not fit X or lacks one of the classes.
+            If ``y`` does not fit X, has missing labels or not two classes, or does not tell
+            which of them are the anomalies.
         """
         points = self._checked_points(X)
-        y = np.asarray(y)
-        anomaly = y == pos_label
-        if anomaly.shape != (len(points),):
-            raise ValueError(f"y must have {len(points)} labels, one a row; got {np.shape(y)}.")
-        if anomaly.all() or not anomaly.any():
-            raise ValueError(
-                f"y needs both anomalies (label {pos_label!r}) and normal rows; got only "
-                f"{'anomalies' if anomaly.any() else 'normal rows'}."
-            )
-        if len(np.unique(y)) > 2:
-            raise ValueError(f"y must hold two classes; got {len(np.unique(y))}.")
-        radii = np.atleast_1d(np.asarray(radii, dtype=np.float64))
+        anomaly = check_labels(y, pos_label, len(points))
+        radii = check_radii(radii)
         network = self._network
         scores = network.score(points)
         # Any row's rounding, where it is and (with the slope) wherever it is moved to.
-        slack = 2.0 * network.rounding_error(points).max() + network.rounding_slope * np.abs(radii)
+        slack = 2.0 * network.rounding_error(points).max() + network.rounding_slope * radii
         return certified_auroc(
             scores[~anomaly], scores[anomaly], radii, self.lipschitz_bound_, slack=slack
         )

@@ -1,8 +1,9 @@
 """A scorer for outlier detectors: scikit-learn's own take normal rows for the positive class."""
 
-import numpy as np
 from sklearn.base import is_classifier
 from sklearn.metrics import average_precision_score, roc_auc_score
+
+from ocsdf.utils.checks import check_labels
 
 _METRICS = {"roc_auc": roc_auc_score, "average_precision": average_precision_score}
 
@@ -20,8 +21,9 @@ def make_outlier_scorer(metric, pos_label):
     metric : {"roc_auc", "average_precision"} or callable
         A callable is called as ``metric(is_anomaly, anomaly_scores)``, with a boolean array and
         scores that are the higher, the more anomalous; greater values must be better.
-    pos_label : int, float, bool or str
-        The anomalies' label in y.
+    pos_label : int, float, bool, str or None
+        The anomalies' label in y; None is 1 where labels are 0 and 1 or boolean, and an error for
+        others.
 
     Returns
     -------
@@ -80,23 +82,13 @@ class _OutlierScorer:
 
 def _anomalies(y, pos_label):
     """Mark the anomalies among labels of two classes."""
-    labels = np.asarray(y)
-    if labels.ndim != 1:
+    try:
+        return check_labels(y, pos_label)
+    except ValueError as error:
         raise ValueError(
-            f"y must be a list of labels, one a row, to score an outlier detector; got "
-            f"{'None' if y is None else f'shape {labels.shape}'}."
-        )
-    is_anomaly = labels == pos_label
-    if is_anomaly.all() or not is_anomaly.any():
-        raise ValueError(
-            f"y needs both anomalies (label {pos_label!r}) and normal rows; got only "
-            f"{'anomalies' if is_anomaly.any() else 'normal rows'}. Check pos_label, and pass "
-            "cv=StratifiedKFold(), which puts both into each fold."
-        )
-    classes = np.unique(labels)
-    if len(classes) > 2:
-        raise ValueError(f"y must hold two classes; got {len(classes)}.")
-    return is_anomaly
+            f"{error} Check pos_label, and pass cv=StratifiedKFold(), which puts both classes "
+            "into each fold."
+        ) from None
 
 
 def _anomaly_scores(estimator, X):

@@ -7,15 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ocsdf.attacks.inputs import (
-    check_count,
-    check_direction,
-    check_labels,
-    check_number,
-    check_rows,
-)
+from ocsdf.attacks.inputs import check_direction
 from ocsdf.certificate.metrics import certified_auroc
 from ocsdf.networks.gradients import BLOCK, input_gradient, unit
+from ocsdf.utils.checks import check_count, check_labels, check_number, check_radii, check_rows
 from ocsdf.utils.threads import slices
 
 # Rows attacked at a time, whole blocks for any number of restarts.
@@ -160,7 +155,7 @@ def attacked_auroc(
     radii,
     *,
     attacked="both",
-    pos_label=1,
+    pos_label=None,
     domain=None,
     n_restarts=3,
     step=0.025,
@@ -183,8 +178,8 @@ def attacked_auroc(
         Attack radii eps >= 0, in standardized units.
     attacked : {"both", "anomalies", "normals"}, default="both"
         Which rows the attacker may move.
-    pos_label : int, float, bool or str, default=1
-        The anomalies' label.
+    pos_label : int, float, bool, str or None, default=None
+        The anomalies' label, as for :meth:`ocsdf.OCSDF.certified_auroc`: None is 1 of 0 and 1.
     domain : Box or Ball, default=None
         Such as ``detector.domain_``; see :func:`pgd`, also for the other parameters.
     n_restarts : int, default=3
@@ -207,7 +202,7 @@ def attacked_auroc(
     network, points = _network_and_points(detector, X)
     points = check_rows("X", points)
     anomaly = check_labels(y, pos_label, len(points))
-    radii = np.array([check_number("radii", r, 0.0) for r in np.ravel(radii)])
+    radii = check_radii(radii)
     movable = {"both": np.full(len(points), True), "anomalies": anomaly, "normals": ~anomaly}
     if attacked not in movable:
         raise ValueError(
@@ -276,9 +271,7 @@ class _Search:
 def _settings(domain, n_restarts, step, n_steps, lipschitz):
     check_count("n_restarts", n_restarts)
     check_count("n_steps", n_steps)
-    step = check_number("step", step)
-    if step <= 0.0:
-        raise ValueError(f"step must be a share of the radius > 0; got {step}.")
+    step = check_number("step", step, above=0.0)
     return domain, n_restarts, step, n_steps, check_number("lipschitz", lipschitz)
 
 

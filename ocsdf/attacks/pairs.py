@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ocsdf.attacks.inputs import check_count, check_number, check_rows
 from ocsdf.networks.gradients import input_gradient, or_one, unit
+from ocsdf.utils.checks import check_count, check_number, check_rows
 
 
 class SteepPairs(NamedTuple):

@@ -26,6 +26,7 @@ from ocsdf.data.downloads import data_home
 from ocsdf.data.splits import CONTAMINATIONS, check_protocol, reduce_rows, split
 from ocsdf.data.tables import Table, load_table
 from ocsdf.utils.files import write_whole
+from ocsdf.utils.rounding import percent_below
 
 CERTIFIED_RADII = (0.1, 0.2, 0.5)
 # Protocols that scale all features to [0, 1] for every detector, as ADBench does.
@@ -394,6 +395,6 @@ def _certify(X, y, radii=CERTIFIED_RADII):
         return {}
     bounds = detector.certified_auroc(X, y, radii)
     return {
-        _CERTIFIED.format(radius): 100 * float(bound)
+        _CERTIFIED.format(radius): percent_below(bound)
         for radius, bound in zip(radii, bounds, strict=True)
     }

@@ -5,6 +5,8 @@ import re
 import textwrap
 from typing import NamedTuple
 
+from ocsdf.utils.rounding import tenths_below
+
 NAMES = {
     "ad": "fitted and judged on all rows, anomalies included",
     "oc": "fitted on a random half of the normal rows, judged on the others and all anomalies",
@@ -320,7 +322,7 @@ def _seconds(value):
 
 def _certified(value):
     """A proved lower bound in percent, rounded down."""
-    return _NONE if math.isnan(value) else f"{math.floor(10 * value + 1e-9) / 10:.1f}"
+    return _NONE if math.isnan(value) else tenths_below(value)
 
 
 def _short(reason):

@@ -5,13 +5,16 @@ score by at most L * eps. Radii are l2 distances in the space where L was bounde
 estimators: standardized features, or pixels in [0, 1]).
 
 Rounding never flatters a certificate: a shift is formed exactly and rounded up to the next
-float64, and comparisons of the kind ``a - shift`` against ``b`` are decided exactly, from the
-rounded difference and its rounding error. All that is left is the rounding of the final share.
+float64, comparisons of the kind ``a - shift`` against ``b`` are decided exactly, from the
+rounded difference and its rounding error, and a share of pairs or rows is rounded down.
 """
 
 from fractions import Fraction
 
 import numpy as np
+
+from ocsdf.utils.checks import check_number, check_radii, check_vector
+from ocsdf.utils.rounding import share_below
 
 _ATTACKED = {"both": 2, "anomalies": 1, "normals": 1}
 
@@ -46,9 +49,9 @@ def certified_radius(scores, offset=0.0, lipschitz=1.0, slack=0.0):
         If the scores are not a non-empty 1-d array of finite numbers, `offset` is not finite,
         `lipschitz` is not positive, or `slack` is negative or of another shape.
     """
-    scores = _vector(scores, "scores")
-    offset = _finite(offset, "offset")
-    lipschitz = _positive(lipschitz, "lipschitz")
+    scores = check_vector("scores", scores)
+    offset = check_number("offset", offset)
+    lipschitz = check_number("lipschitz", lipschitz, above=0.0)
     slack = _slack(slack, len(scores), "scores")
     # Each operation rounds to nearest: the next number below is not above the exact result.
     gap = _below(np.abs(scores - offset))
@@ -86,7 +89,7 @@ def certified_auroc(
     Returns
     -------
     auroc : ndarray of shape (n_radii,), float64
-        Lower bounds in [0, 1]; at eps = 0 the AUROC itself. They never grow with eps, as long as
+        Lower bounds in [0, 1]; at eps = 0 the AUROC, rounded down. They never grow with eps, as long as
         `slack` does not shrink with it.
 
     Raises
@@ -97,16 +100,16 @@ def certified_auroc(
 
     Notes
     -----
-    Costs one sort and O(n log m) for each radius. sigma is rounded up to a float64 and d is then
-    compared with it exactly, so rounding only ever lowers the result, and ties count one half
-    where they are real.
+    Costs one sort and O(n log m) for each radius. sigma is rounded up to a float64, d is then
+    compared with it exactly, and the share of pairs is rounded down: the result is never above
+    the exact value, and ties count one half where they are real.
     """
-    normals = np.sort(_vector(normal_scores, "normal_scores"))
-    anomalies = np.sort(_vector(anomaly_scores, "anomaly_scores"))
+    normals = np.sort(check_vector("normal_scores", normal_scores))
+    anomalies = np.sort(check_vector("anomaly_scores", anomaly_scores))
     shifts = _shifts(radii, lipschitz, slack, _n_attacked(attacked))
     counts = [_count_below(anomalies, normals, shift) for shift in shifts]
     pairs = len(normals) * len(anomalies)
-    return np.array([(2 * below + ties) / (2 * pairs) for below, ties in counts])
+    return np.array([share_below(2 * below + ties, 2 * pairs) for below, ties in counts])
 
 
 def certified_tpr(
@@ -153,16 +156,16 @@ def certified_tpr(
     ValueError
         As :func:`certified_auroc`, and if `fpr` is outside [0, 1).
     """
-    normals = np.sort(_vector(normal_scores, "normal_scores"))
-    anomalies = np.sort(_vector(anomaly_scores, "anomaly_scores"))
+    normals = np.sort(check_vector("normal_scores", normal_scores))
+    anomalies = np.sort(check_vector("anomaly_scores", anomaly_scores))
     shifts = _shifts(radii, lipschitz, slack, _n_attacked(attacked))
-    if not 0 <= _finite(fpr, "fpr") < 1:
+    if not 0 <= check_number("fpr", fpr) < 1:
         raise ValueError(f"fpr must be a share with 0 <= fpr < 1, got {fpr!r}")
     # j / n <= fpr is compared as floats are read: 29 of 100 rows are a share of 0.29.
     n_flagged = np.searchsorted(np.arange(1, len(normals) + 1) / len(normals), fpr, side="right")
     boundary = normals[n_flagged : n_flagged + 1]
     counts = [_count_below(anomalies, boundary, shift) for shift in shifts]
-    return np.array([below / len(anomalies) for below, _ in counts])
+    return np.array([share_below(below, len(anomalies)) for below, _ in counts])
 
 
 def certified_recall(anomaly_scores, radii, threshold=0.0, lipschitz=1.0, slack=0.0):
@@ -198,11 +201,11 @@ def certified_recall(anomaly_scores, radii, threshold=0.0, lipschitz=1.0, slack=
     ValueError
         As :func:`certified_auroc`, and if `threshold` is not finite.
     """
-    anomalies = np.sort(_vector(anomaly_scores, "anomaly_scores"))
-    boundary = np.array([_finite(threshold, "threshold")])
+    anomalies = np.sort(check_vector("anomaly_scores", anomaly_scores))
+    boundary = np.array([check_number("threshold", threshold)])
     shifts = _shifts(radii, lipschitz, slack, _n_attacked("anomalies"))
     counts = [_count_below(anomalies, boundary, shift) for shift in shifts]
-    return np.array([below / len(anomalies) for below, _ in counts])
+    return np.array([share_below(below, len(anomalies)) for below, _ in counts])
 
 
 def _count_below(sorted_scores, bounds, shift):
@@ -221,10 +224,8 @@ def _count_below(sorted_scores, bounds, shift):
 
 def _shifts(radii, lipschitz, slack, n_attacked):
     """Return n_attacked * (lipschitz * eps + slack) per radius, rounded up; 0 at eps = 0."""
-    radii = _vector(np.atleast_1d(radii), "radii")
-    if (radii < 0).any():
-        raise ValueError(f"radii must be 0 or more, got {radii.min()}")
-    lipschitz = Fraction(_positive(lipschitz, "lipschitz"))
+    radii = check_radii(radii)
+    lipschitz = Fraction(check_number("lipschitz", lipschitz, above=0.0))
     slack = np.broadcast_to(_slack(slack, len(radii), "radii"), radii.shape)
     return [
         _round_up(n_attacked * (lipschitz * Fraction(eps) + Fraction(extra))) if eps > 0 else 0.0
@@ -252,40 +253,12 @@ def _below(values):
     return np.nextafter(values, -np.inf)
 
 
-def _vector(values, name):
-    """Return `values` as a non-empty 1-d float64 array of finite numbers, or say what is wrong."""
-    array = np.asarray(values)
-    if array.ndim != 1 or array.size == 0:
-        raise ValueError(f"{name} must be a non-empty 1-d array, got shape {array.shape}")
-    if array.dtype.kind not in "biuf":
-        raise ValueError(f"{name} must hold real numbers, got dtype {array.dtype}")
-    array = array.astype(np.float64)
-    n_bad = np.count_nonzero(~np.isfinite(array))
-    if n_bad:
-        raise ValueError(f"{name} must be finite, got {n_bad} NaN or infinite of {array.size}")
-    return array
-
-
-def _finite(value, name):
-    array = np.asarray(value)
-    if array.ndim != 0 or array.dtype.kind not in "biuf" or not np.isfinite(array):
-        raise ValueError(f"{name} must be a finite number, got {value!r}")
-    return float(array)
-
-
-def _positive(value, name):
-    number = _finite(value, name)
-    if number <= 0:
-        raise ValueError(f"{name} must be positive, got {value!r}")
-    return number
-
-
 def _slack(slack, size, counted):
     """Return `slack` as float64: a number, or one number for each of `size` entries."""
     if np.ndim(slack) == 0:
-        slack = _finite(slack, "slack")
+        slack = check_number("slack", slack)
     else:
-        slack = _vector(slack, "slack")
+        slack = check_vector("slack", slack)
         if len(slack) != size:
             raise ValueError(
                 f"slack must be a number or one per entry of {counted} ({size}), got {len(slack)}"

@@ -72,13 +72,13 @@ def report(
 
     from ocsdf.benchmark.detectors import spell
     from ocsdf.data.tables import load_table
-    from ocsdf.report.evaluation import check_radii, judge, ranked_examples
+    from ocsdf.report.evaluation import increasing_radii, judge, ranked_examples
     from ocsdf.report.summary import Setting, render, summarize
     from ocsdf.utils.files import check_output, write_whole
 
     output = output or Path(f"ocsdf-report-{_slug(data)}.html")
     check_output(output, inputs=[data])
-    radii = check_radii(_numbers(radii))
+    radii = increasing_radii(_numbers(radii))
     rivals = [] if versus is None else spell(versus.split(","))
     table = load_table(data, label=label, anomaly=anomaly)
     if table.y is None and (attack or rivals):

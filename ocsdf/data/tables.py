@@ -11,6 +11,7 @@ import numpy as np
 
 from ocsdf.data.downloads import data_home, fetch_table, registered_stem
 from ocsdf.data.readers import EXPECTED, listed, read_table
+from ocsdf.utils.checks import check_labels
 
 # Which classes of scikit-learn's embedded sets are the anomalies.
 _EMBEDDED_ANOMALIES = {
@@ -144,20 +145,16 @@ def split_one_class(y, random_state):
     ValueError
         If y is not a 1-d array of 0 and 1, or holds too few rows of a kind.
     """
-    y = np.asarray(y)
-    if y.ndim != 1 or y.dtype.kind not in "biuf" or not np.isin(y, (0, 1)).all():
-        raise ValueError(
-            f"y must be a 1-d array of 0 (normal) and 1 (anomaly), got {str(y.tolist()):.60}"
-        )
-    normals = np.flatnonzero(y == 0)
-    if len(normals) < 2 or len(normals) == len(y):
+    anomaly = check_labels(y, both=False)
+    normals = np.flatnonzero(~anomaly)
+    if len(normals) < 2 or len(normals) == len(anomaly):
         raise ValueError(
             "the one-class split needs at least 2 normal rows and 1 anomaly, "
-            f"got {len(normals)} and {len(y) - len(normals)}"
+            f"got {len(normals)} and {len(anomaly) - len(normals)}"
         )
     rng = np.random.default_rng(random_state)
     train_rows = np.sort(rng.choice(normals, size=len(normals) // 2, replace=False))
-    return train_rows, np.setdiff1d(np.arange(len(y)), train_rows)
+    return train_rows, np.setdiff1d(np.arange(len(anomaly)), train_rows)
 
 
 def _locate(source):

@@ -1,6 +1,6 @@
 """What all displays share: axes, legend, colours, and rows grouped by label."""
 
-import numpy as np
+from ocsdf.utils.checks import check_labels
 
 BLUE, ORANGE = "#2f86c4", "#d9731a"
 # Mid tones that can be told apart on a light and on a dark page, also when colour-blind.
@@ -64,21 +64,20 @@ def split_by_label(values, y, pos_label):
     ----------
     values : ndarray of shape (n_samples, ...)
     y : array-like of shape (n_samples,)
-    pos_label : int or str
-        The anomalies' label.
+    pos_label : int, float, bool, str or None
+        The anomalies' label; None is 1 of 0 and 1.
 
     Returns
     -------
     normal, anomalies : ndarray
+        One of them may be empty.
 
     Raises
     ------
     ValueError
-        If there is not one label a row.
+        As :func:`ocsdf.utils.checks.check_labels`.
     """
-    anomalous = np.asarray(y) == pos_label
-    if anomalous.shape != (len(values),):
-        raise ValueError(f"y must have {len(values)} labels, one a row; got {np.shape(y)}")
+    anomalous = check_labels(y, pos_label, len(values), both=False)
     return values[~anomalous], values[anomalous]
 
 
@@ -90,7 +89,7 @@ def group_by_label(values, y, pos_label):
     values : ndarray of shape (n_samples, ...)
     y : array-like of shape (n_samples,) or None
         None makes one group of all.
-    pos_label : int or str
+    pos_label : int, float, bool, str or None
 
     Returns
     -------

@@ -15,7 +15,7 @@ class _CertifiedDisplay(Display):
     """
 
     @classmethod
-    def from_estimator(cls, estimator, X, y, *, radii, pos_label=1, ax=None):
+    def from_estimator(cls, estimator, X, y, *, radii, pos_label=None, ax=None):
         """Certify a fitted `OCSDF` on labelled rows, and draw.
 
         Parameters
@@ -24,10 +24,10 @@ class _CertifiedDisplay(Display):
             Fitted.
         X : array-like of shape (n_samples, n_features)
         y : array-like of shape (n_samples,)
-            Labels; `pos_label` marks the anomalies.
+            Labels; `pos_label` marks the anomalies; None is 1 of 0 and 1.
         radii : array-like of shape (n_radii,)
             Scaled l2.
-        pos_label : int or str, default=1
+        pos_label : int, float, bool or str, default=None
             The label of the anomalies.
         ax : matplotlib.axes.Axes, default=None
 

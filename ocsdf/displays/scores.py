@@ -39,7 +39,7 @@ class ScoreHistogramDisplay(Display):
                 )
 
     @classmethod
-    def from_estimator(cls, estimator, X, y=None, *, pos_label=1, ax=None):
+    def from_estimator(cls, estimator, X, y=None, *, pos_label=None, ax=None):
         """Score rows with a fitted `OCSDF`, and draw them by label (or as one group).
 
         Parameters
@@ -48,8 +48,8 @@ class ScoreHistogramDisplay(Display):
             Fitted.
         X : array-like of shape (n_samples, n_features)
         y : array-like of shape (n_samples,), default=None
-            Labels; `pos_label` marks the anomalies.
-        pos_label : int or str, default=1
+            Labels; `pos_label` marks the anomalies; None is 1 of 0 and 1.
+        pos_label : int, float, bool or str, default=None
         ax : matplotlib.axes.Axes, default=None
 
         Returns
@@ -60,17 +60,17 @@ class ScoreHistogramDisplay(Display):
         return cls.from_predictions(scores, y, offset=estimator.offset_, pos_label=pos_label, ax=ax)
 
     @classmethod
-    def from_predictions(cls, scores, y=None, *, offset=0.0, pos_label=1, ax=None):
+    def from_predictions(cls, scores, y=None, *, offset=0.0, pos_label=None, ax=None):
         """Draw scores (higher = more normal) by label, or as one group.
 
         Parameters
         ----------
         scores : array-like of shape (n_samples,)
         y : array-like of shape (n_samples,), default=None
-            Labels; `pos_label` marks the anomalies.
+            Labels; `pos_label` marks the anomalies; None is 1 of 0 and 1.
         offset : float, default=0.0
             The verdict's threshold.
-        pos_label : int or str, default=1
+        pos_label : int, float, bool or str, default=None
         ax : matplotlib.axes.Axes, default=None
 
         Returns

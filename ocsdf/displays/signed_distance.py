@@ -61,7 +61,7 @@ class SignedDistanceDisplay(Display):
                 raise ValueError(f"rows must have two features; group {name!r} is {rows.shape}")
 
     @classmethod
-    def from_estimator(cls, estimator, X, y=None, *, pos_label=1, grid_resolution=200, ax=None):
+    def from_estimator(cls, estimator, X, y=None, *, pos_label=None, grid_resolution=200, ax=None):
         """Score a grid around rows with a fitted `OCSDF` of two features, and draw.
 
         Parameters
@@ -70,8 +70,8 @@ class SignedDistanceDisplay(Display):
             Fitted on two features.
         X : array-like of shape (n_samples, 2)
         y : array-like of shape (n_samples,), default=None
-            Labels; `pos_label` marks the anomalies.
-        pos_label : int or str, default=1
+            Labels; `pos_label` marks the anomalies; None is 1 of 0 and 1.
+        pos_label : int, float, bool or str, default=None
         grid_resolution : int, default=200
             Points along each feature.
         ax : matplotlib.axes.Axes, default=None

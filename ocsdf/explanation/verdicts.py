@@ -10,6 +10,7 @@ import numpy as np
 
 from ocsdf.explanation.boundary import boundary_points, check_points
 from ocsdf.networks.gradients import input_gradient, unit
+from ocsdf.utils.checks import check_radii
 
 
 class Explanation(NamedTuple):
@@ -160,7 +161,7 @@ def feature_radii(radius, scale):
     ValueError
         If a radius is negative or NaN, or a scale is not positive.
     """
-    radius, scale = _checked_radii(radius), np.asarray(scale, dtype=np.float64)
+    radius, scale = check_radii(radius, "radius"), np.asarray(scale, dtype=np.float64)
     if scale.ndim != 1 or not np.all(scale > 0.0):
         raise ValueError(f"scale must be a vector of positive numbers, got {scale}.")
     return np.maximum(0.0, np.nextafter(np.outer(radius, scale), -np.inf))
@@ -188,7 +189,7 @@ def verdict_counts(radius, verdicts, eps):
     ValueError
         If radii or eps are negative or NaN, or verdicts are not +1 and -1, one a radius.
     """
-    radius, eps = _checked_radii(radius), _checked_radii(np.atleast_1d(eps), "eps")
+    radius, eps = check_radii(radius, "radius"), check_radii(eps, "eps")
     verdicts = np.asarray(verdicts)
     if verdicts.shape != radius.shape or not np.isin(verdicts, (-1, 1)).all():
         raise ValueError(
@@ -199,10 +200,3 @@ def verdict_counts(radius, verdicts, eps):
         (radius[verdicts == verdict] > eps[:, None]).sum(axis=1) for verdict in (1, -1)
     )
     return VerdictCounts(eps, normal, anomalous, len(radius) - normal - anomalous)
-
-
-def _checked_radii(radii, name="radius"):
-    radii = np.asarray(radii, dtype=np.float64)
-    if radii.ndim != 1 or not np.all(radii >= 0.0):
-        raise ValueError(f"{name} must be a vector of numbers, 0 or more; got {radii}.")
-    return radii

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ocsdf.certificate.metrics import certified_auroc, certified_recall, certified_tpr
+from ocsdf.utils.checks import check_labels, check_radii
 
 RESAMPLES = 1000
 _CURVE_POINTS = 41
@@ -116,18 +117,13 @@ def judge(estimator, X, y=None, *, radii, random_state=0, n_resamples=RESAMPLES)
     ValueError
         If a radius is not a finite number > 0, or `y` lacks one of its two classes.
     """
-    radii = check_radii(radii)
+    radii = increasing_radii(radii)
     scores = estimator.score_samples(X)
     certified = estimator.certified_radius(X)
     scaled = (np.asarray(X, dtype=float) - estimator.mean_) / estimator.scale_
     ranking = None
     if y is not None:
-        y = np.asarray(y)
-        if not set(np.unique(y)) == {0, 1}:
-            raise ValueError(
-                f"rows to judge must hold normal rows (0) and anomalies (1); got only labels "
-                f"{sorted(set(y.tolist()))}. Judge without labels, or add rows of the other kind"
-            )
+        y = check_labels(y, n_rows=len(scores)).astype(np.int64)
         ranking = _rank(estimator, X, scores, y, radii, random_state, n_resamples)
     return Judgement(
         radii=radii,
@@ -173,8 +169,8 @@ def ranked_examples(estimator, X, judgement, n_each=5):
     return dict(zip(chosen, map(Examples, chosen.values(), *parts), strict=True))
 
 
-def check_radii(radii):
-    """Sorted, distinct radii.
+def increasing_radii(radii):
+    """Sorted, distinct radii to certify.
 
     Parameters
     ----------
@@ -189,9 +185,9 @@ def check_radii(radii):
     ValueError
         If there is none, or one is not a finite number > 0.
     """
-    radii = np.unique(np.asarray(radii, dtype=float))
-    if not radii.size or not (np.isfinite(radii) & (radii > 0)).all():
-        raise ValueError(f"radii must be one or more finite numbers > 0; got {radii.tolist()}")
+    radii = np.unique(check_radii(radii))
+    if radii[0] == 0.0:
+        raise ValueError("radii must be finite numbers > 0; got 0, where nobody attacks")
     return radii
 
 

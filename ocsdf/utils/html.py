@@ -1,8 +1,9 @@
 """What a self-contained HTML page is made with: templates, numbers as text, inline pictures."""
 
 import io
-import math
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context
+
+from ocsdf.utils.rounding import percent_below, tenths_below
 
 # matplotlib writes this colour into the SVG, and the page's own text colour takes its place there.
 _INK = "#010203"
@@ -66,8 +67,7 @@ def percent(share):
 
 def certified_percent(share):
     """Share as text, rounded down: a lower bound must not read as more than was proved."""
-    # What is a hair under a tenth is one that float64 could not hold: 0.29 * 1000 is 290.
-    return percent(math.floor(1000 * share + 1e-9) / 1000)
+    return f"{tenths_below(percent_below(share))}\N{NO-BREAK SPACE}%"
 
 
 def inline_svg(draw, **options):

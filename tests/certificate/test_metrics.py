@@ -29,11 +29,17 @@ def exact_shift(eps, lipschitz, attacked, slack):
     return N_ATTACKED[attacked] * reach if eps > 0 else Fraction(0)
 
 
+def rounded_down(exact):
+    """The largest float that is not above a fraction."""
+    nearest = float(exact)
+    return nearest if Fraction(nearest) <= exact else float(np.nextafter(nearest, -np.inf))
+
+
 def oracle_auroc(normals, anomalies, eps, lipschitz=1.0, attacked="both", slack=0.0):
     """All pairs, in exact rational arithmetic."""
     shift = exact_shift(eps, lipschitz, attacked, slack)
     gaps = [Fraction(float(a)) - Fraction(float(b)) - shift for a in normals for b in anomalies]
-    return float(sum(Fraction(1 + (g > 0) - (g < 0), 2) for g in gaps) / len(gaps))
+    return rounded_down(sum(Fraction(1 + (g > 0) - (g < 0), 2) for g in gaps) / len(gaps))
 
 
 def oracle_tpr(normals, anomalies, eps, fpr, attacked="both"):
@@ -42,7 +48,7 @@ def oracle_tpr(normals, anomalies, eps, fpr, attacked="both"):
     lowered = [Fraction(float(a)) - reach * (attacked != "anomalies") for a in normals]
     raised = [Fraction(float(b)) + reach * (attacked != "normals") for b in anomalies]
     allowed = [t for t in lowered if sum(u < t for u in lowered) / len(lowered) <= fpr]
-    return max(sum(v < t for v in raised) for t in allowed) / len(raised)
+    return rounded_down(Fraction(max(sum(v < t for v in raised) for t in allowed), len(raised)))
 
 
 def tied_scores(seed, step=0.25):
@@ -214,7 +220,8 @@ class TestTpr:
         for eps in (0.0, 0.25):
             flags = -np.r_[normals - eps, anomalies + eps]
             rates, tpr, _ = roc_curve(y, flags, drop_intermediate=False)
-            assert certified_tpr(normals, anomalies, eps, fpr) == tpr[rates <= fpr].max()
+            best = Fraction(round(50 * tpr[rates <= fpr].max()), 50)
+            assert certified_tpr(normals, anomalies, eps, fpr) == rounded_down(best)
 
     @given(score_lists, score_lists, radius_lists, st.floats(0, 0.99), st.sampled_from(ATTACKED))
     def test_never_grows_with_the_radius(self, normals, anomalies, radii, fpr, attacked):
@@ -241,8 +248,9 @@ class TestRecall:
         for value, eps in zip(found, radii, strict=True):
             shift = exact_shift(eps, lipschitz, "anomalies", slack)
             below = [Fraction(score) + shift < Fraction(threshold) for score in scores]
-            assert value <= np.mean(below)
-            assert value >= np.mean([score + shift < threshold - 1e-9 for score in scores])
+            clearly = [score + shift < threshold - 1e-9 for score in scores]
+            assert Fraction(float(value)) <= Fraction(sum(below), len(scores))
+            assert value >= rounded_down(Fraction(sum(clearly), len(scores)))
 
     @given(score_lists, radius_lists)
     def test_agrees_with_the_certified_radius(self, scores, radii):
@@ -251,7 +259,8 @@ class TestRecall:
         assume(all(abs(score) > 5e-324 for score in scores if score))
         eps = np.array(radii)
         certified = certified_radius(scores)
-        expected = [np.mean((np.array(scores) < 0) & (certified > e)) for e in eps]
+        kept = [(np.array(scores) < 0) & (certified > e) for e in eps]
+        expected = [rounded_down(Fraction(int(k.sum()), len(k))) for k in kept]
         np.testing.assert_array_equal(certified_recall(scores, eps), expected)
 
 
@@ -266,8 +275,8 @@ BAD_PAIRS = [
     ({"radii": [[0.1]]}, r"radii must be a non-empty 1-d array, got shape \(1, 1\)"),
     ({"radii": [0.1, -0.5]}, "radii must be 0 or more, got -0.5"),
     ({"radii": np.inf}, "radii must be finite"),
-    ({"lipschitz": 0.0}, "lipschitz must be positive, got 0.0"),
-    ({"lipschitz": np.nan}, "lipschitz must be a finite number, got nan"),
+    ({"lipschitz": 0.0}, "lipschitz must be a finite number > 0; got 0.0"),
+    ({"lipschitz": np.nan}, "lipschitz must be a finite number; got nan"),
     ({"slack": -1.0}, "slack must be 0 or more, got -1.0"),
     ({"slack": [0.0, -1.0]}, "slack must be 0 or more, got -1.0"),
     ({"slack": [0.0]}, r"slack must be a number or one per entry of radii \(2\), got 1"),
@@ -294,8 +303,8 @@ def test_bad_rate_is_named(fpr):
     [
         ({"scores": []}, "scores must be a non-empty 1-d array"),
         ({"scores": 1.0}, r"scores must be a non-empty 1-d array, got shape \(\)"),
-        ({"offset": np.inf}, "offset must be a finite number, got inf"),
-        ({"lipschitz": -1.0}, "lipschitz must be positive, got -1.0"),
+        ({"offset": np.inf}, "offset must be a finite number; got inf"),
+        ({"lipschitz": -1.0}, "lipschitz must be a finite number > 0; got -1.0"),
         ({"slack": [0.1, 0.1]}, r"one per entry of scores \(1\), got 2"),
     ],
 )
@@ -305,5 +314,47 @@ def test_bad_input_of_the_radius_is_named(change, message):
 
 
 def test_bad_threshold_is_named():
-    with pytest.raises(ValueError, match="threshold must be a finite number, got 'low'"):
+    with pytest.raises(ValueError, match="threshold must be a finite number; got 'low'"):
         certified_recall([1.0], 0.1, threshold="low")
+
+
+def worst_case_auroc(normals, anomalies, shift):
+    """Every pair after the worst attack, in exact rational arithmetic: a Fraction."""
+    gaps = [Fraction(float(a)) - Fraction(float(b)) - shift for a in normals for b in anomalies]
+    return sum(Fraction(1 + (gap > 0) - (gap < 0), 2) for gap in gaps) / len(gaps)
+
+
+KINDS = {
+    "continuous": lambda rng, n: rng.normal(size=n),
+    "tied": lambda rng, n: rng.integers(-3, 4, size=n) / 10,
+    "huge": lambda rng, n: rng.normal(size=n) * 10.0 ** rng.integers(-12, 13, size=n),
+    "nearly equal": lambda rng, n: 1.0 + rng.integers(-4, 5, size=n) * 2.0**-52,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("attacked", ATTACKED)
+def test_T8_no_certified_auroc_is_above_the_exact_worst_case(kind, attacked):
+    """600 in all: 50 for each kind of scores and each side attacked."""
+    rng = np.random.default_rng(19)
+    for _ in range(50):
+        n_normals, n_anomalies = rng.integers(1, 12, size=2)
+        normals = KINDS[kind](rng, n_normals) + rng.choice([0.0, 0.1])
+        anomalies = KINDS[kind](rng, n_anomalies)
+        eps = float(rng.choice([0.0, 0.1, 2.0**-52, abs(rng.normal())]))
+        lipschitz, slack = float(rng.choice([1.0, 0.3, 1.7])), float(rng.choice([0.0, 1e-9]))
+        found = float(certified_auroc(normals, anomalies, eps, lipschitz, attacked, slack)[0])
+        exact = worst_case_auroc(normals, anomalies, exact_shift(eps, lipschitz, attacked, slack))
+        assert Fraction(found) <= exact
+        # Not far below either: only a shift that is no float64 can turn ties into losses.
+        assert found >= float(exact) - 0.5 or kind != "continuous"
+        if kind == "continuous":
+            assert found == rounded_down(exact)
+
+
+@pytest.mark.parametrize("share", [certified_tpr, certified_recall])
+def test_T8_no_other_share_is_above_the_exact_one(share):
+    for n in range(1, 60):
+        scores = np.r_[np.full(n // 2, -1.0), np.full(n - n // 2, 1.0)]
+        known = (np.ones(3), scores) if share is certified_tpr else (scores,)
+        assert Fraction(float(share(*known, 0.0)[0])) <= Fraction(n // 2, n)

@@ -403,9 +403,9 @@ class TestSplit:
     @pytest.mark.parametrize(
         ("y", "message"),
         [
-            ([1, -1, -1], r"1-d array of 0 \(normal\) and 1 \(anomaly\), got \[1, -1, -1\]"),
-            ([[0, 1]], "y must be a 1-d array of 0"),
-            (None, "y must be a 1-d array of 0 .* got None"),
+            ([1, -1, -1], "y holds -1, 1: say with pos_label"),
+            ([[0, 1]], r"y must be a list of labels, one a row; got shape \(1, 2\)"),
+            (None, "y must be a list of labels, one a row; got None"),
             ([0, 1, 1], "at least 2 normal rows and 1 anomaly, got 1 and 2"),
             ([0, 0, 0], "at least 2 normal rows and 1 anomaly, got 3 and 0"),
         ],

@@ -31,10 +31,11 @@ class Affine:
     def float_slack(self, X):
         return np.full(len(X), 1e-3)
 
-    def certified_auroc(self, X, y, radii, pos_label=1):
+    def certified_auroc(self, X, y, radii, pos_label=None):
         from ocsdf.certificate.metrics import certified_auroc
+        from ocsdf.utils.checks import check_labels
 
-        scores, anomalous = self.score_samples(X), np.asarray(y) == pos_label
+        scores, anomalous = self.score_samples(X), check_labels(y, pos_label)
         return certified_auroc(scores[~anomalous], scores[anomalous], radii)
 
 
@@ -175,7 +176,7 @@ def test_a_long_roc_curve_has_few_points_all_of_whole_rows():
             lambda: CertifiedROCDisplay.from_estimator(
                 Affine(), np.zeros((1, 2)), [0, 1], radii=[0.1]
             ),
-            r"y must have 1 labels, one a row; got \(2,\)",
+            r"y must have 1 labels, one a row; got shape \(2,\)",
         ),
     ],
 )

@@ -13,7 +13,7 @@ from ocsdf.utils.html import at_least, at_most, certified_percent, percent
 
 @pytest.mark.parametrize(
     ("share", "near", "proved"),
-    [(0.9996, "100.0", "99.9"), (1.0, "100.0", "100.0"), (0.29, "29.0", "29.0"), (0, "0.0", "0.0")],
+    [(0.9996, "100.0", "99.9"), (1.0, "100.0", "100.0"), (0.29, "29.0", "28.9"), (0, "0.0", "0.0")],
 )
 def test_certified_shares_are_rounded_down(share, near, proved):
     assert percent(share) == f"{near}\N{NO-BREAK SPACE}%"
