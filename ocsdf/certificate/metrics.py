@@ -89,8 +89,8 @@ def certified_auroc(
     Returns
     -------
     auroc : ndarray of shape (n_radii,), float64
-        Lower bounds in [0, 1]; at eps = 0 the AUROC, rounded down. They never grow with eps, as long as
-        `slack` does not shrink with it.
+        Lower bounds in [0, 1]; at eps = 0 the AUROC, rounded down. They never grow with eps, as
+        long as `slack` does not shrink with it.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Lower bounds as numbers and text: rounded down, exactly, so that none says more than was proved."""
+"""Lower bounds as numbers and text: rounded down, so that none says more than was proved."""
 
 import math
 from fractions import Fraction

@@ -13,7 +13,7 @@ from ocsdf.benchmark.figures import spread_strip
 from ocsdf.benchmark.files import write_report
 from ocsdf.benchmark.sections import sections
 from ocsdf.benchmark.statistics import standing
-from ocsdf.cli.console import print_benchmark
+from ocsdf.cli.bench import _print_benchmark
 from tests.benchmark.test_statistics import cells
 
 TABLES = ["4_breastw", "42_WBC", "6_cardio", "38_thyroid", "40_vowels"]
@@ -206,6 +206,6 @@ def test_strip_draws_each_table_and_the_median():
 
 def test_the_terminal_ranks_whom_the_report_ranks(capsys):
     rows = cells({("t", "A"): [90], ("t", "B"): [80], ("t", "nearest neighbour"): [99]})
-    print_benchmark(rows, [])
+    _print_benchmark(rows, [])
     printed = capsys.readouterr().out
     assert re.search(r"A +│ +90.0 │ +1.0", printed) and "nearest neighbour" not in printed

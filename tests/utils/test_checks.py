@@ -5,8 +5,12 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from ocsdf import CertifiedAUROCDisplay, CertifiedROCDisplay, ScoreHistogramDisplay
-from ocsdf import make_outlier_scorer
+from ocsdf import (
+    CertifiedAUROCDisplay,
+    CertifiedROCDisplay,
+    ScoreHistogramDisplay,
+    make_outlier_scorer,
+)
 from ocsdf.attacks import attacked_auroc
 from ocsdf.data.tables import split_one_class
 from ocsdf.report.evaluation import judge
