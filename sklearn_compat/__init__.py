@@ -12,5 +12,6 @@ __getattr__, __dir__, __all__ = lazy_names(
         "OCSDFDetector": "ocsdf.sklearn_compat.pyod_detector",
         "knowledge_dir": "ocsdf.sklearn_compat.ad_engine",
         "make_outlier_scorer": "ocsdf.sklearn_compat.scoring",
+        "score_frame": "ocsdf.sklearn_compat.frames",
     },
 )

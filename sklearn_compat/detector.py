@@ -105,10 +105,14 @@ class CertifiedDetector(OutlierMixin, BaseEstimator):
         ndarray of shape (n_samples,)
             l2 radius in standardized units, that is on ``(X - mean_) / scale_``.
         """
+        return self._certified_scores(X)[1]
+
+    def _certified_scores(self, X):
+        """Return scores and certified radii of rows, from one evaluation of the network."""
         points = self._checked_points(X)
         scores = self._network.score(points)
         slack = self._slack(points, scores)
-        return certified_radius(scores, self.offset_, self.lipschitz_bound_, slack)
+        return scores, certified_radius(scores, self.offset_, self.lipschitz_bound_, slack)
 
     def verdict_counts(self, X, radii):
         """Count the verdicts that no l2 change of norm up to each radius can flip.
@@ -127,7 +131,8 @@ class CertifiedDetector(OutlierMixin, BaseEstimator):
         """
         from ocsdf.explanation.verdicts import verdict_counts
 
-        return verdict_counts(self.certified_radius(X), self.predict(X), radii)
+        scores, certified = self._certified_scores(X)
+        return verdict_counts(certified, np.where(scores - self.offset_ >= 0.0, 1, -1), radii)
 
     def certified_auroc(self, X, y, radii, pos_label=None):
         """Bound the AUROC from below under any l2 attack on normal rows and anomalies.

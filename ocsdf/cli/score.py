@@ -61,17 +61,11 @@ def score(
 
 def _score_table(model, table):
     """Score a table with a saved model."""
-    import numpy as np
-    import pandas as pd
-
     OCSDF, X = load_estimator(), frame(table, slice(None))
+    from ocsdf.sklearn_compat import score_frame
+
     with warnings_told():
         estimator = OCSDF.load(model)
-    return pd.DataFrame(
-        {
-            "row": range(len(X)),
-            "score": estimator.score_samples(X),
-            "verdict": np.where(estimator.predict(X) == 1, "normal", "anomaly"),
-            "certified_radius": estimator.certified_radius(X),
-        }
-    )
+    scores = score_frame(estimator, X)
+    scores.insert(0, "row", range(len(scores)))
+    return scores

@@ -26,6 +26,12 @@ def surface(
         int, typer.Option(min=1, help="Steps on distances; 1 in 40 more on level sets.")
     ] = 2_400,
     seed: Annotated[int, typer.Option(min=0, help="Seed of weights and batches.")] = 0,
+    picture: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PICTURE.png", help="Where the picture goes.", show_default="MESH.png"
+        ),
+    ] = None,
     as_json: Json = False,
 ):
     """Make a watertight mesh of raw points, with no normals (needs the extra `surfaces`).
@@ -33,19 +39,27 @@ def surface(
     Method: a network learns the signed distance to the points, then controls its own level sets
     (CNLS, Eq. 13). Of our two methods it is the better one on noisy points; the other, a
     1-Lipschitz network, is in `experiments/surfaces.py`. Two to five minutes. A picture goes
-    beside the mesh, as MESH.png.
+    beside the mesh, as MESH.png; one that this command did not draw is never written over unasked.
 
     Example: `ocsdf surface scan.ply -o scan-mesh.ply`
     """
     from ocsdf.surfaces.clouds import read_cloud
     from ocsdf.surfaces.mesh_files import SUFFIXES, encode_mesh
     from ocsdf.surfaces.meshing import import_surface_package
-    from ocsdf.surfaces.preview import preview
+    from ocsdf.surfaces.preview import is_preview, preview
     from ocsdf.utils.files import check_output, write_whole
 
     if output.suffix.lower() not in SUFFIXES:
         raise ValueError(f"cannot write {output}: name a file that ends in {', '.join(SUFFIXES)}")
-    picture = output.with_suffix(".png")
+    if picture is None:
+        picture = output.with_suffix(".png")
+        if picture.exists() and not is_preview(picture):
+            raise ValueError(
+                f"{picture} is there already, and this command did not draw it: name another file "
+                "with --picture"
+            )
+    elif picture.suffix.lower() != ".png":
+        raise ValueError(f"cannot write {picture}: name a file that ends in .png")
     for path in (output, picture):
         check_output(path, inputs=[cloud])
     for package in ("trimesh", "skimage.measure"):

@@ -7,6 +7,8 @@ import numpy as np
 _LIGHT = np.array([0.4, -0.6, 0.7]) / np.linalg.norm([0.4, -0.6, 0.7])
 _COLOUR = np.array([0.62, 0.76, 0.95])
 _MOST_POINTS = 10_000
+# What a picture says of who drew it, and the bytes within which it does.
+_SOFTWARE, _HEAD = "ocsdf surface", 4096
 
 
 def add_mesh(ax, mesh, turn=(0, 1, 2)):
@@ -80,5 +82,22 @@ def preview(points, mesh):
     for ax in (front, back):
         add_mesh(ax, mesh)
     drawn = io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=110)
+    figure.savefig(drawn, format="png", dpi=110, metadata={"Software": _SOFTWARE})
     return drawn.getvalue()
+
+
+def is_preview(path):
+    """Tell whether :func:`preview` drew a picture, which may then be drawn anew in its place.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    bool
+    """
+    if not path.is_file():
+        return False
+    with open(path, "rb") as file:
+        return f"Software\0{_SOFTWARE}".encode() in file.read(_HEAD)

@@ -171,7 +171,9 @@ def _replace(aside, target, state):
         with open(aside, "rb") as new:
             _overwrite(target, new)
     except OSError as error:
-        raise OSError(f"{error.strerror}: {target} is not whole any more, but {aside} is") from error
+        raise OSError(
+            f"{error.strerror}: {target} is not whole any more, but {aside} is"
+        ) from error
     aside.unlink()
 
 
@@ -209,7 +211,7 @@ def _state(path):
 
 def _target(path):
     """Return the file at the end of all links."""
-    return Path(os.path.realpath(path))
+    return Path(os.path.realpath(path) if os.path.islink(path) else path)
 
 
 def _descriptor(path):

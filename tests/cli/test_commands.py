@@ -63,7 +63,7 @@ def test_report_as_json_is_one_object_with_the_split_of_the_protocol(run, table,
 
 def test_report_with_an_attack_and_other_detectors(run, table, tmp_path, monkeypatch, capsys):
     from ocsdf.attacks.gradient_descent import attacked_auroc
-    from ocsdf.cli.console import print_summary
+    from ocsdf.cli.report import _print_summary
 
     def short(*arguments, **settings):
         assert (settings["n_restarts"], settings["n_steps"]) == (3, 50)
@@ -87,7 +87,7 @@ def test_report_with_an_attack_and_other_detectors(run, table, tmp_path, monkeyp
     assert "Beside other detectors" in page
 
     knn["error"] = "over [the] limit"
-    print_summary(facts)
+    _print_summary(facts)
     printed = " ".join(capsys.readouterr().out.split())
     assert "l2 PGD, 50 steps from 3 starts, on 24 normal rows and 12 anomalies" in printed
     assert "none" in printed
@@ -306,3 +306,20 @@ def test_entry_point_is_not_noisy():
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(ran.stdout)["versions"]["ocsdf"] == ocsdf.__version__
     assert ran.stderr == ""
+
+
+def test_P3_score_evaluates_the_network_once(run, table, monkeypatch):
+    from ocsdf.certificate.network import CertifiedNetwork
+
+    assert run("fit", table, "--label", "label", "--output", "m.ocsdf", *QUICK).exit_code == 0
+    rows, score = [], CertifiedNetwork.score
+
+    def count(self, points):
+        rows.append(len(points))
+        return score(self, points)
+
+    monkeypatch.setattr(CertifiedNetwork, "score", count)
+    for words in ((), ("--json",), ("--output", "s.csv")):
+        rows.clear()
+        assert run("score", "m.ocsdf", table, "--label", "label", *words).exit_code == 0
+        assert rows == [60]

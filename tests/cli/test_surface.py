@@ -39,6 +39,7 @@ def test_a_cloud_becomes_a_watertight_mesh_and_a_picture(cloud, monkeypatch):
         ["surface", str(cloud), "-o", str(mesh.with_suffix(".obj")), "--steps", "80"]
         + ["--resolution", "24", "--json"],
     )
+    assert again.exit_code == 0, again.stderr  # over the picture that this command drew before
     facts = json.loads(again.stdout)
     assert facts["points"] == 500 and facts["watertight"] and facts["faces"] == len(loaded.faces)
     assert trimesh.load_mesh(mesh.with_suffix(".obj")).is_watertight
@@ -72,6 +73,20 @@ def test_files_that_cannot_be_read_or_written_are_one_line(cloud, tmp_path, monk
     assert "there is no folder" in failure(["surface", str(cloud), "-o", folder])
     monkeypatch.setitem(sys.modules, "trimesh", None)
     assert "pip install 'ocsdf[surfaces]'" in failure(["surface", str(cloud), "-o", out])
+
+
+@pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n of somebody", b"", b"text"])
+@pytest.mark.parametrize("suffix", [".ply", ".obj", ".off"])
+def test_P1_a_picture_of_somebody_else_is_not_written_over(cloud, tmp_path, content, suffix):
+    picture, mesh = tmp_path / "scan.png", tmp_path / f"scan{suffix}"
+    picture.write_bytes(content)
+    said = failure(["surface", str(cloud), "-o", str(mesh)])
+    assert "scan.png is there already" in said and "--picture" in said
+    assert picture.read_bytes() == content and not mesh.exists()
+    said = failure(["surface", str(cloud), "-o", str(mesh), "--picture", str(tmp_path / "a.txt")])
+    assert "ends in .png" in said
+    said = failure(["surface", str(cloud), "-o", str(mesh), "--picture", str(tmp_path / "n/a.png")])
+    assert "there is no folder" in said
 
 
 def test_help_names_the_method():

@@ -88,7 +88,7 @@ def test_a_block_that_raises_leaves_nothing(tmp_path, error):
 
 @pytest.fixture
 def device(tmp_path):
-    """Makes a device that a mistake may destroy: a node of its own for root, who could, or /dev's."""
+    """Makes a device that a mistake may cost: for root, who could destroy /dev's, one of its own."""
 
     def make(name, number):
         path = f"/dev/{name}"
@@ -170,9 +170,7 @@ def test_P1_links_are_followed(tmp_path, kind):
         target.write_text("old")
     if kind == "twice":
         (tmp_path / "middle").symlink_to(target)
-    link.symlink_to(
-        {"relative": "elsewhere/target.txt", "twice": "middle"}.get(kind, str(target))
-    )
+    link.symlink_to({"relative": "elsewhere/target.txt", "twice": "middle"}.get(kind, str(target)))
     check_output(link)
     write_whole(link, "new")
     assert link.is_symlink()
