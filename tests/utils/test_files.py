@@ -88,7 +88,7 @@ def test_a_block_that_raises_leaves_nothing(tmp_path, error):
 
 @pytest.fixture
 def device(tmp_path):
-    """Makes a device that a mistake may cost: for root, who could destroy /dev's, one of its own."""
+    """Makes a device: one of its own for root, whose mistakes would destroy that of /dev."""
 
     def make(name, number):
         path = f"/dev/{name}"
