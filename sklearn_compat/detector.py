@@ -205,6 +205,11 @@ class CertifiedDetector(OutlierMixin, BaseEstimator):
 
         return persistence.load(cls, path)
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
     def _set_network(self, network):
         self._network = network
         self.model_ = network.model

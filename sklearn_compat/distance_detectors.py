@@ -9,7 +9,7 @@ from ocsdf.certificate.network import CertifiedNetwork
 from ocsdf.networks.builders import build_distance
 from ocsdf.recipes.tables import boundary_level, draw_rows
 from ocsdf.sklearn_compat.detector import CertifiedDetector
-from ocsdf.sklearn_compat.validation import LazyRows, check_rows, check_rows_in_chunks
+from ocsdf.sklearn_compat.input_checks import LazyRows, check_rows, check_rows_in_chunks
 
 _GROUP_SIZES = (8, 64)
 _N_REFERENCES = 1024
@@ -30,8 +30,8 @@ class DistanceDetector(CertifiedDetector):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Dense finite numbers.
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Finite numbers that float64 can hold. Of sparse rows a dense copy is made.
         y : Ignored
 
         Returns

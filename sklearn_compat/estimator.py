@@ -5,9 +5,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from ocsdf.sklearn_compat.parameters import check_parameters
+from ocsdf.sklearn_compat.parameter_checks import check_parameters
 from ocsdf.sklearn_compat.signed_distance import SignedDistance
-from ocsdf.sklearn_compat.validation import (
+from ocsdf.sklearn_compat.input_checks import (
     LazyRows,
     check_rows,
     check_rows_in_chunks,
@@ -178,8 +178,8 @@ class OCSDF(SignedDistance):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Dense finite numbers.
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Finite numbers that float64 can hold. Of sparse rows a dense copy is made.
         y : Ignored
         sample_weight : array-like of shape (n_samples,) or None
             Rows are drawn for training with probability proportional to it; rows of weight 0 are

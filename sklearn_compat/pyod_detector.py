@@ -64,8 +64,8 @@ class OCSDFDetector(BaseDetector):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Dense finite numbers.
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Finite numbers that float64 can hold. Of sparse rows a dense copy is made.
         y : Ignored
 
         Returns

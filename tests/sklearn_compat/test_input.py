@@ -68,8 +68,6 @@ BAD_ROWS = {
     "infinity": (with_value(-np.inf), "infinity in columns 1;.*not inf"),
     "both": (with_value([np.nan, np.inf], [0, 2]), "NaN and infinity in columns 0, 2;"),
     "None": (of_objects(None), "NaN in columns 0;"),
-    "sparse matrix": (scipy.sparse.csr_matrix(ROWS), r"Sparse.*\.toarray\(\)"),
-    "sparse array": (scipy.sparse.csc_array(ROWS), r"Sparse.*\.toarray\(\)"),
     "complex": (ROWS + 1j, "Complex data not supported.*real"),
     "complex in pandas": (frame(ROWS + 1j), "Complex data not supported"),
     "no rows": (ROWS[:0], r"0 sample\(s\)"),

@@ -1,5 +1,6 @@
 """Checks of the estimator's input: one line that names what came and how to mend it."""
 
+import warnings
 from functools import partial
 from numbers import Integral
 
@@ -8,9 +9,14 @@ from scipy.sparse import issparse
 from sklearn.utils import check_array
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
+from ocsdf.utils.checks import refuse_masked
+from ocsdf.utils.exactness import kind_of_objects, refuse_inexact
+
 _MOST_NAMES = 5
 # Numbers of a table that are checked at a time.
 _CHUNK_CELLS = 2**18
+# Bytes of a dense copy of sparse rows that fit makes without a word.
+_MOST_DENSE = 2**30
 _MUST_BE_NUMERIC = (
     "every column must be numeric: encode categories and dates first, e.g. with "
     "sklearn.preprocessing.OneHotEncoder."
@@ -60,8 +66,8 @@ def check_rows(estimator, X, reset):
     ----------
     estimator : BaseEstimator
         Keeps the number and names of the features.
-    X : array-like of shape (n_samples, n_features)
-        Dense finite numbers.
+    X : array-like or sparse matrix of shape (n_samples, n_features)
+        Finite numbers that float64 can hold.
     reset : bool
         Whether to set the estimator's features (in fit) or to compare with them.
 
@@ -72,11 +78,27 @@ def check_rows(estimator, X, reset):
     Raises
     ------
     ValueError, TypeError
-        In one line: sparse, complex, not numeric, of the wrong shape, too few rows, NaN, infinite.
+        In one line: masked, complex, not numeric, not exact in float64, of the wrong shape, too
+        few rows, NaN, infinite.
+
+    Warns
+    -----
+    UserWarning
+        If a sparse X of more than 1 GiB, once dense, is fitted.
     """
     rows = _convert(
         partial(validate_data, estimator, reset=reset, ensure_min_samples=2 if reset else 1), X
     )
+    if issparse(rows):
+        n_bytes = 8 * rows.shape[0] * rows.shape[1]
+        if reset and n_bytes > _MOST_DENSE:
+            warnings.warn(
+                f"fit makes a dense copy of the sparse X: {n_bytes / 2**30:.1f} GiB. Fewer columns, "
+                "e.g. by sklearn.decomposition.TruncatedSVD, need less.",
+                UserWarning,
+                stacklevel=3,
+            )
+        rows = _dense(rows)
     _check_finite([rows], estimator)
     return rows
 
@@ -88,9 +110,9 @@ def check_rows_in_chunks(estimator, X):
     ----------
     estimator : BaseEstimator
         Fitted: knows the number and names of the features.
-    X : array-like of shape (n_samples, n_features)
-        Dense finite numbers. Arrays and data frames are read a chunk at a time, other sequences
-        at once.
+    X : array-like or sparse matrix of shape (n_samples, n_features)
+        Finite numbers that float64 can hold. Arrays, data frames and sparse matrices are read a
+        chunk at a time, other sequences at once.
 
     Returns
     -------
@@ -102,9 +124,14 @@ def check_rows_in_chunks(estimator, X):
     ValueError, TypeError
         As :func:`check_rows`; NaN and infinities are reported for the whole table.
     """
+    if issparse(X):
+        X = _convert(partial(validate_data, estimator, reset=False), X)
     chunks = _chunks(X)
     if len(chunks) < 2:
         return check_rows(estimator, X, reset=False)
+    if issparse(X):
+        _check_finite((_dense(X[chunk]) for chunk in chunks), estimator)
+        return LazyRows(X, _dense)
     # Names and width, for which the first chunk stands, so that a warning comes only once.
     _convert(partial(validate_data, estimator, reset=False), _take(X, chunks[0]))
     _check_finite((_convert(_to_float64, _take(X, chunk)) for chunk in chunks), estimator)
@@ -150,6 +177,7 @@ def check_weights(sample_weight, rows):
     """
     if sample_weight is None:
         return None
+    refuse_masked("sample_weight", sample_weight)
     weights = _check_sample_weight(sample_weight, rows, dtype=np.float64, ensure_non_negative=True)
     if np.count_nonzero(weights) < 2:
         raise ValueError(
@@ -166,7 +194,6 @@ def _chunks(X):
         len(shape) != 2
         or not all(isinstance(length, Integral) and length > 0 for length in shape)
         or not hasattr(X, "__getitem__")
-        or issparse(X)
     ):
         return []
     size = max(1, _CHUNK_CELLS // shape[1])
@@ -174,14 +201,25 @@ def _chunks(X):
 
 
 def _take(table, rows):
-    return table.iloc[rows] if hasattr(table, "iloc") else table[rows]
+    if hasattr(table, "iloc"):
+        return table.iloc[rows]
+    if hasattr(table, "column_names"):  # an Arrow table, whose items are columns
+        return table.slice(rows.start, rows.stop - rows.start)
+    return table[rows]
+
+
+def _dense(rows):
+    """Turn sparse rows into a float64 array."""
+    return rows.toarray(order="C").astype(np.float64, copy=False)
 
 
 def _convert(check, X):
     """Convert to float64 by a check of scikit-learn, with its errors in one line."""
     try:
-        _check_numeric(X)
-        return check(X, dtype=np.float64, order="C", ensure_all_finite=False)
+        _check_numbers(X)
+        return check(
+            X, accept_sparse="csr", dtype=np.float64, order="C", ensure_all_finite=False
+        )
     except (ValueError, TypeError, OverflowError) as error:
         message = " ".join(str(error).split())
         if any(start in message for start in _NOT_A_NUMBER):
@@ -190,22 +228,75 @@ def _convert(check, X):
         raise kind(message) from None
 
 
-def _check_numeric(X):
-    """Refuse what would be taken for numbers in silence: text, dates, the real part of complex."""
-    kinds = {getattr(dtype, "kind", "O") for dtype in getattr(X, "dtypes", ())}
-    if issparse(X) or (kinds and kinds <= set("biuf")):
-        return
+def _check_numbers(X):
+    """Refuse what would be taken for other numbers in silence.
+
+    That is text, dates, masked values, the real part of complex numbers, and numbers that float64
+    would round.
+    """
+    refuse_masked("Input X", X)
+    if hasattr(X, "to_frame"):
+        raise ValueError(
+            f"Expected a table of shape (n_samples, n_features); got a {type(X).__name__} of "
+            f"{len(X)} values: pass X.to_frame() for rows of one feature, or one row as a table "
+            "of one row."
+        )
+    if issparse(X):
+        data = X.tocoo().data
+        _check_kind(data)
+        refuse_inexact("Input X", data, lambda _: "of the sparse matrix")
+    elif hasattr(X, "column_names") or hasattr(X, "dtypes"):
+        for name, values in _odd_columns(X):
+            _check_kind(values, f" in column {str(name)!r}")
+            refuse_inexact("Input X", values, lambda _, name=name: repr(str(name)))
+    else:
+        values = _array(X)
+        _check_kind(values)
+        if values.ndim == 2:
+            refuse_inexact("Input X", values, str)
+
+
+def _array(X):
     values = np.asarray(X)
+    if values.dtype.kind == "f" and isinstance(X, list | tuple) and values.ndim == 2:
+        with np.errstate(invalid="ignore"):
+            large = np.abs(values).max(initial=0.0) >= 2.0**53
+        # Beside a float, NumPy has rounded large integers already.
+        return np.array(X, dtype=object) if large else values
+    return values
+
+
+def _odd_columns(table):
+    """The columns of a data frame that might not become float64 as they are, by name."""
+    names = table.column_names if hasattr(table, "column_names") else table.columns
+    kinds = table.dtypes if hasattr(table, "dtypes") else table.schema.types
+    for index, (name, kind) in enumerate(zip(names, kinds, strict=True)):
+        letter, size = getattr(kind, "kind", "O"), getattr(kind, "itemsize", None) or 8
+        if letter == "b" or (letter == "f" and size <= 8) or (letter in "iu" and size <= 4):
+            continue
+        if hasattr(table, "iloc"):
+            column = table.iloc[:, index]
+            # Beside a missing value, integers would come as rounded floats.
+            column = column.dropna() if getattr(kind, "na_value", None) is not None else column
+        elif hasattr(table, "to_series"):
+            column = table.to_series(index).drop_nulls()
+        else:
+            column = table.column(index).drop_null()
+        yield name, np.asarray(column)
+
+
+def _check_kind(values, where=""):
     kind = values.dtype.kind
-    if kind == "c":
+    found = {"c": "complex numbers", "U": "text", "S": "text"}.get(kind)
+    found = "dates or durations" if kind in "mM" else found
+    found = kind_of_objects(values) if kind == "O" else found
+    if found == "complex numbers":
         raise ValueError(
             "Complex data not supported: pass real numbers, such as the real and the imaginary "
             "parts as columns of their own."
         )
-    is_text = kind == "O" and any(isinstance(value, str | bytes) for value in values.flat)
-    if kind in "USmM" or is_text:
-        what = "dates or durations" if kind in "mM" else "text"
-        raise ValueError(f"Input X holds {what}; {_MUST_BE_NUMERIC}")
+    if found is not None:
+        raise ValueError(f"Input X holds {found}{where}; {_MUST_BE_NUMERIC}")
 
 
 def _check_finite(chunks, estimator):
