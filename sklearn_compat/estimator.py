@@ -5,8 +5,6 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from ocsdf.sklearn_compat.parameter_checks import check_parameters
-from ocsdf.sklearn_compat.signed_distance import SignedDistance
 from ocsdf.sklearn_compat.input_checks import (
     LazyRows,
     check_rows,
@@ -14,6 +12,8 @@ from ocsdf.sklearn_compat.input_checks import (
     check_varied,
     check_weights,
 )
+from ocsdf.sklearn_compat.parameter_checks import check_parameters
+from ocsdf.sklearn_compat.signed_distance import SignedDistance
 
 # Coordinates beyond are clipped: a 1-Lipschitz map, so that certificates hold, and float32 stays
 # finite in training.

@@ -5,14 +5,14 @@ from scipy.sparse import issparse
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from ocsdf.sklearn_compat.parameter_checks import check_image_parameters
-from ocsdf.sklearn_compat.signed_distance import SignedDistance
 from ocsdf.sklearn_compat.input_checks import (
     LazyRows,
     check_rows,
     check_rows_in_chunks,
     check_varied,
 )
+from ocsdf.sklearn_compat.parameter_checks import check_image_parameters
+from ocsdf.sklearn_compat.signed_distance import SignedDistance
 
 # What rounding may have added.
 _TOLERANCE = 1e-6

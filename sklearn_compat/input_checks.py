@@ -93,8 +93,8 @@ def check_rows(estimator, X, reset):
         n_bytes = 8 * rows.shape[0] * rows.shape[1]
         if reset and n_bytes > _MOST_DENSE:
             warnings.warn(
-                f"fit makes a dense copy of the sparse X: {n_bytes / 2**30:.1f} GiB. Fewer columns, "
-                "e.g. by sklearn.decomposition.TruncatedSVD, need less.",
+                f"fit makes a dense copy of the sparse X: {n_bytes / 2**30:.1f} GiB. Fewer "
+                "columns, e.g. by sklearn.decomposition.TruncatedSVD, need less.",
                 UserWarning,
                 stacklevel=3,
             )
@@ -217,9 +217,7 @@ def _convert(check, X):
     """Convert to float64 by a check of scikit-learn, with its errors in one line."""
     try:
         _check_numbers(X)
-        return check(
-            X, accept_sparse="csr", dtype=np.float64, order="C", ensure_all_finite=False
-        )
+        return check(X, accept_sparse="csr", dtype=np.float64, order="C", ensure_all_finite=False)
     except (ValueError, TypeError, OverflowError) as error:
         message = " ".join(str(error).split())
         if any(start in message for start in _NOT_A_NUMBER):

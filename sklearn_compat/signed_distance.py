@@ -9,8 +9,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from ocsdf.certificate.metrics import certified_radius
 from ocsdf.sklearn_compat.detector import CertifiedDetector
-from ocsdf.sklearn_compat.parameter_checks import check_count
 from ocsdf.sklearn_compat.input_checks import check_rows
+from ocsdf.sklearn_compat.parameter_checks import check_count
 
 _FEATURES = ("n_features_in_", "feature_names_in_")
 

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from ocsdf.utils.exactness import refuse_inexact
+
 EXPECTED = {
     ".csv": "a CSV file with a header row",
     ".parquet": "a Parquet table",
@@ -111,6 +113,7 @@ def _from_arrays(arrays, label, path):
             )
         labels = labels.ravel()
     names = [f"x{i}" for i in range(X.shape[1])]
+    refuse_inexact(str(path), X, lambda column: repr(names[column]))
     return np.ascontiguousarray(X, dtype=np.float64), labels, names
 
 
@@ -132,6 +135,10 @@ def _from_frame(frame, label, path):
     if odd and len(frame):  # without rows no column has a kind; read_table calls it empty
         hint = "drop or encode them" if label else "name the label's column, drop or encode others"
         raise ValueError(f"{path} has columns that are not numeric, {listed(odd, 3)}: {hint}")
+    for column, dtype in frame.dtypes.items():
+        if dtype.kind in "iu":
+            values = frame[column].dropna().to_numpy()
+            refuse_inexact(str(path), values, lambda _, name=column: repr(name))
     X = frame.to_numpy(dtype=np.float64, na_value=np.nan)
     return np.ascontiguousarray(X), labels, list(frame.columns)
 

@@ -9,10 +9,11 @@ from sklearn.utils.estimator_checks import estimator_checks_generator, parametri
 from ocsdf import OCSDF
 
 TINY = OCSDF(hidden_layer_sizes=(16, 16), epochs=2)
-WEIGHTS = "check_sample_weight_equivalence_on_dense_data"
+WEIGHTS = "check_sample_weight_equivalence_on_{}_data"
 EXPECTED = {
-    WEIGHTS: "weights are sampling probabilities: rows are drawn, not repeated; scikit-learn's "
-    "OneClassSVM fails this check too"
+    WEIGHTS.format(kind): "weights are sampling probabilities: rows are drawn, not repeated; "
+    "scikit-learn's OneClassSVM fails this check too"
+    for kind in ("dense", "sparse")
 }
 
 pytestmark = [
@@ -32,7 +33,7 @@ def test_estimator_passes_check(estimator, check):
 
 def test_one_class_svm_fails_the_weight_check_too():
     checks = estimator_checks_generator(OneClassSVM(), mark=None)
-    weight_check = next(check for _, check in checks if check.func.__name__ == WEIGHTS)
+    weight_check = next(check for _, check in checks if check.func.__name__ in EXPECTED)
     with pytest.raises(AssertionError, match="sample_weight"):
         weight_check(OneClassSVM())
 

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-import scipy.sparse
 from sklearn.exceptions import NotFittedError
 
 from ocsdf import OCSDF

@@ -1,4 +1,4 @@
-"""T4, T5, P7, P9: values that would be scored as others are refused by name; sparse rows are taken."""
+"""T4, T5, P7, P9: values that would pass for others are refused by name; sparse rows are taken."""
 
 import datetime
 import warnings
