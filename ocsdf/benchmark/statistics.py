@@ -383,9 +383,9 @@ def standing(rows, beside=BESIDE):
         certified_tables=certified_tables,
         spread=seed_spread(rows),
         costs=median_costs(rows).reindex(order),
-        transductive=rows.loc[rows["transductive"].eq(True), "detector"].unique().tolist(),
-        leaking=rows.loc[rows["leaks"].eq(True), "table"].unique().tolist(),
-        uncut=rows.loc[rows["rows"].eq("all"), "detector"].unique().tolist(),
+        transductive=sorted(set(rows.loc[rows["transductive"].eq(True), "detector"])),
+        leaking=sorted(set(rows.loc[rows["leaks"].eq(True), "table"]), key=_sort_key),
+        uncut=sorted(set(rows.loc[rows["rows"].eq("all"), "detector"])),
     )
 
 

@@ -259,6 +259,16 @@ def test_who_is_ranked():
     assert told.beside.loc["nearest neighbour", "mean_auroc"] == 98
 
 
+def test_lists_have_one_order_whatever_the_order_of_the_rows():
+    values = {("6_cardio", name): [90] for name in ("B", "COF", "A")}
+    rows = cells(values | {("4_breastw", name): [80] for name in ("COF", "A", "B")})
+    rows = rows.assign(transductive=True, leaks=True, rows="all")
+    for order in (rows, rows[::-1]):
+        told = standing(order)
+        assert told.transductive == told.uncut == ["A", "B", "COF"]
+        assert told.leaking == ["4_breastw", "6_cardio"]
+
+
 def test_tables_not_run_by_all_are_in_no_rank():
     rows = cells({("t", "A"): [90], ("t", "B"): ["late"], ("u", "A"): [10]})
     told = standing(rows)
