@@ -1,11 +1,15 @@
 """OCSDF behind PyOD's detector contract."""
 
+from numbers import Real
+
+import numpy as np
 from pyod.models.base import BaseDetector
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from ocsdf.sklearn_compat.detector import CertifiedDetector
 from ocsdf.sklearn_compat.estimator import OCSDF
+from ocsdf.utils.checks import check_number
 
 
 class OCSDFDetector(BaseDetector):
@@ -22,8 +26,10 @@ class OCSDFDetector(BaseDetector):
         Unfitted; holds all parameters of the method, such as ``margin``, which is then
         ``estimator__margin``. It is cloned, and of the clone ``contamination`` is replaced.
         None takes ``OCSDF()``.
-    contamination : float, default=0.1
-        Share of the training rows to call anomalies, in (0, 0.5].
+    contamination : float or thresholder, default=0.1
+        Share of the training rows to call anomalies, in (0, 0.5]. Or an object as those of
+        PyThresh, whose ``fit`` labels the training scores; the threshold is then one that gives
+        these labels.
     random_state : int, RandomState instance or None, default=None
         Replaces that of the clone; None leaves it.
 
@@ -32,11 +38,13 @@ class OCSDFDetector(BaseDetector):
     decision_scores_ : ndarray of shape (n_samples,)
         The training rows' scores.
     threshold_ : float
-        Their quantile of 1 - contamination.
+        Their quantile of 1 - contamination, or what a thresholder chose. It may be set: verdicts
+        and certificates are those of the threshold that stands here.
     labels_ : ndarray of shape (n_samples,), int
         Verdicts on the training rows: 0 is normal, 1 is an anomaly.
     detector_ : OCSDF
-        The fitted clone. Its ``offset_`` is ``-threshold_``, so that it passes the same verdicts.
+        The fitted clone. Its ``offset_`` is ``-threshold_`` at any time: setting either sets
+        both, so that it passes the same verdicts.
 
     References
     ----------
@@ -79,13 +87,59 @@ class OCSDFDetector(BaseDetector):
             For an invalid parameter or input, before any work.
         """
         detector = self._new_detector().fit(X)
-        self.detector_ = detector
+        scores = -detector.score_samples(X)
+        threshold = self._choose_threshold(scores)
+        self.detector_, self.decision_scores_ = detector, scores
         self._set_n_classes(None)
-        self.decision_scores_ = self.decision_function(X)
-        self._process_decision_scores()
-        # The same quantile of the same scores, but for the last bits: PyOD's are binding.
-        detector.offset_ = -float(self.threshold_)
+        self._adopt_threshold(threshold)
         return self
+
+    @property
+    def threshold_(self):
+        """Scores above it are anomalies."""
+        return -self.detector_.offset_
+
+    @threshold_.setter
+    def threshold_(self, value):
+        self.detector_.offset_ = -check_number("threshold_", value)
+
+    def predict(self, X, return_confidence=False):
+        """Tell normal rows (0) from anomalies (1), which score above ``threshold_``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        return_confidence : bool, default=False
+            Whether to return PyOD's confidence in each verdict as well.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), int
+        confidence : ndarray of shape (n_samples,)
+            Only if asked for.
+        """
+        check_is_fitted(self, "detector_")
+        labels = (self.decision_function(X) > self.threshold_).astype(int)
+        return (labels, self.predict_confidence(X)) if return_confidence else labels
+
+    def set_params(self, **params):
+        """Set parameters, also the estimator's own as ``estimator__margin``.
+
+        Parameters
+        ----------
+        **params : object
+            Where `estimator` is None, ``estimator__...`` makes it an OCSDF first.
+
+        Returns
+        -------
+        OCSDFDetector
+            Itself.
+        """
+        if "estimator" in params:
+            super().set_params(estimator=params.pop("estimator"))
+        if self.estimator is None and any(name.startswith("estimator__") for name in params):
+            self.estimator = OCSDF()
+        return super().set_params(**params)
 
     def decision_function(self, X):
         """Return ``-score_samples(X)``: the higher, the more anomalous.
@@ -125,12 +179,52 @@ class OCSDFDetector(BaseDetector):
         if not isinstance(estimator, CertifiedDetector):
             raise TypeError(f"estimator must be None or an OCSDF; got {estimator!r}.")
         contamination = self.contamination
-        if not (isinstance(contamination, float) and 0.0 < contamination <= 0.5):
+        if isinstance(contamination, Real) and 0.0 < contamination <= 0.5:
+            # PyOD tells shares from thresholders by the very class float.
+            contamination = self.contamination = float(contamination)
+        elif isinstance(contamination, Real) or not hasattr(contamination, "fit"):
             raise ValueError(
-                f"contamination must be a float in (0, 0.5]; got {contamination!r}. Other "
-                "thresholds can be set on decision_scores_ after fitting."
+                "contamination must be a float in (0, 0.5], or a thresholder as those of PyThresh; "
+                f"got {contamination!r}. Other thresholds can be set as threshold_ after fitting."
             )
+        else:
+            contamination = "auto"
         detector = clone(estimator).set_params(contamination=contamination)
         if self.random_state is not None:
             detector.set_params(random_state=self.random_state)
         return detector
+
+    def _process_decision_scores(self):
+        """Set what PyOD derives from ``decision_scores_``; its users call this, too."""
+        self._adopt_threshold(self._choose_threshold(self.decision_scores_))
+        return self
+
+    def _adopt_threshold(self, threshold):
+        self.threshold_ = threshold
+        self.labels_ = (self.decision_scores_ > self.threshold_).astype(int)
+        self._mu, self._sigma = np.mean(self.decision_scores_), np.std(self.decision_scores_)
+
+    def _choose_threshold(self, scores):
+        if isinstance(self.contamination, Real):
+            return np.percentile(scores, 100.0 * (1.0 - float(self.contamination)))
+        self.contamination.fit(scores)
+        return _threshold_of(self.contamination, scores)
+
+
+def _threshold_of(thresholder, scores):
+    """Find the threshold of scores that gives a fitted thresholder's labels."""
+    flagged = np.asarray(thresholder.labels_).astype(bool)
+    if not flagged.any():
+        return scores.max()
+    lowest = scores[flagged].min()
+    highest = scores[~flagged].max() if not flagged.all() else np.nextafter(lowest, -np.inf)
+    if not highest < lowest:
+        raise ValueError(
+            f"{thresholder!r} flags scores below others that it keeps: its verdicts follow no "
+            "threshold, so none of them could be certified. Use another one."
+        )
+    # PyThresh's own threshold is one of scores brought to [0, 1], where it has one.
+    share = getattr(thresholder, "thresh_", None)
+    choices = [scores.min() + share * np.ptp(scores), share] if isinstance(share, Real) else []
+    choices.append(0.5 * highest + 0.5 * lowest)
+    return next((choice for choice in choices if highest <= choice < lowest), highest)

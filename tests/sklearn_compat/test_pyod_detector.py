@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 import warnings
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from pyod.models.base import BaseDetector
 from pyod.models.knn import KNN
 from pyod.models.lscp import LSCP
 from pyod.utils.utility import standardizer
-from sklearn.base import clone, is_outlier_detector
+from sklearn.base import BaseEstimator, clone, is_outlier_detector
 from sklearn.ensemble import IsolationForest
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
@@ -229,13 +230,13 @@ def test_contamination_out_of_range(X, contamination):
         OCSDFDetector(contamination=contamination)
     detector = OCSDFDetector(TINY).set_params(contamination=contamination)
     with pytest.raises(
-        ValueError, match=r"^contamination must be a float in \(0, 0.5\]; got .*\.$"
+        ValueError, match=r"^contamination must be a float in \(0, 0.5\], or a thresholder .*; got .*\.$"
     ):
         detector.fit(X)
 
 
 def test_contamination_that_is_no_number(X):
-    with pytest.raises(ValueError, match="got 'auto'. Other thresholds can be set on decision_"):
+    with pytest.raises(ValueError, match="got 'auto'. Other thresholds can be set as threshold_"):
         OCSDFDetector(TINY, contamination="auto").fit(X)
 
 
@@ -251,6 +252,139 @@ def test_estimator_of_another_kind(X, estimator):
 def test_not_fitted(X, method):
     with pytest.raises(NotFittedError, match="OCSDFDetector instance is not fitted"):
         getattr(OCSDFDetector(), method)(X)
+
+
+# T3: after threshold_ is set
+
+
+def set_directly(detector):
+    detector.threshold_ = np.float32(np.percentile(detector.decision_scores_, 60.0))
+
+
+def set_on_the_estimator(detector):
+    detector.detector_.offset_ = -float(np.percentile(detector.decision_scores_, 60.0))
+
+
+def processed_anew(detector):
+    detector.contamination = 0.4
+    detector._process_decision_scores()
+
+
+def set_on_a_copy(detector):
+    copied = pickle.loads(pickle.dumps(detector))
+    set_directly(copied)
+    return copied
+
+
+def set_twice(detector):
+    detector.threshold_ = 1e6
+    set_directly(detector)
+
+
+CHANGES = [set_directly, set_on_the_estimator, processed_anew, set_on_a_copy, set_twice]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_T3_certificates_follow_the_threshold(fitted, new_rows, change):
+    detector = copy.deepcopy(fitted)
+    detector = change(detector) or detector
+    scores = detector.decision_function(new_rows)
+    assert detector.threshold_ == -detector.detector_.offset_ != fitted.threshold_
+    verdicts = detector.predict(new_rows)
+    np.testing.assert_array_equal(verdicts, scores > detector.threshold_)
+    assert 0 < verdicts.sum() < len(verdicts)
+    radii = detector.certified_radius(new_rows)
+    np.testing.assert_allclose(radii, np.abs(scores - detector.threshold_), atol=1e-9)
+    counts = detector.detector_.verdict_counts(new_rows, [0.0])
+    assert counts.normal[0] + counts.anomalous[0] == np.count_nonzero(radii)
+    assert abs(counts.anomalous[0] - verdicts.sum()) <= np.count_nonzero(radii == 0.0)
+    explained = detector.detector_.explain(new_rows[:8])
+    np.testing.assert_array_equal(explained.radius, radii[:8])
+    flipped = detector.predict(explained.boundary[explained.converged])
+    np.testing.assert_array_equal(flipped, 1 - verdicts[:8][explained.converged])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, "high", None, [0.5]])
+def test_T3_a_threshold_is_a_finite_number(fitted, value):
+    detector = copy.deepcopy(fitted)
+    with pytest.raises(ValueError, match="^threshold_ must be a finite number"):
+        detector.threshold_ = value
+    assert detector.threshold_ == fitted.threshold_
+
+
+class Thresholder(BaseEstimator):
+    """Labels scores as PyThresh's do: above a share of their range, or by a function."""
+
+    def __init__(self, rule):
+        self.rule = rule
+
+    def fit(self, scores):
+        self._range = scores.min(), np.ptp(scores)
+        self.thresh_ = self.rule if isinstance(self.rule, float) else None
+        self.labels_ = self.predict(scores)
+        return self
+
+    def predict(self, scores):
+        if callable(self.rule):
+            return self.rule(scores).astype(int)
+        return ((scores - self._range[0]) / self._range[1] > self.rule).astype(int)
+
+
+RULES = {
+    "a share of the range": 0.5,
+    "a rule without a threshold": lambda scores: scores > np.median(scores),
+    "all are normal": lambda scores: scores > np.inf,
+    "all are anomalies": lambda scores: scores > -np.inf,
+}
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+def test_P6_thresholders_as_contamination(X, new_rows, rule):
+    detector = clone(OCSDFDetector(TINY, contamination=Thresholder(rule))).fit(X)
+    np.testing.assert_array_equal(detector.labels_, detector.contamination.labels_)
+    np.testing.assert_array_equal(detector.predict(X), detector.labels_)
+    verdicts, confidence = detector.predict(new_rows, return_confidence=True)
+    scores = detector.decision_function(new_rows)
+    np.testing.assert_array_equal(verdicts, scores > detector.threshold_)
+    if isinstance(rule, float):
+        np.testing.assert_array_equal(verdicts, detector.contamination.predict(scores))
+    assert confidence.shape == verdicts.shape
+    distance = np.abs(scores - detector.threshold_)
+    np.testing.assert_allclose(detector.certified_radius(new_rows), distance, atol=1e-9)
+
+
+def test_P6_a_thresholder_without_a_threshold_is_refused(fitted, X):
+    detector = copy.deepcopy(fitted)
+    detector.contamination = Thresholder(lambda scores: scores < np.median(scores))
+    with pytest.raises(ValueError, match="flags scores below others that it keeps"):
+        detector.fit(X)
+    np.testing.assert_array_equal(detector.predict(X), fitted.labels_)
+
+
+@pytest.mark.parametrize("share", [np.float32(0.25), Fraction(1, 4), np.float16(0.25)])
+def test_P6_shares_of_other_kinds(X, share):
+    detector = OCSDFDetector(TINY, contamination=share).fit(X)
+    assert detector.threshold_ == np.percentile(detector.decision_scores_, 75.0)
+    np.testing.assert_array_equal(detector.predict(X), detector.labels_)
+    assert detector.predict_confidence(X).shape == (len(X),)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"estimator__margin": 0.3},
+        {"estimator__margin": 0.3, "contamination": 0.2},
+        {"estimator": OCSDF(margin=0.1), "estimator__margin": 0.3},
+        {"estimator__margin": 0.3, "estimator": clone(TINY)},
+    ],
+)
+def test_P6_parameters_of_an_estimator_that_is_none(given):
+    detector = OCSDFDetector().set_params(**given)
+    assert detector.estimator.margin == 0.3
+    assert detector.get_params()["estimator__margin"] == 0.3
+    assert OCSDFDetector().set_params(contamination=0.2).estimator is None
+    with pytest.raises(ValueError, match="Invalid parameter"):
+        OCSDFDetector().set_params(estimator__edge=1)
 
 
 def test_failed_fit_leaves_a_fitted_detector_as_it_was(fitted, X):
