@@ -230,7 +230,8 @@ def test_contamination_out_of_range(X, contamination):
         OCSDFDetector(contamination=contamination)
     detector = OCSDFDetector(TINY).set_params(contamination=contamination)
     with pytest.raises(
-        ValueError, match=r"^contamination must be a float in \(0, 0.5\], or a thresholder .*; got .*\.$"
+        ValueError,
+        match=r"^contamination must be a float in \(0, 0.5\], or a thresholder .*; got .*\.$",
     ):
         detector.fit(X)
 
