@@ -205,6 +205,13 @@ class CertifiedDetector(OutlierMixin, BaseEstimator):
 
         return persistence.load(cls, path)
 
+    def _adopt_features(self, noted):
+        """Take over the number and names of features that were noted on another detector."""
+        for name in ("n_features_in_", "feature_names_in_"):
+            vars(self).pop(name, None)
+            if name in vars(noted):
+                setattr(self, name, vars(noted)[name])
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True

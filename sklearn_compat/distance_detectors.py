@@ -10,6 +10,7 @@ from ocsdf.networks.builders import build_distance
 from ocsdf.recipes.tables import boundary_level, draw_rows
 from ocsdf.sklearn_compat.detector import CertifiedDetector
 from ocsdf.sklearn_compat.input_checks import LazyRows, check_rows, check_rows_in_chunks
+from ocsdf.sklearn_compat.parameter_checks import plain_parameters
 
 _GROUP_SIZES = (8, 64)
 _N_REFERENCES = 1024
@@ -44,8 +45,12 @@ class DistanceDetector(CertifiedDetector):
         ValueError, TypeError
             For an invalid input, before any work.
         """
-        rows = check_rows(self, X, reset=True)
+        # Features are noted on a blank detector: a fit that fails leaves this one as it was.
+        plain = plain_parameters(self)
+        rows = check_rows(plain, X, reset=True)
+        check_random_state(getattr(plain, "random_state", None))
         scaler = StandardScaler().fit(rows)
+        self._adopt_features(plain)
         self.mean_, self.scale_ = scaler.mean_, scaler.scale_
         points = self._standardized(rows)
         self._set_network(CertifiedNetwork(self._network_of(points)))

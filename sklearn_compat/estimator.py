@@ -12,7 +12,7 @@ from ocsdf.sklearn_compat.input_checks import (
     check_varied,
     check_weights,
 )
-from ocsdf.sklearn_compat.parameter_checks import check_parameters
+from ocsdf.sklearn_compat.parameter_checks import check_parameters, plain_parameters
 from ocsdf.sklearn_compat.signed_distance import SignedDistance
 
 # Coordinates beyond are clipped: a 1-Lipschitz map, so that certificates hold, and float32 stays
@@ -197,10 +197,10 @@ class OCSDF(SignedDistance):
         KeyboardInterrupt
             On Ctrl-C, after the fitted attributes are set from what was learned so far.
         """
-        check_parameters(self)
         # Features are noted on a blank detector: a fit that fails leaves this one as it was.
-        noted = type(self)()
-        rows = check_rows(noted, X, reset=True)
+        plain = plain_parameters(self)
+        check_parameters(plain)
+        rows = check_rows(plain, X, reset=True)
         weights = check_weights(sample_weight, rows)
         if weights is not None:
             rows, weights = rows[weights > 0], weights[weights > 0]
@@ -211,8 +211,8 @@ class OCSDF(SignedDistance):
         # Imported here, so that the estimator can be made without loading TensorFlow.
         from ocsdf.sklearn_compat.fitting import fit_network
 
-        fit = fit_network(self, points, weights, np.random.default_rng(seed))
-        self._adopt(noted, fit, mean, scale)
+        fit = fit_network(plain, points, weights, np.random.default_rng(seed))
+        self._adopt(plain, fit, mean, scale)
         return self
 
     def _scaling(self, rows):

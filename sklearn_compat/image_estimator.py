@@ -11,7 +11,7 @@ from ocsdf.sklearn_compat.input_checks import (
     check_rows_in_chunks,
     check_varied,
 )
-from ocsdf.sklearn_compat.parameter_checks import check_image_parameters
+from ocsdf.sklearn_compat.parameter_checks import check_image_parameters, plain_parameters
 from ocsdf.sklearn_compat.signed_distance import SignedDistance
 
 # What rounding may have added.
@@ -142,20 +142,20 @@ class ImageOCSDF(SignedDistance):
         KeyboardInterrupt
             On Ctrl-C, after the fitted attributes are set from what was learned so far.
         """
-        check_image_parameters(self)
-        flat, image_shape = _flat(X, self.image_shape)
         # Features are noted on a blank detector: a fit that fails leaves this one as it was.
-        noted = type(self)()
-        rows = _pixels(check_rows(noted, flat, reset=True))
+        plain = plain_parameters(self)
+        check_image_parameters(plain)
+        flat, image_shape = _flat(X, plain.image_shape)
+        rows = _pixels(check_rows(plain, flat, reset=True))
         check_varied(rows)
         seed = check_random_state(self.random_state).randint(2**31)
         # Imported here, so that the estimator can be made without loading TensorFlow.
         from ocsdf.sklearn_compat.image_fitting import fit_image_network
 
-        fit = fit_image_network(self, rows, image_shape, np.random.default_rng(seed))
+        fit = fit_image_network(plain, rows, image_shape, np.random.default_rng(seed))
         self.image_shape_ = image_shape
         # Pixels are taken as they are.
-        self._adopt(noted, fit, np.zeros(rows.shape[1]), np.ones(rows.shape[1]))
+        self._adopt(plain, fit, np.zeros(rows.shape[1]), np.ones(rows.shape[1]))
         return self
 
     def _checked_points(self, X):

@@ -5,6 +5,8 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils import check_random_state
 
+from ocsdf.utils.checks import check_count, is_count
+
 _CHOICES = {
     "method": ("anchored", "paper"),
     "activation": ("fullsort", "groupsort2"),
@@ -14,6 +16,23 @@ _CHOICES = {
     "verbose": (0, 1, 2),
 }
 _COUNTS = {"newton_steps": 0, "epochs": 1, "uniform_epochs": 0, "batch_size": 1}
+
+
+def plain_parameters(estimator):
+    """Copy an unfitted estimator, with parameters that are Python's own numbers.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        May have scalars and arrays of NumPy, or fractions, for parameters.
+
+    Returns
+    -------
+    BaseEstimator
+        Of the same class, not fitted.
+    """
+    parameters = estimator.get_params(deep=False)
+    return type(estimator)(**{name: _plain(value) for name, value in parameters.items()})
 
 
 def check_parameters(estimator):
@@ -41,12 +60,12 @@ def check_parameters(estimator):
         if not (_is(value, "auto") or _is_positive(value)):
             raise _invalid(name, "'auto' or a finite number > 0", value)
     updates = estimator.updates_per_batch
-    if not (_is(updates, "converged") or _is_count(updates, 1)):
+    if not (_is(updates, "converged") or is_count(updates, 1)):
         raise _invalid(
             "updates_per_batch", "an integer >= 1 or 'converged'", estimator.updates_per_batch
         )
     most = estimator.max_steps
-    if not (most is None or _is(most, "auto") or _is_count(most, 1)):
+    if not (most is None or _is(most, "auto") or is_count(most, 1)):
         raise _invalid("max_steps", "'auto', None or an integer >= 1", most)
     _check_contamination(estimator.contamination)
     _check_hidden_layers(estimator.hidden_layer_sizes, pairs=estimator.activation == "groupsort2")
@@ -69,7 +88,7 @@ def check_image_parameters(estimator):
     """
     shape = estimator.image_shape
     if shape is not None and not (
-        isinstance(shape, tuple | list) and len(shape) == 3 and all(_is_count(s, 1) for s in shape)
+        isinstance(shape, tuple | list) and len(shape) == 3 and all(is_count(s, 1) for s in shape)
     ):
         raise _invalid("image_shape", "None or (height, width, channels)", shape)
     for name in ("margin", "hinge_weight", "learning_rate"):
@@ -86,24 +105,6 @@ def check_image_parameters(estimator):
     _check_random_state(estimator.random_state)
 
 
-def check_count(name, value, least):
-    """Refuse what is no integer, or below the least allowed.
-
-    Parameters
-    ----------
-    name : str
-    value : object
-    least : int
-
-    Raises
-    ------
-    ValueError
-        Naming the parameter.
-    """
-    if not _is_count(value, least):
-        raise _invalid(name, f"an integer >= {least}", value)
-
-
 def _check_contamination(value):
     if not (_is(value, "auto") or (_is_positive(value) and value <= 0.5)):
         raise _invalid("contamination", "'auto' or a number in (0, 0.5]", value)
@@ -117,7 +118,7 @@ def _check_random_state(value):
 
 
 def _check_hidden_layers(sizes, pairs):
-    if not isinstance(sizes, (tuple, list)) or not sizes or not all(_is_count(s, 1) for s in sizes):
+    if not isinstance(sizes, (tuple, list)) or not sizes or not all(is_count(s, 1) for s in sizes):
         raise _invalid("hidden_layer_sizes", "a non-empty tuple of integers >= 1", sizes)
     if pairs and any(size % 2 for size in sizes):
         raise _invalid(
@@ -149,12 +150,19 @@ def _check_callbacks(callbacks):
         raise _invalid("callbacks", "None or a list of keras.callbacks.Callback", callbacks)
 
 
+def _plain(value):
+    if isinstance(value, np.ndarray):
+        return tuple(map(_plain, value.tolist())) if value.ndim else _plain(value.item())
+    if isinstance(value, tuple | list) and any(isinstance(one, np.generic) for one in value):
+        return tuple(map(_plain, value))
+    if isinstance(value, np.generic):
+        value = value.item()
+    # A long double stays one, as its item.
+    return float(value) if isinstance(value, Real) and not isinstance(value, Integral) else value
+
+
 def _is(value, text):
     return isinstance(value, str) and value == text
-
-
-def _is_count(value, least):
-    return isinstance(value, Integral) and not isinstance(value, bool) and value >= least
 
 
 def _is_positive(value):

@@ -101,6 +101,7 @@ class OCSDFDetector(BaseDetector):
 
     @threshold_.setter
     def threshold_(self, value):
+        """Set it, and with it the offset of ``detector_``."""
         self.detector_.offset_ = -check_number("threshold_", value)
 
     def predict(self, X, return_confidence=False):

@@ -10,9 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from ocsdf.certificate.metrics import certified_radius
 from ocsdf.sklearn_compat.detector import CertifiedDetector
 from ocsdf.sklearn_compat.input_checks import check_rows
-from ocsdf.sklearn_compat.parameter_checks import check_count
-
-_FEATURES = ("n_features_in_", "feature_names_in_")
+from ocsdf.utils.checks import check_count
 
 
 class SignedDistance(CertifiedDetector):
@@ -77,7 +75,7 @@ class SignedDistance(CertifiedDetector):
         from ocsdf.sklearn_compat.fitting import sample_edge
 
         check_is_fitted(self)
-        check_count("n_samples", n_samples, 1)
+        check_count("n_samples", n_samples)
         seed = check_random_state(self.random_state).randint(2**31)
         return (
             sample_edge(self._network, self.domain_, n_samples, level, seed) * self.scale_
@@ -130,8 +128,7 @@ class SignedDistance(CertifiedDetector):
             Has ``network``, ``domain``, ``margin``, ``scores``, ``outcome`` and ``messages``.
         mean, scale : ndarray of shape (n_features,)
         """
-        self.__dict__.pop("feature_names_in_", None)
-        self.__dict__.update({name: vars(noted)[name] for name in _FEATURES if name in vars(noted)})
+        self._adopt_features(noted)
         self.mean_, self.scale_ = mean, scale
         self.domain_, self.margin_ = fit.domain, fit.margin
         self.history_, self.n_iter_ = fit.outcome.history, fit.outcome.n_epochs

@@ -27,8 +27,9 @@ from ocsdf import OCSDF
 NAME, ROUNDS, REQUIRES = "fits", 5, ()
 SMALL = {"hidden_layer_sizes": (16, 16), "epochs": 2}
 EXPECTED = {
-    "check_sample_weight_equivalence_on_dense_data": "weights are sampling probabilities; "
+    f"check_sample_weight_equivalence_on_{kind}_data": "weights are sampling probabilities; "
     "OneClassSVM fails this check too"
+    for kind in ("dense", "sparse")
 }
 OURS = "OCSDF"
 DETECTORS = {

@@ -231,7 +231,7 @@ def test_contamination_out_of_range(X, contamination):
     detector = OCSDFDetector(TINY).set_params(contamination=contamination)
     with pytest.raises(
         ValueError,
-        match=r"^contamination must be a float in \(0, 0.5\], or a thresholder .*; got .*\.$",
+        match=r"^contamination must be a float in \(0, 0.5\], or a thr.*; got .*\.$",
     ):
         detector.fit(X)
 

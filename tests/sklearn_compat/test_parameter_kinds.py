@@ -1,0 +1,129 @@
+"""P6: parameters may be NumPy's scalars and arrays, or fractions; a refused fit changes nothing."""
+
+from fractions import Fraction
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ocsdf import OCSDF, ImageOCSDF
+from ocsdf.sklearn_compat.distance_detectors import (
+    NearestNeighborDistance,
+    SubsampleDistanceDetector,
+)
+from ocsdf.sklearn_compat.parameter_checks import plain_parameters
+
+ROWS = np.random.default_rng(0).normal(size=(60, 3))
+TINY = {"hidden_layer_sizes": (16, 16), "epochs": 1, "random_state": 0}
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+]
+
+KINDS = {
+    "layer sizes": ({"hidden_layer_sizes": (np.int64(16), np.int32(16))}, {}),
+    "an array of layer sizes": ({"hidden_layer_sizes": np.array([16, 16])}, {}),
+    "a list of layer sizes": ({"hidden_layer_sizes": [np.int8(16), 16]}, {}),
+    "learning rate": ({"learning_rate": np.float32(0.25)}, {"learning_rate": 0.25}),
+    "a fraction": ({"learning_rate": Fraction(1, 4)}, {"learning_rate": 0.25}),
+    "a long double": ({"margin": np.longdouble(0.5)}, {"margin": 0.5}),
+    "contamination": ({"contamination": np.float16(0.25)}, {"contamination": 0.25}),
+    "a fraction of rows": ({"contamination": Fraction(1, 4)}, {"contamination": 0.25}),
+    "weights, counts, choices": (
+        {
+            "hinge_weight": np.float32(50),
+            "epochs": np.int16(2),
+            "batch_size": np.uint8(32),
+            "newton_steps": np.int64(1),
+            "uniform_epochs": np.int64(0),
+            "max_steps": np.int64(3),
+            "verbose": np.int64(0),
+            "standardize": np.bool_(True),
+            "domain": np.str_("ball"),
+            "random_state": np.int64(3),
+        },
+        {
+            "hinge_weight": 50.0,
+            "epochs": 2,
+            "batch_size": 32,
+            "newton_steps": 1,
+            "uniform_epochs": 0,
+            "max_steps": 3,
+            "domain": "ball",
+            "random_state": 3,
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize(("given", "plain"), KINDS.values(), ids=KINDS)
+def test_P6_parameters_of_other_kinds_fit_as_plain_ones(given, plain):
+    detector = OCSDF(**TINY).set_params(**given).fit(ROWS)
+    expected = OCSDF(**TINY).set_params(**plain).fit(ROWS)
+    np.testing.assert_array_equal(detector.predict(ROWS), expected.predict(ROWS))
+    np.testing.assert_array_equal(detector.score_samples(ROWS), expected.score_samples(ROWS))
+    assert detector.offset_ == expected.offset_
+    assert all(detector.get_params()[name] is value for name, value in given.items())
+    kinds = (str, bool, int, float, tuple, type(None))
+    for value in plain_parameters(detector).get_params().values():
+        parts = value if isinstance(value, tuple) else (value,)
+        assert {type(part) for part in parts} <= set(kinds)
+
+
+def test_P6_images_take_them_too():
+    images = np.random.default_rng(0).random((40, 4, 4))
+    plain = {"hidden_layer_sizes": (16,), "max_steps": 2, "random_state": 0}
+    given = {"hidden_layer_sizes": np.array([16]), "max_steps": np.int64(2)}
+    given |= {"margin": Fraction(1), "learning_rate": np.float64(3e-3), "random_state": np.int8(0)}
+    expected = ImageOCSDF(**plain).fit(images).score_samples(images)
+    flat = ImageOCSDF(image_shape=np.array([4, 4, 1]), **given).fit(images.reshape(40, 16))
+    np.testing.assert_array_equal(flat.score_samples(images), expected)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"hidden_layer_sizes": np.array([16.0])},
+        {"hidden_layer_sizes": np.array([[16, 16]])},
+        {"learning_rate": np.float32(0)},
+        {"contamination": Fraction(2, 3)},
+        {"margin": np.nan},
+        {"epochs": np.bool_(True)},
+    ],
+)
+def test_P6_what_is_wrong_stays_so(change):
+    with pytest.raises(ValueError, match=f"^{next(iter(change))} must be"):
+        OCSDF(**TINY).set_params(**change).fit(ROWS)
+
+
+REFUSED = {
+    "another width": np.full((20, 5), np.nan),
+    "the same width": np.full((20, 3), np.inf),
+    "other names": pd.DataFrame(np.full((20, 3), np.nan), columns=list("abc")),
+    "one row": ROWS[:1],
+    "text": np.array([["a", "b", "c"]] * 4),
+}
+
+
+@pytest.mark.parametrize("X", REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize("kind", [NearestNeighborDistance, SubsampleDistanceDetector])
+def test_P6_a_refused_fit_leaves_a_distance_detector_as_it_was(kind, X):
+    detector = kind().fit(ROWS)
+    scores, before = detector.score_samples(ROWS), dict(vars(detector))
+    with pytest.raises(ValueError, match="."):
+        detector.fit(X)
+    assert vars(detector).keys() == before.keys()
+    assert all(vars(detector)[name] is value for name, value in before.items())
+    np.testing.assert_array_equal(detector.score_samples(ROWS), scores)
+    named = pd.DataFrame(ROWS, columns=list("abc"))
+    assert list(detector.fit(named).feature_names_in_) == list("abc")
+    assert not hasattr(detector.fit(ROWS), "feature_names_in_")
+
+
+def test_P6_a_refused_seed_leaves_it_as_it_was():
+    detector = SubsampleDistanceDetector(random_state=0).fit(ROWS)
+    with pytest.raises(ValueError, match="seed"):
+        detector.set_params(random_state="seed").fit(ROWS[:, :2])
+    assert detector.n_features_in_ == 3
+    assert detector.score_samples(ROWS).shape == (60,)
