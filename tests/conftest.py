@@ -18,13 +18,15 @@ def judged():
     """A small detector, the breast cancer rows it is judged on, the judgement, its setting."""
     from ocsdf import OCSDF
     from ocsdf.data.tables import load_table, split_one_class
-    from ocsdf.report.evaluation import judge
+    from ocsdf.report.evaluation import evaluate
     from ocsdf.report.summary import Setting
 
     table = load_table("breast_cancer")
     train, test = split_one_class(table.y, random_state=0)
     estimator = OCSDF(hidden_layer_sizes=(16, 16), epochs=2, random_state=0).fit(table.X[train])
-    judgement = judge(estimator, table.X[test], table.y[test], radii=[0.2, 0.05], n_resamples=200)
+    judgement = evaluate(
+        estimator, table.X[test], table.y[test], radii=[0.2, 0.05], n_resamples=200
+    )
     setting = Setting("breast_cancer", "oc", 0, len(train), test, tuple(table.feature_names))
     return estimator, table.X[test], table.y[test], judgement, setting
 

@@ -11,7 +11,7 @@ def info(as_json: Json = False):
 
     Example: `ocsdf info --json`
     """
-    from ocsdf.report.summary import installed_extras, package_versions
+    from ocsdf.report.provenance import installed_extras, package_versions
 
     load_estimator()
     import tensorflow as tf

@@ -1,12 +1,14 @@
 """The command `ocsdf report`. Heavy modules are imported inside, so that help stays quick."""
 
+import json
 import re
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ocsdf.cli.console import print_json, progress_bar, tracked
+from ocsdf.cli.console import load_estimator, print_json, progress_bar, tracked, warnings_told
 from ocsdf.cli.fitting import fit_rows, frame
 from ocsdf.cli.options import (
     Anomaly,
@@ -20,12 +22,29 @@ from ocsdf.cli.options import (
     Protocol,
     Seed,
 )
+from ocsdf.cli.report_tables import print_summary
+
+
+class Format(StrEnum):
+    """What a report is written as."""
+
+    HTML = "html"
+    MARKDOWN = "md"
+    JSON = "json"
 
 
 def report(
     data: Data,
     label: Label = None,
     anomaly: Anomaly = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MODEL.ocsdf",
+            help="Report on a model that ocsdf fit wrote, and judge all rows with it, instead of "
+            "fitting one.",
+        ),
+    ] = None,
     protocol: Annotated[
         Protocol,
         typer.Option(
@@ -36,9 +55,22 @@ def report(
     radii: Annotated[
         str, typer.Option(metavar="R,R,...", help="Attack radii to certify, scaled l2.")
     ] = "0.05,0.1,0.2,0.3,0.5",
+    alpha: Annotated[
+        float, typer.Option(help="Level of the alarms: the rate of false ones.")
+    ] = 0.05,
+    cost_miss: Annotated[float, typer.Option(help="What an anomaly without an alarm costs.")] = 1.0,
+    cost_alarm: Annotated[float, typer.Option(help="What a false alarm costs.")] = 1.0,
+    by: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="A feature to part the rows in subgroups by."),
+    ] = None,
     method: MethodOption = Method.ANCHORED,
     margin: Margin = "auto",
     epochs: Epochs = None,
+    seeds: Annotated[
+        int,
+        typer.Option(min=1, help="Fit with so many seeds, to see how much figures depend on it."),
+    ] = 1,
     attack: Annotated[
         bool,
         typer.Option(
@@ -60,58 +92,158 @@ def report(
         Path | None,
         typer.Option(help="Where the report goes.", show_default="ocsdf-report-DATA.html"),
     ] = None,
+    kind: Annotated[
+        Format | None,
+        typer.Option("--format", help="What to write.", show_default="by the suffix, or html"),
+    ] = None,
     as_json: Json = False,
 ):
-    """Fit, judge and certify on one table, and write an HTML report.
+    """Fit, judge and certify on one table, and write a report.
 
     Without a label: scores, radii and verdict counts of all rows, no AUROC.
 
     Example: `ocsdf report transactions.csv --label fraud --anomaly yes --attack --versus knn`
     """
-    import numpy as np
-
     from ocsdf.benchmark.detectors import spell
     from ocsdf.data.tables import load_table
-    from ocsdf.report.evaluation import increasing_radii, judge, ranked_examples
-    from ocsdf.report.summary import Setting, render, summarize
+    from ocsdf.decisions.checks import check_share
+    from ocsdf.report.costs import check_costs
+    from ocsdf.report.evaluation import increasing_radii
     from ocsdf.utils.files import check_output, write_whole
 
-    output = output or Path(f"ocsdf-report-{_slug(data)}.html")
-    check_output(output, inputs=[data])
+    kind, output = _format(kind, output, data)
+    check_output(output, inputs=[data] if model is None else [data, model])
     radii = increasing_radii(_numbers(radii))
+    check_share(alpha, "alpha")
+    check_costs(cost_miss, cost_alarm)
     rivals = [] if versus is None else spell(versus.split(","))
+    _refuse_with_model(model, method, margin, epochs, seeds, rivals)
     table = load_table(data, label=label, anomaly=anomaly)
-    if table.y is None and (attack or rivals):
+    needing = {"--attack": attack, "--versus": rivals, "--seeds": seeds > 1}
+    if table.y is None and any(needing.values()):
+        option = next(name for name, asked in needing.items() if asked)
         raise ValueError(
-            f"{'--attack' if attack else '--versus'} needs labels, and {table.name} has none: "
-            "name the column that marks the anomalies with --label (in .npz and .mat: array y)"
+            f"{option} needs labels, and {table.name} has none: name the column that marks the "
+            "anomalies with --label (in .npz and .mat: array y)"
         )
-    kind, fitted, rows = _share_out(table, protocol, seed)
-    estimator, warned = fit_rows(table, fitted, method, margin, epochs, seed)
-    setting = Setting(
-        name=table.name,
-        protocol=kind,
-        seed=seed,
-        n_fitted=len(table.X[fitted]),
-        rows=np.arange(len(table.X))[rows],
-        feature_names=tuple(table.feature_names),
-        warnings=warned,
+    if by is not None and by not in table.feature_names:
+        raise ValueError(f"--by must name a feature of {table.name}; it has no {by!r}")
+    protocol, fitted, rows = _share_out(table, protocol, model, seed)
+    how = (method, margin, epochs)
+    if model is None:
+        estimator, warned = fit_rows(table, fitted, *how, seed)
+    else:
+        estimator, warned = _load(model)
+    summary = _summarize(
+        *(estimator, table, protocol, fitted, rows, radii, seed),
+        chosen={"alpha": alpha, "cost_miss": cost_miss, "cost_alarm": cost_alarm},
+        by=by,
+        model=model,
+        data=data,
+        warned=warned,
+        attack=attack,
+        rivals=rivals,
+        refit=(how, seeds),
     )
-    X, y = frame(table, rows), None if table.y is None else table.y[rows]
-    with progress_bar("judging"):
-        judgement = judge(estimator, X, y, radii=radii, random_state=seed)
-        examples = ranked_examples(estimator, X, judgement)
-    found = {
-        "attacked": _attack_rows(estimator, X, y, radii, seed) if attack else None,
-        "rivals": _compare_with(rivals, table, fitted, rows, radii, kind, seed) if rivals else (),
-    }
-    write_whole(output, render(judgement, estimator, setting, examples, **found))
-    summary = summarize(judgement, estimator, setting, examples, **found)
+    write_whole(output, _written(summary, kind))
     summary["report"] = str(output.resolve())
     if as_json:
         print_json(summary)
     else:
-        _print_summary(summary)
+        print_summary(summary)
+
+
+def _summarize(
+    estimator,
+    table,
+    protocol,
+    fitted,
+    rows,
+    radii,
+    seed,
+    *,
+    chosen,
+    by,
+    model,
+    data,
+    warned,
+    attack,
+    rivals,
+    refit,
+):
+    """Compute all that the report says, once."""
+    import numpy as np
+
+    from ocsdf.report.evaluation import evaluate, ranked_examples
+    from ocsdf.report.provenance import provenance
+    from ocsdf.report.summary import Setting, summarize
+
+    X, y = frame(table, rows), None if table.y is None else table.y[rows]
+    setting = Setting(
+        name=table.name,
+        protocol=protocol,
+        seed=seed,
+        n_fitted=None if model is not None else len(table.X[fitted]),
+        rows=np.arange(len(table.X))[rows],
+        feature_names=tuple(table.feature_names),
+        warnings=warned,
+        made=provenance(data, model, (table.X, table.y)),
+        by=None if by is None else (by, X[by].to_numpy()),
+        **chosen,
+    )
+    with progress_bar("judging"):
+        evaluation = evaluate(estimator, X, y, radii=radii, random_state=seed)
+        examples = ranked_examples(estimator, X, evaluation)
+    how, n_seeds = refit
+    return summarize(
+        *(evaluation, estimator, setting, examples),
+        attacked=_attack_rows(estimator, X, y, radii, seed) if attack else None,
+        rivals=_compare_with(rivals, table, fitted, rows, radii, protocol, seed) if rivals else (),
+        seeds=_other_seeds(table, fitted, how, evaluation, X, seed, n_seeds)
+        if n_seeds > 1
+        else None,
+    )
+
+
+def _format(kind, output, data):
+    """What to write and where, each by the other if only one is given."""
+    if kind is None:
+        suffixes = {f".{one.value}": one for one in Format}
+        kind = Format.HTML if output is None else suffixes.get(output.suffix.lower(), Format.HTML)
+    return kind, output or Path(f"ocsdf-report-{_slug(data)}.{kind.value}")
+
+
+def _written(summary, kind):
+    """The text of the report."""
+    from ocsdf.report.page import render_html, render_markdown
+
+    if kind is Format.JSON:
+        return json.dumps(summary, indent=2, allow_nan=False) + "\n"
+    return (render_html if kind is Format.HTML else render_markdown)(summary)
+
+
+def _refuse_with_model(model, method, margin, epochs, seeds, rivals):
+    """Options of a fit make no sense where a model is there already."""
+    if model is None:
+        return
+    given = {
+        "--method": method is not Method.ANCHORED,
+        "--margin": margin != "auto",
+        "--epochs": epochs is not None,
+        "--seeds": seeds > 1,
+        "--versus": bool(rivals),
+    }
+    for option, asked in given.items():
+        if asked:
+            raise ValueError(f"{option} is for a fit, and --model reports on one that is done")
+
+
+def _load(model):
+    """Read a model; return it, and the texts of what reading it warned of."""
+    OCSDF = load_estimator()
+    with warnings_told() as told:
+        estimator = OCSDF.load(model)
+    return estimator, tuple(told)
 
 
 def _numbers(text):
@@ -122,10 +254,12 @@ def _numbers(text):
         raise ValueError(f"--radii must be numbers parted by commas; got {text!r}") from None
 
 
-def _share_out(table, protocol, seed):
-    """Return the protocol's name, or "unlabelled"; the rows to fit on; and the rows to judge."""
+def _share_out(table, protocol, model, seed):
+    """Return the protocol's name, the rows to fit on, and the rows to judge."""
     from ocsdf.data.tables import split_one_class
 
+    if model is not None:
+        return "model", slice(0), slice(None)
     if table.y is None:
         return "unlabelled", slice(None), slice(None)
     if protocol is Protocol.AD:
@@ -153,85 +287,27 @@ def _compare_with(names, table, fitted, judged, radii, protocol, seed):
         return compare(names, *rows, **known, track=tracked(bar))
 
 
-def _print_summary(summary):
-    """Print a report's figures as a table, and where the report is."""
-    from rich.console import Console
-    from rich.table import Table
+def _other_seeds(table, fitted, how, evaluation, X, seed, n_seeds):
+    """Fit with other seeds on the same rows, and judge the same."""
+    import numpy as np
 
-    from ocsdf.utils.html import certified_percent, percent
+    from ocsdf.report.seeds import seed_facts
 
-    share = {
-        "oc": "fitted on half of the normal rows, judged on the rest",
-        "ad": "trained on the rows it is judged on",
-        "unlabelled": "no label: fitted on the rows it scores",
-    }[summary["protocol"]]
-    table = Table(title=f"{summary['data']}: {share} (seed {summary['seed']})", title_style="bold")
-    labelled = "auroc" in summary
-    table.add_column("attack radius\n(scaled l2)", justify="right")
-    if labelled:
-        table.add_column("certified AUROC\n\\[95 % interval]", justify="right")
-    table.add_column("verdicts that\ncannot flip", justify="right")
-    if labelled:
-        table.add_row("0 (AUROC)", _interval(summary["auroc"], percent), "")
-    for row in summary["radii"]:
-        certified = [_interval(row["certified_auroc"], certified_percent)] if labelled else []
-        verdicts = f"{row['certified_verdicts']:,} of {summary['rows_judged']:,}"
-        table.add_row(str(row["radius"]), *certified, verdicts)
-    Console().print(table)
-    if "attack" in summary:
-        Console().print(_attack_table(summary["attack"]))
-    if "comparison" in summary:
-        Console().print(_comparison_table(summary))
-    typer.echo(f"report: {summary['report']}")
-
-
-def _attack_table(attack):
-    from rich.table import Table
-
-    from ocsdf.utils.html import certified_percent, percent
-
-    title = (
-        f"under attack: {attack['attacker']}, {attack['steps']} steps from {attack['restarts']} "
-        f"starts, on {attack['normal_rows']:,} normal rows and {attack['anomalies']:,} anomalies"
+    ranking = evaluation.ranking
+    at = np.searchsorted(ranking.radii, evaluation.radii)
+    first = {
+        "seed": seed,
+        "auroc": float(ranking.certified_auroc[0]),
+        "certified_auroc": ranking.certified_auroc[at].tolist(),
+    }
+    return seed_facts(
+        lambda other: fit_rows(table, fitted, *how, other)[0],
+        X,
+        evaluation.y,
+        radii=evaluation.radii,
+        seeds=range(seed + 1, seed + n_seeds),
+        first=first,
     )
-    table = Table(title=title, title_style="bold")
-    for column in ("attack radius\n(scaled l2)", "guaranteed\nAUROC", "attacked\nAUROC"):
-        table.add_column(column, justify="right")
-    table.add_row("0 (AUROC)", *[percent(attack["auroc"])] * 2)
-    for row in attack["radii"]:
-        bounds = certified_percent(row["certified_auroc"]), percent(row["attacked_auroc"])
-        table.add_row(str(row["radius"]), *bounds)
-    return table
-
-
-def _comparison_table(summary):
-    from rich.table import Table
-    from rich.text import Text
-
-    from ocsdf.utils.html import certified_percent, percent
-
-    detectors = summary["comparison"]
-    table = Table(title="certified AUROC beside other detectors, same rows", title_style="bold")
-    table.add_column("attack radius\n(scaled l2)", justify="right")
-    for row in detectors:
-        table.add_column(row["detector"], justify="right")
-    table.add_row("0 (AUROC)", *[percent(row["auroc"]) for row in detectors])
-    for at, radius in enumerate(summary["radii"]):
-        bounds = [row["certified_auroc"] for row in detectors]
-        texts = ["none" if bound is None else certified_percent(bound[at]) for bound in bounds]
-        table.add_row(str(radius["radius"]), *texts)
-    failed = [f"{row['detector']} failed: {row['error']}" for row in detectors if row["error"]]
-    if failed:
-        table.caption = Text("\n".join(failed))  # a plain text may hold brackets
-    return table
-
-
-def _interval(triple, as_text):
-    from ocsdf.utils.html import percent
-
-    value, lower, upper = triple.values()
-    ends = "" if lower is None else f" \\[{percent(lower)}, {percent(upper)}]"
-    return as_text(value) + ends
 
 
 def _slug(data):

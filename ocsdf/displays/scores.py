@@ -81,21 +81,55 @@ class ScoreHistogramDisplay(Display):
         return cls(group_by_label(scores, y, pos_label), offset).plot(ax)
 
     def _draw(self, ax):
-        groups = self.scores_by_group
-        # A few extreme scores must not squeeze the rest into one bin, and a rare group must not
-        # vanish: each group asks for its own central 98 %, and the end bins hold what lies beyond.
-        low = min(self.offset, *(np.quantile(scores, 0.01) for scores in groups.values()))
-        high = max(self.offset, *(np.quantile(scores, 0.99) for scores in groups.values()))
-        edges = np.histogram_bin_edges([low, high], bins=_BINS)
-        for index, (name, scores) in enumerate(groups.items()):
-            colour = COLOURS[index % len(COLOURS)]
-            counts, _ = np.histogram(np.clip(scores, edges[0], edges[-1]), bins=edges)
-            ax.stairs(counts / scores.size, edges, fill=True, color=colour, alpha=0.45)
-            label = f"{name} ({scores.size:,})"
-            ax.stairs(counts / scores.size, edges, color=colour, lw=1.2, label=label)
-        ax.axvline(self.offset, color="gray", lw=1.2, ls="--", label="threshold")
-        ax.set(xlabel="score (signed distance, scaled l2)", ylabel="share of the group")
-        legend_above(ax)
+        draw_histogram(ax, *score_histogram(self.scores_by_group, self.offset), self.offset)
+
+
+def score_histogram(scores_by_group, offset):
+    """Count scores in bins.
+
+    A few extreme scores must not squeeze the rest into one bin, and a rare group must not vanish:
+    each group asks for its own central 98 %, and the end bins hold what lies beyond.
+
+    Parameters
+    ----------
+    scores_by_group : dict of str to ndarray
+    offset : float
+        The threshold, which lies within the bins.
+
+    Returns
+    -------
+    edges : ndarray of shape (n_bins + 1,)
+    counts : dict of str to ndarray of shape (n_bins,), int
+    """
+    groups = scores_by_group.values()
+    low = min(offset, *(np.quantile(scores, 0.01) for scores in groups))
+    high = max(offset, *(np.quantile(scores, 0.99) for scores in groups))
+    edges = np.histogram_bin_edges([low, high], bins=_BINS)
+    counts = {
+        name: np.histogram(np.clip(scores, edges[0], edges[-1]), bins=edges)[0]
+        for name, scores in scores_by_group.items()
+    }
+    return edges, counts
+
+
+def draw_histogram(ax, edges, counts, offset):
+    """Draw what :func:`score_histogram` counted, each group as shares of its own size.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+    edges : array-like of shape (n_bins + 1,)
+    counts : dict of str to array-like of shape (n_bins,)
+    offset : float
+    """
+    for index, (name, group) in enumerate(counts.items()):
+        colour, size = COLOURS[index % len(COLOURS)], np.sum(group)
+        shares = np.asarray(group) / size
+        ax.stairs(shares, edges, fill=True, color=colour, alpha=0.45)
+        ax.stairs(shares, edges, color=colour, lw=1.2, label=f"{name} ({size:,})")
+    ax.axvline(offset, color="gray", lw=1.2, ls="--", label="threshold")
+    ax.set(xlabel="score (signed distance, scaled l2)", ylabel="share of the group")
+    legend_above(ax)
 
 
 class TrainingHistoryDisplay(Display):

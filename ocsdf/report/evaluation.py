@@ -4,7 +4,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ocsdf.certificate.metrics import certified_auroc, certified_recall, certified_tpr
+from ocsdf.certificate.metrics import (
+    certified_auroc,
+    certified_radius,
+    certified_recall,
+    certified_tpr,
+)
 from ocsdf.utils.checks import check_labels, check_radii
 
 RESAMPLES = 1000
@@ -24,8 +29,9 @@ class Ranking(NamedTuple):
         interval. At radius 0: the AUROC. NaN ends when a group has fewer than two rows.
     certified_tpr, certified_recall : ndarray of shape (n_points,)
         Share of anomalies still caught at a false positive rate of 5 %, and at the threshold.
-    average_precision : float
-        Area under the precision-recall curve, anomalies positive.
+    certified_precision : ndarray of shape (n_points,)
+        Average precision (area under the precision-recall curve, anomalies positive) that no
+        attack on both can push lower: that of scores moved as far as they can be.
     """
 
     radii: np.ndarray
@@ -34,7 +40,7 @@ class Ranking(NamedTuple):
     upper: np.ndarray
     certified_tpr: np.ndarray
     certified_recall: np.ndarray
-    average_precision: float
+    certified_precision: np.ndarray
 
 
 class Examples(NamedTuple):
@@ -55,8 +61,8 @@ class Examples(NamedTuple):
     distance: np.ndarray
 
 
-class Judgement(NamedTuple):
-    """What `judge` found on the rows.
+class Evaluation(NamedTuple):
+    """What :func:`evaluate` found on the rows; every score was computed once.
 
     Attributes
     ----------
@@ -76,6 +82,8 @@ class Judgement(NamedTuple):
         Rows outside the set B in which the model was trained.
     float_slack : float
         Largest rounding error of a score that the certificates allow for.
+    radius_slack : ndarray of shape (n_radii,)
+        The same for rows under an attack of each radius.
     ranking : Ranking or None
         None without labels.
     """
@@ -88,10 +96,11 @@ class Judgement(NamedTuple):
     certified_verdicts: np.ndarray
     outside_domain: int
     float_slack: float
+    radius_slack: np.ndarray
     ranking: Ranking | None
 
 
-def judge(estimator, X, y=None, *, radii, random_state=0, n_resamples=RESAMPLES):
+def evaluate(estimator, X, y=None, *, radii, random_state=0, n_resamples=RESAMPLES):
     """Score rows with a fitted model, and certify what the scores say.
 
     Parameters
@@ -106,11 +115,11 @@ def judge(estimator, X, y=None, *, radii, random_state=0, n_resamples=RESAMPLES)
     random_state : int, default=0
         Seed of the bootstrap.
     n_resamples : int, default=1000
-        Bootstrap resamples.
+        Bootstrap resamples; 0 for no intervals.
 
     Returns
     -------
-    judgement : Judgement
+    Evaluation
 
     Raises
     ------
@@ -118,27 +127,38 @@ def judge(estimator, X, y=None, *, radii, random_state=0, n_resamples=RESAMPLES)
         If a radius is not a finite number > 0, or `y` lacks one of its two classes.
     """
     radii = increasing_radii(radii)
-    scores = estimator.score_samples(X)
-    certified = estimator.certified_radius(X)
-    scaled = (np.asarray(X, dtype=float) - estimator.mean_) / estimator.scale_
+    # LazyRows where the table is large: standardized anew, a chunk at a time.
+    points = estimator._checked_points(X)
+    scores = estimator._network.score(points)
+    slack = estimator._slack(points, scores)
+    bound, offset = estimator.lipschitz_bound_, estimator.offset_
+    certified = certified_radius(scores, offset, bound, slack)
+
+    def slack_at(radii):
+        return slack.max() + estimator._network.rounding_slope * radii
+
     ranking = None
     if y is not None:
         y = check_labels(y, n_rows=len(scores)).astype(np.int64)
-        ranking = _rank(estimator, X, scores, y, radii, random_state, n_resamples)
-    return Judgement(
+        normal, anomalies = scores[y == 0], scores[y == 1]
+        grid = np.union1d(np.linspace(0.0, radii[-1], _CURVE_POINTS), radii)
+        known = {"lipschitz": bound, "slack": slack_at(grid)}
+        ranking = _rank(normal, anomalies, grid, offset, known, random_state, n_resamples)
+    return Evaluation(
         radii=radii,
         scores=scores,
-        inside=scores >= estimator.offset_,
+        inside=scores >= offset,
         certified_radii=certified,
         y=y,
         certified_verdicts=(certified > radii[:, None]).sum(axis=1),
-        outside_domain=int((~estimator.domain_.contains(scaled)).sum()),
-        float_slack=float(estimator.float_slack(X).max()),
+        outside_domain=int((~estimator.domain_.contains(points[:])).sum()),
+        float_slack=float(slack.max()),
+        radius_slack=slack_at(radii),
         ranking=ranking,
     )
 
 
-def ranked_examples(estimator, X, judgement, n_each=5):
+def ranked_examples(estimator, X, evaluation, n_each=5):
     """Pick the most and least normal rows (OCSDF Sec. 4.2), and those nearest to the boundary.
 
     Parameters
@@ -147,7 +167,7 @@ def ranked_examples(estimator, X, judgement, n_each=5):
         Fitted.
     X : array-like of shape (n_samples, n_features)
         The rows judged.
-    judgement : Judgement
+    evaluation : Evaluation
     n_each : int, default=5
 
     Returns
@@ -157,9 +177,9 @@ def ranked_examples(estimator, X, judgement, n_each=5):
         by certified radius; equals in the order of the rows.
     """
     orders = {
-        "most_normal": -judgement.scores,
-        "least_normal": judgement.scores,
-        "nearest_boundary": judgement.certified_radii,
+        "most_normal": -evaluation.scores,
+        "least_normal": evaluation.scores,
+        "nearest_boundary": evaluation.certified_radii,
     }
     chosen = {name: np.argsort(by, kind="stable")[:n_each] for name, by in orders.items()}
     rows = np.concatenate(list(chosen.values()))
@@ -191,27 +211,26 @@ def increasing_radii(radii):
     return radii
 
 
-def _rank(estimator, X, scores, y, radii, seed, n_resamples):
+def _rank(normal, anomalies, grid, offset, known, seed, n_resamples):
     from sklearn.metrics import average_precision_score
 
-    from ocsdf.networks.lipschitz import float_error
-
-    normal, anomalies = scores[y == 0], scores[y == 1]
-    grid = np.union1d(np.linspace(0.0, radii[-1], _CURVE_POINTS), radii)
-    bound = estimator.lipschitz_bound_
-    _, rounding_slope = float_error(estimator.model_)
-    slack = estimator.float_slack(X).max() + rounding_slope * grid
-    known = {"lipschitz": bound, "slack": slack}
-    margins = np.where(grid > 0.0, 2.0 * (bound * grid + slack), 0.0)
+    margins = 2.0 * (known["lipschitz"] * grid + known["slack"])
+    margins = np.where(grid > 0.0, margins, 0.0)
     lower, upper = _bootstrap_interval(normal, anomalies, margins, seed, n_resamples)
+    y = np.repeat([0, 1], [len(normal), len(anomalies)])
+    precisions = []
+    for margin in margins:
+        # The worst of all attacks within a radius: each score as far the wrong way as it can be.
+        attacked = np.append(normal - margin / 2.0, anomalies + margin / 2.0)
+        precisions.append(average_precision_score(y, -attacked))
     return Ranking(
         radii=grid,
         certified_auroc=certified_auroc(normal, anomalies, grid, **known),
         lower=lower,
         upper=upper,
         certified_tpr=certified_tpr(normal, anomalies, grid, fpr=_FALSE_POSITIVES, **known),
-        certified_recall=certified_recall(anomalies, grid, threshold=estimator.offset_, **known),
-        average_precision=average_precision_score(y, -scores),
+        certified_recall=certified_recall(anomalies, grid, threshold=offset, **known),
+        certified_precision=np.array(precisions),
     )
 
 
@@ -221,7 +240,7 @@ def _bootstrap_interval(normal, anomalies, margins, seed, n_resamples):
     Normal rows and anomalies are resampled separately. A pair's order depends on the rows alone,
     so resamples are drawn as counts of rows, and scores are sorted once, not once a resample.
     """
-    if min(len(normal), len(anomalies)) < 2:
+    if n_resamples == 0 or min(len(normal), len(anomalies)) < 2:
         return np.full((2, len(margins)), np.nan)
     from scipy.stats import bootstrap
 

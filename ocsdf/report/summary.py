@@ -1,22 +1,17 @@
-"""A judgement as numbers and as one self-contained HTML page."""
+"""Everything a report says, computed once, as one dict of JSON types."""
 
-import platform
-import re
-from contextlib import suppress
-from importlib import metadata
 from typing import NamedTuple
 
 import numpy as np
 
+from ocsdf.report.alarms import alarm_facts
+from ocsdf.report.costs import cost_facts
+from ocsdf.report.curves import curve_facts, histogram_facts
 from ocsdf.report.evaluation import RESAMPLES
-from ocsdf.utils.html import fill_template, inline_svg
+from ocsdf.report.provenance import package_versions
+from ocsdf.report.subgroups import subgroup_facts
 
-_SHOWN_FEATURES = 12
 OURS = "this model"
-PACKAGES = (
-    *("ocsdf", "tensorflow", "keras", "numpy", "scipy", "scikit-learn", "deel-lip", "pyod"),
-    *("pandas", "matplotlib"),
-)
 
 
 class Setting(NamedTuple):
@@ -26,35 +21,48 @@ class Setting(NamedTuple):
     ----------
     name : str
         The data set's name.
-    protocol : {"oc", "ad", "unlabelled"}
+    protocol : {"oc", "ad", "unlabelled", "model"}
         Fitted on half of the normal rows and judged on the rest; fitted and judged on all rows;
-        or the same without labels.
+        the same without labels; or all rows judged by a model that was there before.
     seed : int
         Seed of the split, of the training and of the bootstrap.
-    n_fitted : int
-        Rows the model was fitted on.
+    n_fitted : int or None
+        Rows the model was fitted on; None where that is not known.
     rows : ndarray of shape (n_samples,)
         Place in the table, counted from 0, of each row judged.
     feature_names : sequence of str
     warnings : sequence of str
         What the fit warned of.
+    made : dict
+        Of :func:`ocsdf.report.provenance.provenance`.
+    alpha : float
+        Level of the alarms.
+    cost_miss, cost_alarm : float
+        Of an anomaly without an alarm, and of a normal row with one.
+    by : tuple of (str, ndarray of shape (n_samples,)) or None
+        A column that parts the rows in subgroups, and its name.
     """
 
     name: str
     protocol: str
     seed: int
-    n_fitted: int
+    n_fitted: int | None
     rows: np.ndarray
     feature_names: tuple
     warnings: tuple = ()
+    made: dict | None = None
+    alpha: float = 0.05
+    cost_miss: float = 1.0
+    cost_alarm: float = 1.0
+    by: tuple | None = None
 
 
-def summarize(judgement, estimator, setting, examples, attacked=None, rivals=()):
+def summarize(evaluation, estimator, setting, examples, attacked=None, rivals=(), seeds=None):
     """Everything the report says in numbers, as JSON types.
 
     Parameters
     ----------
-    judgement : Judgement
+    evaluation : Evaluation
     estimator : OCSDF
         Fitted.
     setting : Setting
@@ -64,6 +72,8 @@ def summarize(judgement, estimator, setting, examples, attacked=None, rivals=())
         Of :func:`ocsdf.report.rivals.attack`.
     rivals : sequence of Rival, default=()
         Of :func:`ocsdf.report.rivals.compare`.
+    seeds : dict, default=None
+        Of :func:`ocsdf.report.seeds.seed_facts`.
 
     Returns
     -------
@@ -71,50 +81,115 @@ def summarize(judgement, estimator, setting, examples, attacked=None, rivals=())
         Without labels, no AUROC; ``attack`` and ``comparison`` only with what they tell of. Radii
         in scaled l2; None where an interval is undefined.
     """
-    ranking = judgement.ranking
+    ranking = evaluation.ranking
     summary = {
         "data": setting.name,
         "protocol": setting.protocol,
         "seed": setting.seed,
         "rows_fitted": setting.n_fitted,
-        "rows_judged": len(judgement.scores),
+        "rows_judged": len(evaluation.scores),
         "features": estimator.n_features_in_,
-        "rows_called_anomalies": int((~judgement.inside).sum()),
-        "rows_outside_domain": judgement.outside_domain,
+        "rows_called_anomalies": int((~evaluation.inside).sum()),
+        "rows_outside_domain": evaluation.outside_domain,
         "lipschitz_bound": float(estimator.lipschitz_bound_),
-        "float_slack": judgement.float_slack,
+        "float_slack": evaluation.float_slack,
         "margin": float(estimator.margin_),
         "radius_unit": "scaled l2",
         "warnings": list(setting.warnings),
+        "made": setting.made,
+        "versions": package_versions(),
+        "model": _model_facts(estimator, setting),
+        "median_certified_radius": float(np.median(evaluation.certified_radii)),
+        "histogram": histogram_facts(evaluation, estimator.offset_),
     }
     if ranking is not None:
-        summary["anomalies_judged"] = int(judgement.y.sum())
+        summary["anomalies_judged"] = int(evaluation.y.sum())
         summary["auroc"] = _estimate(ranking, 0)
-        summary["average_precision"] = _number(ranking.average_precision)
-    summary["radii"] = [_at_radius(judgement, index) for index in range(len(judgement.radii))]
+        summary["average_precision"] = _number(ranking.certified_precision[0])
+        summary["resamples"] = RESAMPLES
+        summary["flagged"] = {
+            "normal": int((~evaluation.inside & (evaluation.y == 0)).sum()),
+            "anomalies": int((~evaluation.inside & (evaluation.y == 1)).sum()),
+        }
+        summary["at_radius_0"] = _ranking_facts(ranking, 0)
+        summary["certified_curve"] = {
+            name: [_number(value) for value in getattr(ranking, name)]
+            for name in ("radii", "certified_auroc", "lower", "upper")
+        }
+        summary["curves"] = curve_facts(evaluation, estimator.lipschitz_bound_)
+        summary |= _decision_facts(evaluation, estimator, setting)
+    summary["radii"] = [_at_radius(evaluation, index) for index in range(len(evaluation.radii))]
+    if setting.by is not None:
+        summary["subgroups"] = subgroup_facts(evaluation, estimator.lipschitz_bound_, *setting.by)
+    if seeds is not None:
+        summary["seeds"] = seeds
     if attacked is not None:
         summary["attack"] = _attack_facts(attacked)
     if rivals:
         summary["comparison"] = [_own_facts(summary), *map(_rival_facts, rivals)]
     summary["examples"] = {
-        name: [_example_facts(judgement, setting, *one) for one in zip(*some, strict=True)]
+        name: [_example_facts(evaluation, setting, *one) for one in zip(*some, strict=True)]
         for name, some in examples.items()
     }
     return summary
 
 
-def _at_radius(judgement, index):
-    radius, ranking = judgement.radii[index], judgement.ranking
+def _at_radius(evaluation, index):
+    radius, ranking = evaluation.radii[index], evaluation.ranking
     row = {
         "radius": float(radius),
-        "certified_verdicts": int(judgement.certified_verdicts[index]),
+        "certified_verdicts": int(evaluation.certified_verdicts[index]),
     }
     if ranking is not None:
         at = np.searchsorted(ranking.radii, radius)
-        row["certified_auroc"] = _estimate(ranking, at)
-        row["certified_tpr"] = _number(ranking.certified_tpr[at])
-        row["certified_recall"] = _number(ranking.certified_recall[at])
+        row |= _ranking_facts(ranking, at)
     return row
+
+
+def _ranking_facts(ranking, at):
+    return {
+        "certified_auroc": _estimate(ranking, at),
+        "certified_average_precision": _number(ranking.certified_precision[at]),
+        "certified_tpr": _number(ranking.certified_tpr[at]),
+        "certified_recall": _number(ranking.certified_recall[at]),
+    }
+
+
+def _decision_facts(evaluation, estimator, setting):
+    """Alarms at a level, where rows can calibrate them that fitting did not see; costs."""
+    facts, thresholds = {}, {"own": float(estimator.offset_)}
+    if setting.protocol != "ad":
+        bound = estimator.lipschitz_bound_
+        facts["alarms"] = alarm_facts(evaluation, bound, setting.alpha, setting.seed)
+        if "threshold" in facts["alarms"]:
+            thresholds["alpha"] = facts["alarms"]["threshold"]
+    costs = {"cost_miss": setting.cost_miss, "cost_alarm": setting.cost_alarm}
+    facts["costs"] = cost_facts(evaluation.scores, evaluation.y, thresholds, **costs)
+    return facts
+
+
+def _model_facts(estimator, setting):
+    names, history = setting.feature_names, estimator.history_
+    return {
+        "threshold": float(estimator.offset_),
+        "domain": type(estimator.domain_).__name__.lower(),
+        "parameters": {name: _plain(value) for name, value in estimator.get_params().items()},
+        "n_parameters": int(estimator.model_.count_params()),
+        "epochs": estimator.n_iter_,
+        "history": {name: [_number(value) for value in curve] for name, curve in history.items()},
+        "features": [
+            {"name": str(name), "mean": float(mean), "scale": float(scale)}
+            for name, mean, scale in zip(names, estimator.mean_, estimator.scale_, strict=True)
+        ],
+    }
+
+
+def _plain(value):
+    """A parameter as a JSON type: text where it has none."""
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    value = value.item() if isinstance(value, np.generic) else value
+    return value if isinstance(value, str | int | float | None) else repr(value)
 
 
 def _attack_facts(attacked):
@@ -154,16 +229,16 @@ def _rival_facts(rival):
     return facts | {"certified_auroc": None if bounds is None else bounds.tolist()}
 
 
-def _example_facts(judgement, setting, row, radius, distance):
+def _example_facts(evaluation, setting, row, radius, distance):
     facts = {
         "row": int(setting.rows[row]),
-        "score": float(judgement.scores[row]),
-        "verdict": "normal" if judgement.inside[row] else "anomaly",
+        "score": float(evaluation.scores[row]),
+        "verdict": "normal" if evaluation.inside[row] else "anomaly",
         "certified_radius": float(radius),
         "boundary_within": _number(distance),
     }
-    if judgement.y is not None:
-        facts["label"] = "anomaly" if judgement.y[row] else "normal"
+    if evaluation.y is not None:
+        facts["label"] = "anomaly" if evaluation.y[row] else "normal"
     return facts
 
 
@@ -178,113 +253,3 @@ def _estimate(ranking, at):
 def _number(value):
     """A float for JSON, which has no NaN."""
     return float(value) if np.isfinite(value) else None
-
-
-def render(judgement, estimator, setting, examples, attacked=None, rivals=()):
-    """Draw a judgement as one self-contained HTML page, without scripts or network.
-
-    Parameters
-    ----------
-    judgement : Judgement
-    estimator : OCSDF
-        The fitted model that was judged.
-    setting : Setting
-    examples, attacked, rivals : object
-        As for :func:`summarize`.
-
-    Returns
-    -------
-    html : str
-    """
-    return fill_template(
-        "ocsdf.report",
-        "report.html.j2",
-        facts=summarize(judgement, estimator, setting, examples, attacked, rivals),
-        judgement=judgement,
-        estimator=estimator,
-        setting=setting,
-        params=estimator.get_params(),
-        n_parameters=estimator.model_.count_params(),
-        domain=type(estimator.domain_).__name__.lower(),
-        flagged=_flagged(judgement),
-        figures=_figures(judgement, estimator, attacked),
-        features=list(zip(setting.feature_names, estimator.mean_, estimator.scale_, strict=True)),
-        shown_features=_SHOWN_FEATURES,
-        resamples=RESAMPLES,
-        versions=package_versions(),
-    )
-
-
-def package_versions():
-    """Versions of Python and of the packages a result depends on; None if not installed.
-
-    Returns
-    -------
-    versions : dict of str to str or None
-    """
-    versions = {"python": platform.python_version()}
-    for name in PACKAGES:
-        versions[name] = None
-        with suppress(metadata.PackageNotFoundError):
-            versions[name] = metadata.version(name)
-    return versions
-
-
-def installed_extras():
-    """Tell which extras of the installed distribution have all their packages.
-
-    Returns
-    -------
-    extras : dict of str to bool
-    """
-    installed = {}
-    for requirement in metadata.requires("ocsdf") or ():
-        extra = re.search(r"extra == ['\"]([\w-]+)", requirement)
-        if extra:
-            name = re.match(r"[\w.-]+", requirement).group()
-            present = any(metadata.distributions(name=name))
-            installed[extra.group(1)] = installed.get(extra.group(1), True) and present
-    return installed
-
-
-def _flagged(judgement):
-    """How many normal rows and anomalies were called anomalies."""
-    if judgement.y is None:
-        return None
-    flagged = judgement.y[~judgement.inside]
-    return {"normal": int((flagged == 0).sum()), "anomalies": int((flagged == 1).sum())}
-
-
-def _figures(judgement, estimator, attacked):
-    from ocsdf.displays import (
-        CertifiedAUROCDisplay,
-        ScoreHistogramDisplay,
-        TrainingHistoryDisplay,
-    )
-
-    figures = {
-        "scores": inline_svg(
-            lambda: ScoreHistogramDisplay.from_predictions(
-                judgement.scores, judgement.y, offset=estimator.offset_
-            )
-        ),
-        "history": inline_svg(lambda: TrainingHistoryDisplay.from_estimator(estimator)),
-    }
-    ranking = judgement.ranking
-    if ranking is not None:
-        ends = (ranking.lower, ranking.upper) if np.isfinite(ranking.lower).all() else ()
-        curve = CertifiedAUROCDisplay(ranking.radii, ranking.certified_auroc, *ends)
-        figures["certified"] = inline_svg(curve.plot)
-    if attacked is not None:
-        radii, certified, left = (
-            np.insert(curve, 0, start)
-            for curve, start in (
-                (attacked.radii, 0.0),
-                (attacked.certified_auroc, attacked.auroc),
-                (attacked.attacked_auroc, attacked.auroc),
-            )
-        )
-        figures["attacked"] = inline_svg(
-            CertifiedAUROCDisplay(radii, certified, attacked=left).plot
-        )
-    return figures

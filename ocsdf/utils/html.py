@@ -21,18 +21,18 @@ def fill_template(package, name, tests=None, **content):
     tests : dict of str to callable, optional
         What the template asks of its content by ``is``.
     **content : object
-        What the template calls by name; all of it is escaped unless it is markup.
+        What the template calls by name; in ``.html.j2`` all is escaped unless it is markup.
 
     Returns
     -------
-    html : str
+    text : str
     """
     import jinja2
     import numpy as np
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader(package),
-        autoescape=True,
+        autoescape=jinja2.select_autoescape(enabled_extensions=("html.j2",)),
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
@@ -45,9 +45,18 @@ def fill_template(package, name, tests=None, **content):
         "at_most": at_most,
         "number": "{:.4g}".format,
         "thousands": "{:,}".format,
+        "cell": table_cell,
         "median": np.median,
     }
     return environment.get_template(name).render(**content)
+
+
+def table_cell(text):
+    """Text of a cell of a Markdown table: in one line, without what Markdown or HTML read."""
+    text = " ".join(str(text).split())
+    for mark, safe in (("&", "&amp;"), ("<", "&lt;"), ("|", "\\|"), ("`", "'"), ("*", "\\*")):
+        text = text.replace(mark, safe)
+    return text
 
 
 def at_least(value):

@@ -63,7 +63,7 @@ def test_report_as_json_is_one_object_with_the_split_of_the_protocol(run, table,
 
 def test_report_with_an_attack_and_other_detectors(run, table, tmp_path, monkeypatch, capsys):
     from ocsdf.attacks.gradient_descent import attacked_auroc
-    from ocsdf.cli.report import _print_summary
+    from ocsdf.cli.report_tables import print_summary
 
     def short(*arguments, **settings):
         assert (settings["n_restarts"], settings["n_steps"]) == (3, 50)
@@ -87,7 +87,7 @@ def test_report_with_an_attack_and_other_detectors(run, table, tmp_path, monkeyp
     assert "Beside other detectors" in page
 
     knn["error"] = "over [the] limit"
-    _print_summary(facts)
+    print_summary(facts)
     printed = " ".join(capsys.readouterr().out.split())
     assert "l2 PGD, 50 steps from 3 starts, on 24 normal rows and 12 anomalies" in printed
     assert "none" in printed
@@ -111,6 +111,37 @@ def test_what_an_attack_or_comparison_lacks_is_said_before_any_work(
 
     monkeypatch.setattr(ocsdf.OCSDF, "fit", never)
     assert_one_line_error(run(*words), *expected)
+
+
+def test_report_on_a_model_that_is_there(run, table, tmp_path):
+    run("fit", table, "--label", "label", "--output", "m.ocsdf", *QUICK)
+    words = ("report", table, "--label", "label", "--model", "m.ocsdf", "--alpha", "0.2")
+    result = run(*words, "--format", "json", "--by", "a", "--json")
+    assert result.exit_code == 0, result.stderr
+    facts = json.loads(result.stdout)
+    assert (facts["protocol"], facts["rows_fitted"], facts["rows_judged"]) == ("model", None, 60)
+    assert facts["made"]["model_sha256"] and facts["subgroups"]["column"] == "a"
+    assert facts["alarms"]["calibration_rows"] == 24
+    written = json.loads((tmp_path / "ocsdf-report-small.json").read_text())
+    assert written == {name: facts[name] for name in written}
+    result = run(*words, "--output", "r.md")
+    assert "alarms at alpha = 0.2: at most 200 of 1,000" in " ".join(result.stdout.split())
+    assert (tmp_path / "r.md").read_text().startswith("# small: anomaly detection")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--model", "m.ocsdf", "--seeds", "2"], ["--seeds is for a fit"]),
+        (["--model", "m.ocsdf", "--versus", "knn"], ["--versus is for a fit"]),
+        (["--by", "c"], ["--by must name a feature of small", "'c'"]),
+        (["--alpha", "1.5"], ["alpha must be a number between 0 and 1"]),
+        (["--cost-miss", "-1"], ["cost of a miss must be a finite number >= 0"]),
+    ],
+)
+def test_report_refuses_before_any_work(run, table, monkeypatch, words, expected):
+    monkeypatch.setattr(ocsdf.OCSDF, "fit", lambda *_: (_ for _ in ()).throw(RuntimeError))
+    assert_one_line_error(run("report", table, "--label", "label", *words), *expected)
 
 
 def test_report_ad_is_marked_and_uses_all_rows(run, table, tmp_path):

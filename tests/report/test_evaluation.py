@@ -4,10 +4,15 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from ocsdf.report.evaluation import _bootstrap_interval, increasing_radii, judge, ranked_examples
-from ocsdf.report.summary import render, summarize
+from ocsdf.report.evaluation import _bootstrap_interval, evaluate, increasing_radii, ranked_examples
+from ocsdf.report.page import render_html
+from ocsdf.report.summary import summarize
 
 RADII = [0.2, 0.05]
+
+
+def render(*arguments):
+    return render_html(summarize(*arguments))
 
 
 def test_ranking_at_radius_zero_is_that_of_scikit_learn(judged):
@@ -16,7 +21,7 @@ def test_ranking_at_radius_zero_is_that_of_scikit_learn(judged):
         roc_auc_score(y, -judgement.scores)
     )
     expected = average_precision_score(y, -judgement.scores)
-    assert judgement.ranking.average_precision == pytest.approx(expected)
+    assert judgement.ranking.certified_precision[0] == pytest.approx(expected)
 
 
 def test_certified_auroc_is_the_estimators_and_never_grows(judged):
@@ -60,12 +65,12 @@ def judgement_recalls(judgement):
 def test_rows_outside_the_domain_are_counted(judged):
     estimator, X, *_ = judged
     far = np.vstack([estimator.mean_, estimator.mean_ + 1e4 * estimator.scale_])
-    assert judge(estimator, far, radii=[0.1]).outside_domain == 1
+    assert evaluate(estimator, far, radii=[0.1]).outside_domain == 1
 
 
 def test_without_labels_there_is_no_ranking(judged, examples):
     estimator, X, _, judgement, setting = judged
-    plain = judge(estimator, X, radii=RADII)
+    plain = evaluate(estimator, X, radii=RADII)
     assert plain.ranking is None
     np.testing.assert_array_equal(plain.scores, judgement.scores)
     summary = summarize(plain, estimator, setting._replace(protocol="unlabelled"), examples)
@@ -98,14 +103,14 @@ def test_examples_are_ranked_and_bracket_the_distance_to_the_boundary(judged, ex
 
 def test_fewer_rows_than_examples_are_all_shown(judged):
     estimator, X, *_ = judged
-    few = ranked_examples(estimator, X[:2], judge(estimator, X[:2], radii=RADII))
+    few = ranked_examples(estimator, X[:2], evaluate(estimator, X[:2], radii=RADII))
     assert [len(some.rows) for some in few.values()] == [2, 2, 2]
 
 
 def test_labels_must_hold_both_kinds(judged):
     estimator, X, *_ = judged
     with pytest.raises(ValueError, match="y needs both anomalies .* got only normal rows"):
-        judge(estimator, X, np.zeros(len(X)), radii=RADII)
+        evaluate(estimator, X, np.zeros(len(X)), radii=RADII)
 
 
 @pytest.mark.parametrize("radii", [[], [0.0], [-1.0, 2.0], [np.nan], [np.inf]])
