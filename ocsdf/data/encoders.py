@@ -1,0 +1,198 @@
+"""A data frame of numbers, dates, categories and missing values as rows of float64 coordinates."""
+
+import narwhals.stable.v2 as nw
+import numpy as np
+
+from ocsdf.data.column_kinds import column_kind
+from ocsdf.data.columns import CategoryColumn, DateColumn, NumberColumn, column_from
+
+_COLUMNS = {"number": NumberColumn, "date": DateColumn, "category": CategoryColumn}
+
+
+class ColumnEncoder:
+    r"""Encode a table's columns by their types, each change at a known distance.
+
+    Numbers stay as they are and dates become microseconds, to be standardized afterwards.
+    Categories become one coordinate each, which nobody standardizes: two different categories
+    are :math:`c = \sqrt 2` apart, whatever they are and however rare. A missing number becomes
+    the median of its column, and a code at the same distance from that of numbers that are there.
+    So where k categories of a row change and its standardized numbers move by r together, the
+    row moves by
+
+    .. math:: \sqrt{r^2 + k c^2}.
+
+    Categories of fewer than 3 training rows, those beyond the 100 most frequent, and those that
+    training did not have share one code.
+
+    Parameters
+    ----------
+    categorical_features : "from_dtype", None, or array-like of str, int or bool
+        Which columns are categories: by their types (text, categories, objects that are no
+        numbers), none, or those named, counted or marked.
+    missing : {"error", "indicate"}, default="error"
+        What to do about missing values in training rows.
+
+    Attributes
+    ----------
+    columns_ : list of NumberColumn, DateColumn and CategoryColumn
+    is_code_ : ndarray of shape (n_coordinates,), bool
+        Coordinates that are not to be standardized.
+    coordinate_names_ : list of str
+    rounding_ : ndarray of shape (n_coordinates,)
+        How far each coordinate may be from its value: half a microsecond of dates, else 0.
+    """
+
+    def __init__(self, categorical_features="from_dtype", missing="error"):
+        self.categorical_features = categorical_features
+        self.missing = missing
+
+    def fit(self, X):
+        """Learn the columns' kinds, categories and medians.
+
+        Parameters
+        ----------
+        X : data frame or array-like of shape (n_samples, n_features)
+            Of pandas, polars, Arrow or any library that narwhals knows; or an array.
+
+        Returns
+        -------
+        ColumnEncoder
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            Naming the column: values that float64 cannot hold, missing values where `missing` is
+            "error", a categorical feature that is not there.
+        """
+        frame = _frame(X)
+        chosen = _chosen(self.categorical_features, frame)
+        by_dtype = isinstance(self.categorical_features, str)
+        self.columns_ = []
+        for index, name in enumerate(frame.columns):
+            series = frame[name]
+            kind = column_kind(series) if by_dtype or not chosen[index] else "category"
+            if kind == "category" and not (by_dtype or chosen[index]):
+                raise ValueError(
+                    f"Column {str(name)!r} holds text: name it in categorical_features, or encode "
+                    "it first."
+                )
+            self.columns_.append(_COLUMNS[kind].fit(str(name), series, self.missing))
+        self._set_coordinates()
+        return self
+
+    def transform(self, X):
+        """Encode rows.
+
+        Parameters
+        ----------
+        X : data frame or array-like of shape (n_samples, n_features)
+            The columns of fit, in their order.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_coordinates), float64
+
+        Raises
+        ------
+        ValueError
+            Naming the column: text where there were numbers, missing values where there were none.
+        """
+        frame = _frame(X)
+        if len(frame.columns) != len(self.columns_):
+            raise ValueError(f"X has {len(frame.columns)} columns; fit had {len(self.columns_)}.")
+        parts = zip(self.columns_, frame.columns, strict=True)
+        return np.concatenate([column.encode(frame[name]) for column, name in parts], axis=1)
+
+    def describe(self):
+        """Return the fitted encoder as JSON holds it, for :meth:`from_description`."""
+        return [column.describe() for column in self.columns_]
+
+    @classmethod
+    def from_description(cls, description):
+        """Make the encoder that :meth:`describe` described.
+
+        Parameters
+        ----------
+        description : list of dict
+
+        Returns
+        -------
+        ColumnEncoder
+
+        Raises
+        ------
+        ValueError
+            If it describes none.
+        """
+        encoder = cls()
+        encoder.columns_ = [column_from(one) for one in description]
+        encoder._set_coordinates()
+        return encoder
+
+    def _set_coordinates(self):
+        self.is_code_ = np.array([code for c in self.columns_ for code in c.is_code], dtype=bool)
+        self.coordinate_names_ = [name for c in self.columns_ for name in c.coordinates]
+        widths = [len(column.coordinates) for column in self.columns_]
+        self.rounding_ = np.repeat([column.rounding for column in self.columns_], widths)
+        self.rounding_[self.is_code_] = 0.0
+
+
+def needs_encoding(X, categorical_features, missing):
+    """Tell whether a table needs an encoder, or is numbers as it is.
+
+    Parameters
+    ----------
+    X : object
+        What ``fit`` was given.
+    categorical_features, missing
+        See :class:`ColumnEncoder`.
+
+    Returns
+    -------
+    bool
+        False for arrays and sparse matrices, unless a parameter asks for more, and for data frames
+        of numbers alone.
+    """
+    by_dtype = isinstance(categorical_features, str)
+    if missing != "error" or not (categorical_features is None or by_dtype):
+        return True
+    if not (by_dtype and nw.dependencies.is_into_dataframe(X)):
+        return False
+    frame = _frame(X)
+    return any(column_kind(frame[name]) != "number" for name in frame.columns)
+
+
+def _frame(X):
+    """Return a table as a narwhals data frame; an array's columns are named by their places."""
+    if not nw.dependencies.is_into_dataframe(X):
+        import pandas as pd
+
+        rows = np.asarray(X, dtype=object) if isinstance(X, list | tuple) else np.asarray(X)
+        if rows.ndim != 2:
+            raise ValueError(f"Expected a table of shape (n_samples, n_features); got {rows.shape}")
+        X = pd.DataFrame(rows, columns=[str(place) for place in range(rows.shape[1])])
+    return nw.from_native(X, eager_only=True)
+
+
+def _chosen(features, frame):
+    """Return for each column whether it was named, counted or marked as a category."""
+    names = list(frame.columns)
+    if features is None or isinstance(features, str):
+        return [False] * len(names)
+    features = list(features)
+    if len(features) == len(names) and all(isinstance(f, bool | np.bool_) for f in features):
+        return [bool(one) for one in features]
+    places = set()
+    for one in features:
+        if isinstance(one, str) and one in names:
+            places.add(names.index(one))
+        elif isinstance(one, int | np.integer) and 0 <= one < len(names):
+            places.add(int(one))
+        else:
+            listed = ", ".join(map(str, names[:5])) + (" ..." if len(names) > 5 else "")
+            raise ValueError(
+                f"categorical_features names {one!r}, which is none of the {len(names)} columns "
+                f"of X: {listed}."
+            )
+    return [place in places for place in range(len(names))]
