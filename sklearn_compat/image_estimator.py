@@ -158,6 +158,10 @@ class ImageOCSDF(SignedDistance):
         self._adopt(plain, fit, np.zeros(rows.shape[1]), np.ones(rows.shape[1]))
         return self
 
+    def _within(self):
+        # All images: B is the same box.
+        return self.domain_
+
     def _checked_points(self, X):
         check_is_fitted(self)
         flat, _ = _flat(X, self.image_shape_)

@@ -10,7 +10,10 @@ from sklearn.utils.validation import check_is_fitted
 from ocsdf.certificate.metrics import certified_radius
 from ocsdf.sklearn_compat.detector import CertifiedDetector
 from ocsdf.sklearn_compat.input_checks import check_rows
-from ocsdf.utils.checks import check_count
+from ocsdf.utils.checks import check_count, check_number
+
+# Times that rows of a level set are drawn, and how near to it they are.
+_ROUNDS, _LEVEL_TOLERANCE = 20, 1e-3
 
 
 class SignedDistance(CertifiedDetector):
@@ -33,8 +36,8 @@ class SignedDistance(CertifiedDetector):
         Explanation
             See :class:`ocsdf.explanation.verdicts.Explanation`: ``radius`` (certified) is at most
             the l2 distance to the boundary in standardized units, ``distance`` at least;
-            ``boundary``, in the units of X, has the other verdict; ``converged``, ``shares``,
-            ``feature_radii``.
+            ``boundary``, rows in the units of X, have the other verdict where ``converged``;
+            ``shares``, ``feature_radii``.
         """
         from ocsdf.explanation.verdicts import explain
 
@@ -49,7 +52,12 @@ class SignedDistance(CertifiedDetector):
             mean=self.mean_,
             scale=self.scale_,
             domain=self.domain_,
+            within=self._within(),
         )
+
+    def _within(self):
+        """The set of standardized rows, convex, that the detector takes; None takes all."""
+        return None
 
     def sample_level_set(self, n_samples, level=0.0):
         """Sample points where f has a given value, such as the edge of the data at 0.
@@ -70,16 +78,31 @@ class SignedDistance(CertifiedDetector):
         Raises
         ------
         ValueError
-            If n_samples is no integer >= 1, or f does not take this value on B.
+            If n_samples is no integer >= 1, or f does not take this value on B, or not on rows
+            in the units of X that float64 can tell apart.
         """
         from ocsdf.sklearn_compat.fitting import sample_edge
 
         check_is_fitted(self)
         check_count("n_samples", n_samples)
-        seed = check_random_state(self.random_state).randint(2**31)
-        return (
-            sample_edge(self._network, self.domain_, n_samples, level, seed) * self.scale_
-            + self.mean_
+        level = check_number("level", level)
+        seeds = check_random_state(self.random_state).randint(2**31, size=_ROUNDS)
+        kept = []
+        for seed in seeds:
+            points = sample_edge(self._network, self.domain_, n_samples, level, int(seed))
+            # As rows in float64 they may no longer be where they were.
+            rows = points * self.scale_ + self.mean_
+            scores = self._network.score((rows - self.mean_) / self.scale_)
+            found = rows[np.abs(scores - level) <= _LEVEL_TOLERANCE]
+            kept.extend(found)
+            if len(kept) >= n_samples:
+                return np.stack(kept[:n_samples])
+            if not len(found):
+                break
+        raise ValueError(
+            f"Only {len(kept)} of {n_samples} rows keep level {level:g} once rounded to float64: "
+            "the columns' means are too large beside their standard deviations; subtract a "
+            "constant from them first."
         )
 
     def sample_network(self, points):

@@ -15,6 +15,8 @@ _TOLERANCE = 1e-6
 _SECTIONS = 80
 _TURNS, _LEAST_WEIGHT = 24, 2.0**-7
 _SEEDS = 256
+# Powers of two by which a boundary point is moved outward until rounding leaves it there.
+_STRETCHES = (-50, 7)
 
 
 class BoundaryPoints(NamedTuple):
@@ -27,14 +29,26 @@ class BoundaryPoints(NamedTuple):
     distance : ndarray of shape (n,)
         l2, from the row; infinite where not converged.
     converged : ndarray of shape (n,), bool
+    rows : ndarray of shape (n, n_features)
+        The points as rows in the given units: ``points`` is what they are standardized to.
     """
 
     points: np.ndarray
     distance: np.ndarray
     converged: np.ndarray
+    rows: np.ndarray
 
 
-def boundary_points(network, points, level=0.0, domain=None, tolerance=_TOLERANCE, random_state=0):
+def boundary_points(
+    network,
+    points,
+    level=0.0,
+    domain=None,
+    tolerance=_TOLERANCE,
+    random_state=0,
+    within=None,
+    units=(0.0, 1.0),
+):
     r"""Find, near each row, a point on the other side of a level set.
 
     A path of Newton steps (:func:`ocsdf.training.newton.newton_step`) leads across; false position
@@ -61,6 +75,11 @@ def boundary_points(network, points, level=0.0, domain=None, tolerance=_TOLERANC
         In units of the score.
     random_state : int or numpy.random.Generator, default=0
         Draws the seeds.
+    within : Box or Ball, default=None
+        A convex set that holds the points and is not left.
+    units : tuple of (ndarray of shape (n_features,) or float), default=(0.0, 1.0)
+        Mean and scale that were taken from rows to make the points of them. A point has to be
+        across once it is a row in float64: where rounding takes it back, it is moved outward.
 
     Returns
     -------
@@ -80,7 +99,8 @@ def boundary_points(network, points, level=0.0, domain=None, tolerance=_TOLERANC
     and half as many gradients.
     """
     points = check_points(network, points)
-    return _find(_Field(network, level, tolerance), points, domain, random_state)
+    field = _Field(network, level, tolerance, within)
+    return _settle(field, points, _find(field, points, domain, random_state), *units)
 
 
 def check_points(network, points):
@@ -119,8 +139,28 @@ def _find(field, points, domain, random_state=0):
     converged = np.isfinite(ends).all(axis=1)
     starts, side = points[converged], side[converged]
     found[converged] = _turn(field, side, starts, _section(field, side, starts, ends[converged]))
-    distance = np.linalg.norm(found - points, axis=1)
-    return BoundaryPoints(found, np.where(converged, distance, np.inf), converged)
+    return found
+
+
+def _settle(field, points, found, mean, scale):
+    """Judge points as the rows that they become, and move outward what is across no longer."""
+    side = field.other_side(points)
+    rows, seen = np.full((2, *points.shape), np.nan)
+    left = np.flatnonzero(np.isfinite(found).all(axis=1))
+    for stretch in (0.0, *(2.0 ** np.arange(*_STRETCHES))):
+        if not len(left):
+            break
+        moved = field.confine(found[left] + stretch * (found[left] - points[left]))
+        with np.errstate(over="ignore", invalid="ignore"):
+            moved = moved * scale + mean
+            again = (moved - mean) / scale
+        finite = np.isfinite(again).all(axis=1)
+        across = field.is_across(np.where(finite[:, None], again, points[left]), side[left])
+        rows[left[across]], seen[left[across]] = moved[across], again[across]
+        left = left[finite & ~across]
+    converged = np.isfinite(seen).all(axis=1)
+    distance = np.linalg.norm(seen - points, axis=1)
+    return BoundaryPoints(seen, np.where(converged, distance, np.inf), converged, rows)
 
 
 class _Field:
@@ -130,12 +170,12 @@ class _Field:
     than half the tolerance.
     """
 
-    def __init__(self, network, level, tolerance=_TOLERANCE):
+    def __init__(self, network, level, tolerance=_TOLERANCE, within=None):
         if not np.isfinite(level):
             raise ValueError(f"level must be a finite number, got {level!r}.")
         if not tolerance > 0.0:
             raise ValueError(f"tolerance must be positive, got {tolerance!r}.")
-        self._network, self._level = network, level
+        self._network, self._level, self._within = network, level, within
         self.gradients = input_gradient(network)
         self.lipschitz = network.lipschitz_bound
         self.most = tolerance / 2.0
@@ -147,6 +187,15 @@ class _Field:
     def height(self, points, side):
         rise = side * (self._network.score(points) - self._level)
         return rise - self._network.rounding_error(points) - self.most
+
+    def is_across(self, points, side):
+        """Tell where f is beyond the level whoever evaluates it, by however little."""
+        rise = side * (self._network.score(points) - self._level)
+        return rise > 2.0 * self._network.rounding_error(points)
+
+    def confine(self, points):
+        """The nearest points of the set that is not left."""
+        return points if self._within is None else self._within.project(points)
 
     def toward(self, side):
         """Height as :func:`ocsdf.training.newton.newton_step` takes it."""
@@ -171,7 +220,8 @@ def _walk(field, side, starts):
         guard = field.lipschitz / _WIDER ** max(0, step - _GUARDED)
         share = np.ones(len(left))
         slope = field.toward(side[left])
-        places[left] = newton_step(slope, places[left], field.most / 2.0, share, guard).points
+        moved = newton_step(slope, places[left], field.most / 2.0, share, guard).points
+        places[left] = field.confine(moved)
         left = left[~(field.height(places[left], side[left]) > 0.0)]
     places[left] = np.nan
     return places
@@ -219,7 +269,8 @@ def _section(field, side, starts, ends):
         across = height > 0.0
         high[rows[across]], above[rows[across]] = place[across], height[across]
         low[rows[~across]], below[rows[~across]] = place[~across], height[~across]
-    return starts + high[:, None] * (ends - starts)
+    # A share of 1 is the end itself, to the last bit.
+    return np.where(high[:, None] == 1.0, ends, starts + high[:, None] * (ends - starts))
 
 
 def _turn(field, side, starts, ends):
@@ -232,7 +283,7 @@ def _turn(field, side, starts, ends):
         gradient = unit(side[rows, None] * field.gradients(ends[rows]))
         direction = unit(ends[rows] - starts[rows])
         direction = unit(direction + weight[rows, None] * (gradient - direction))
-        turned = starts[rows] + length[rows, None] * direction
+        turned = field.confine(starts[rows] + length[rows, None] * direction)
         across = field.height(turned, side[rows]) > 0.0
         weight[rows[~across]] /= 2.0
         rows, turned = rows[across], turned[across]

@@ -24,8 +24,8 @@ class Explanation(NamedTuple):
         To the boundary point, in standardized units: the boundary is no farther. Infinite where
         not converged.
     boundary : ndarray of shape (n, n_features)
-        Boundary points in raw units: rows with the other verdict, by a hair. NaN where not
-        converged.
+        Boundary points in raw units: as float64 holds them, rows with the other verdict, by a
+        hair. NaN where not converged.
     converged : ndarray of shape (n,), bool
         Whether a boundary point was found.
     shares : ndarray of shape (n, n_features)
@@ -62,7 +62,7 @@ class VerdictCounts(NamedTuple):
     uncertified: np.ndarray
 
 
-def explain(network, points, radius, *, level=0.0, mean=0.0, scale=1.0, domain=None):
+def explain(network, points, radius, *, level=0.0, mean=0.0, scale=1.0, domain=None, within=None):
     """Explain the verdicts of rows.
 
     Parameters
@@ -78,6 +78,8 @@ def explain(network, points, radius, *, level=0.0, mean=0.0, scale=1.0, domain=N
         What the rows were standardized with.
     domain : Box or Ball, default=None
         As for :func:`ocsdf.explanation.boundary.boundary_points`.
+    within : Box or Ball, default=None
+        A convex set, in standardized units, that boundary points may not leave.
 
     Returns
     -------
@@ -96,11 +98,13 @@ def explain(network, points, radius, *, level=0.0, mean=0.0, scale=1.0, domain=N
         )
     scale = np.broadcast_to(scale, points.shape[1:])
     axes = feature_radii(radius, scale)
-    found = boundary_points(network, points, level, domain)
+    found = boundary_points(
+        network, points, level, domain, within=within, units=(np.asarray(mean), scale)
+    )
     return Explanation(
         radius=np.asarray(radius, dtype=np.float64),
         distance=found.distance,
-        boundary=found.points * scale + mean,
+        boundary=found.rows,
         converged=found.converged,
         shares=gradient_shares(network, points),
         feature_radii=axes,
