@@ -25,6 +25,7 @@ _HOME = {
     "make_outlier_scorer": "ocsdf.sklearn_compat.scoring",
     "CertifiedAUROCDisplay": "ocsdf.displays",
     "CertifiedROCDisplay": "ocsdf.displays",
+    "ExplanationDisplay": "ocsdf.displays",
     "ScoreHistogramDisplay": "ocsdf.displays",
     "SignedDistanceDisplay": "ocsdf.displays",
     "TrainingHistoryDisplay": "ocsdf.displays",

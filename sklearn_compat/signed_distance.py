@@ -23,13 +23,16 @@ class SignedDistance(CertifiedDetector):
     ``_adopt``.
     """
 
-    def explain(self, X):
+    def explain(self, X, track=iter):
         """Explain verdicts: how far the boundary is, where, and which features lead there.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             Rows in question; each takes 100 to 200 scores.
+        track : callable, default=iter
+            Called with a list of batches of rows, which are explained as its iterator hands them
+            out: for a progress bar.
 
         Returns
         -------
@@ -37,7 +40,8 @@ class SignedDistance(CertifiedDetector):
             See :class:`ocsdf.explanation.verdicts.Explanation`: ``radius`` (certified) is at most
             the l2 distance to the boundary in standardized units, ``distance`` at least;
             ``boundary``, rows in the units of X, have the other verdict where ``converged``;
-            ``shares``, ``feature_radii``.
+            ``shares``, ``feature_radii``. ``to_frame(top=5)`` is a table, ``sentences()`` a line
+            a row.
         """
         from ocsdf.explanation.verdicts import explain
 
@@ -53,6 +57,9 @@ class SignedDistance(CertifiedDetector):
             scale=self.scale_,
             domain=self.domain_,
             within=self._within(),
+            feature_names=getattr(self, "feature_names_in_", None),
+            index=X.index if hasattr(X, "index") and hasattr(X, "iloc") else None,
+            track=track,
         )
 
     def _within(self):

@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = lazy_names(
     {
         "CertifiedAUROCDisplay": "ocsdf.displays.certified",
         "CertifiedROCDisplay": "ocsdf.displays.certified",
+        "ExplanationDisplay": "ocsdf.displays.explanation",
         "ScoreHistogramDisplay": "ocsdf.displays.scores",
         "SignedDistanceDisplay": "ocsdf.displays.signed_distance",
         "TrainingHistoryDisplay": "ocsdf.displays.scores",

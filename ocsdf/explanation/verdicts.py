@@ -8,9 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ocsdf.explanation.boundary import boundary_points, check_points
+from ocsdf.explanation.boundary import BoundaryPoints, boundary_points, check_points
+from ocsdf.explanation.reasons import reasons_frame, sentences
 from ocsdf.networks.gradients import input_gradient, unit
 from ocsdf.utils.checks import check_radii
+from ocsdf.utils.threads import slices
+
+_BATCH = 2048
 
 
 class Explanation(NamedTuple):
@@ -29,9 +33,17 @@ class Explanation(NamedTuple):
     converged : ndarray of shape (n,), bool
         Whether a boundary point was found.
     shares : ndarray of shape (n, n_features)
-        See :func:`gradient_shares`.
+        What each feature has in the change to the boundary point, see :func:`change_shares`; where
+        not converged, in the slope of f, see :func:`gradient_shares`.
     feature_radii : ndarray of shape (n, n_features)
         Raw units, see :func:`feature_radii`.
+    rows : ndarray of shape (n, n_features)
+        The rows in question, raw units.
+    normal : ndarray of shape (n,), bool
+        Their verdicts.
+    feature_names : sequence of str
+    index : sequence
+        What the rows are called: their places, or the labels of a data frame.
     """
 
     radius: np.ndarray
@@ -40,6 +52,58 @@ class Explanation(NamedTuple):
     converged: np.ndarray
     shares: np.ndarray
     feature_radii: np.ndarray
+    rows: np.ndarray
+    normal: np.ndarray
+    feature_names: tuple
+    index: object
+
+    def take(self, row):
+        """Return the explanation of one row alone.
+
+        Parameters
+        ----------
+        row : int
+            Its place among the rows.
+
+        Returns
+        -------
+        Explanation
+        """
+        place = range(len(self.radius))[row]
+        alone = {
+            name: getattr(self, name)[place : place + 1]
+            for name in self._fields
+            if name != "feature_names"
+        }
+        return self._replace(**alone)
+
+    def to_frame(self, top=5):
+        """Write the reasons as a table; see :func:`ocsdf.explanation.reasons.reasons_frame`.
+
+        Parameters
+        ----------
+        top : int, default=5
+            Features a row, those of the largest shares.
+
+        Returns
+        -------
+        pandas.DataFrame
+        """
+        return reasons_frame(self, top)
+
+    def sentences(self, top=2):
+        """Say the reasons, a line a row; see :func:`ocsdf.explanation.reasons.sentences`.
+
+        Parameters
+        ----------
+        top : int, default=2
+            Features that are named.
+
+        Returns
+        -------
+        list of str
+        """
+        return sentences(self, top)
 
 
 class VerdictCounts(NamedTuple):
@@ -62,7 +126,20 @@ class VerdictCounts(NamedTuple):
     uncertified: np.ndarray
 
 
-def explain(network, points, radius, *, level=0.0, mean=0.0, scale=1.0, domain=None, within=None):
+def explain(
+    network,
+    points,
+    radius,
+    *,
+    level=0.0,
+    mean=0.0,
+    scale=1.0,
+    domain=None,
+    within=None,
+    feature_names=None,
+    index=None,
+    track=iter,
+):
     """Explain the verdicts of rows.
 
     Parameters
@@ -80,6 +157,12 @@ def explain(network, points, radius, *, level=0.0, mean=0.0, scale=1.0, domain=N
         As for :func:`ocsdf.explanation.boundary.boundary_points`.
     within : Box or Ball, default=None
         A convex set, in standardized units, that boundary points may not leave.
+    feature_names : sequence of str or None, default=None
+        None names them x0, x1, ...
+    index : sequence or None, default=None
+        What the rows are called; None counts them from 0.
+    track : callable, default=iter
+        Called with a list of batches of rows, which are explained as its iterator hands them out.
 
     Returns
     -------
@@ -98,17 +181,51 @@ def explain(network, points, radius, *, level=0.0, mean=0.0, scale=1.0, domain=N
         )
     scale = np.broadcast_to(scale, points.shape[1:])
     axes = feature_radii(radius, scale)
-    found = boundary_points(
-        network, points, level, domain, within=within, units=(np.asarray(mean), scale)
+    units = np.asarray(mean), scale
+    parts = [
+        boundary_points(network, points[batch], level, domain, within=within, units=units)
+        for batch in track(list(slices(len(points), _BATCH)) or [slice(0)])
+    ]
+    found = BoundaryPoints(*map(np.concatenate, zip(*parts, strict=True)))
+    shares = np.where(
+        found.converged[:, None],
+        change_shares(points, found.points),
+        gradient_shares(network, points),
     )
     return Explanation(
         radius=np.asarray(radius, dtype=np.float64),
         distance=found.distance,
         boundary=found.rows,
         converged=found.converged,
-        shares=gradient_shares(network, points),
+        shares=shares,
         feature_radii=axes,
+        rows=points * scale + mean,
+        normal=network.score(points) >= level,
+        feature_names=tuple(
+            [f"x{feature}" for feature in range(points.shape[1])]
+            if feature_names is None
+            else map(str, feature_names)
+        ),
+        index=range(len(points)) if index is None else index,
     )
+
+
+def change_shares(points, flips):
+    r"""Split the changes from rows to flips among the features.
+
+    .. math:: s_j = \frac{(z'_j - z_j)^2}{\sum_k (z'_k - z_k)^2}
+
+    Parameters
+    ----------
+    points, flips : ndarray of shape (n, n_features)
+        Standardized.
+
+    Returns
+    -------
+    ndarray of shape (n, n_features)
+        Rows sum to 1.
+    """
+    return np.square(unit(flips - points))
 
 
 def gradient_shares(network, points):
