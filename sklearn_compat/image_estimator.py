@@ -16,6 +16,8 @@ from ocsdf.sklearn_compat.signed_distance import SignedDistance
 
 # What rounding may have added.
 _TOLERANCE = 1e-6
+# As many rows as images have channels, and more channels than that: the axes are another's order.
+_MOST_CHANNELS = 4
 
 
 class ImageOCSDF(SignedDistance):
@@ -192,6 +194,11 @@ def _flat(X, image_shape):
             f"with image_shape given; got an array of shape {tuple(shape)}."
         )
     found = tuple(shape[1:]) if len(shape) == 4 else (*shape[1:], 1)
+    if image_shape is None and found[0] <= _MOST_CHANNELS < min(found[1:]):
+        raise ValueError(
+            f"Images of shape {found} look as if their channels came first, where (height, "
+            "width, channels) is expected: pass np.moveaxis(X, 1, -1), or give image_shape if they are right."
+        )
     if image_shape is not None and found != tuple(image_shape):
         raise ValueError(f"Expected images of shape {tuple(image_shape)}; got {found}.")
     return np.asarray(X).reshape(shape[0], -1), found

@@ -8,7 +8,7 @@ import numpy as np
 from ocsdf.certificate.network import CertifiedNetwork
 from ocsdf.networks.builders import average, build_mlp, condense
 from ocsdf.recipes.image_negatives import shuffled_images
-from ocsdf.recipes.images import cone_part
+from ocsdf.recipes.images import are_seen, cone_part
 from ocsdf.recipes.tables import SHARES, boundary_level, linear_decay
 from ocsdf.training.diagnosis import diagnose
 from ocsdf.training.domain import Box
@@ -16,7 +16,8 @@ from ocsdf.training.trainer import Settings, Trainer
 
 _EPOCHS = 20
 # Shuffled images to draw seeds from: making them anew for each batch takes longer than the batch.
-_N_SHUFFLED = 20_000
+# Fewer, where that many would take more than these numbers.
+_N_SHUFFLED, _MOST_NUMBERS = 20_000, 2**26
 # Of the images, and how many at most: no cone is around them, and they tell where others lie.
 _SHARE_HELD_OUT, _MOST_HELD_OUT = 0.1, 1000
 
@@ -60,12 +61,24 @@ def fit_image_network(estimator, rows, image_shape, random_state):
     Returns
     -------
     ImageFit
+
+    Raises
+    ------
+    ValueError
+        If too few images show anything, before any work.
     """
-    n_features = rows.shape[1]
+    n_features, n_held_out = rows.shape[1], _held_out_size(len(rows))
+    n_seen = int(np.count_nonzero(are_seen(rows)))
+    if n_seen <= n_held_out:
+        raise ValueError(
+            f"{len(rows) - n_seen} of {len(rows)} images are of one brightness, within half a grey "
+            f"level: nothing is to be seen on them. Give more than {n_held_out} others."
+        )
     domain = Box(np.zeros(n_features), np.ones(n_features))
     points = rows.astype(np.float32)
     images = points.reshape(-1, *image_shape)
-    shuffled = shuffled_images(images, _N_SHUFFLED, random_state).reshape(-1, n_features)
+    n_shuffled = max(1, min(_N_SHUFFLED, _MOST_NUMBERS // n_features))
+    shuffled = shuffled_images(images, n_shuffled, random_state).reshape(-1, n_features)
     model = build_mlp(
         n_features,
         estimator.hidden_layer_sizes,
@@ -96,7 +109,6 @@ def fit_image_network(estimator, rows, image_shape, random_state):
     learned = CertifiedNetwork(condense(model))
     messages = diagnose(learned.score(points), learned.score(shuffled[:1000]), outcome.diverged)
     drawn = random_state.permutation(len(rows))
-    n_held_out = min(_MOST_HELD_OUT, max(1, int(_SHARE_HELD_OUT * len(rows))))
     held_out, others = rows[drawn[:n_held_out]], rows[drawn[n_held_out:]]
     cones = cone_part(others, image_shape[2], random_state)
     network = CertifiedNetwork(average([learned.model, cones], SHARES))
@@ -104,3 +116,8 @@ def fit_image_network(estimator, rows, image_shape, random_state):
     network.shift(-boundary_level(network.score(held_out)))
     scores = network.score(held_out)
     return ImageFit(network, domain, float(estimator.margin), scores, outcome, messages)
+
+
+def _held_out_size(n_images):
+    """How many images no cone is put around."""
+    return min(_MOST_HELD_OUT, max(1, int(_SHARE_HELD_OUT * n_images)))

@@ -2,8 +2,12 @@
 
 import numpy as np
 
+from ocsdf.utils.threads import slices
+
 _MOST_DARK = 0.6
 _BLOCKS = 7
+# Images that are moved at a time.
+_BLOCK = 512
 
 
 def shuffled_images(images, n_samples, random_state):
@@ -29,35 +33,39 @@ def shuffled_images(images, n_samples, random_state):
         In [0, 1].
     """
     first, second = (
-        _moved(images[random_state.integers(len(images), size=n_samples)], random_state)
+        _moved(images, random_state.integers(len(images), size=n_samples), random_state)
         for _ in range(2)
     )
     kinds = random_state.integers(len(_KINDS), size=n_samples)
     for kind, change in enumerate(_KINDS):
         rows = np.flatnonzero(kinds == kind)
         first[rows] = change(first[rows], second[rows], random_state)
-    return np.clip(first, 0.0, 1.0)
+    return np.clip(first, 0.0, 1.0, out=first)
 
 
-def _moved(images, random_state):
-    moved = np.empty(images.shape, dtype=np.float32)
+def _moved(images, drawn, random_state):
+    """Turn, mirror and shift the images drawn, some at a time: only the result is held whole."""
     height, width = images.shape[1:3]
-    n_turns = random_state.integers(4, size=len(images))
-    mirrored = random_state.random(len(images)) < 0.5
-    down = random_state.integers(-height // 4, height // 4 + 1, size=len(images))
-    right = random_state.integers(-width // 4, width // 4 + 1, size=len(images))
+    n_turns = random_state.integers(4, size=len(drawn))
+    mirrored = random_state.random(len(drawn)) < 0.5
+    down = random_state.integers(-height // 4, height // 4 + 1, size=len(drawn))
+    right = random_state.integers(-width // 4, width // 4 + 1, size=len(drawn))
     # A turn by a quarter keeps no other shape than a square.
     step = 1 if height == width else 2
     n_turns = n_turns // step * step
-    for turns in range(0, 4, step):
-        for mirror in (False, True):
-            rows = np.flatnonzero((n_turns == turns) & (mirrored == mirror))
-            turned = np.rot90(images[rows], turns, axes=(1, 2))
-            moved[rows] = turned[:, :, ::-1] if mirror else turned
     from_row = (np.arange(height) - down[:, None]) % height
     from_column = (np.arange(width) - right[:, None]) % width
-    each = np.arange(len(images))[:, None, None]
-    return moved[each, from_row[:, :, None], from_column[:, None, :]]
+    moved = np.empty((len(drawn), *images.shape[1:]), dtype=np.float32)
+    for block in slices(len(drawn), _BLOCK):
+        turned = images[drawn[block]].astype(np.float32)
+        for turns in range(0, 4, step):
+            for mirror in (False, True):
+                rows = np.flatnonzero((n_turns[block] == turns) & (mirrored[block] == mirror))
+                some = np.rot90(turned[rows], turns, axes=(1, 2))
+                turned[rows] = some[:, :, ::-1] if mirror else some
+        each = np.arange(len(turned))[:, None, None]
+        moved[block] = turned[each, from_row[block][:, :, None], from_column[block][:, None, :]]
+    return moved
 
 
 def _one(first, second, random_state):

@@ -38,7 +38,7 @@ def cone_part(rows, n_channels, random_state):
     Parameters
     ----------
     rows : ndarray of shape (n_images, height * width * n_channels)
-        In [0, 1]; not all images are of one brightness.
+        In [0, 1]; :func:`are_seen` of one at least.
     n_channels : int
     random_state : numpy.random.Generator
 
@@ -49,12 +49,27 @@ def cone_part(rows, n_channels, random_state):
     """
     centered = rows - rows.mean(axis=1, keepdims=True)
     norms = np.linalg.norm(centered, axis=1)
-    varied = norms > _LEAST_NORM
-    centered, norms = centered[varied], norms[varied]
+    seen = norms > _LEAST_NORM
+    centered, norms = centered[seen], norms[seen]
     if n_channels > 1:
         return average([_rays(centered, norms, random_state)], [1.0])
     members = [_subspaces(centered, norms, random_state) for _ in range(_N_CLUSTERINGS)]
     return average(members, [1.0 / _N_CLUSTERINGS] * _N_CLUSTERINGS)
+
+
+def are_seen(rows):
+    """Tell which images show anything: they are not of one brightness, within half a grey level.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_images, n_pixels)
+        In [0, 1].
+
+    Returns
+    -------
+    ndarray of shape (n_images,), bool
+    """
+    return np.linalg.norm(rows - rows.mean(axis=1, keepdims=True), axis=1) > _LEAST_NORM
 
 
 def _subspaces(rows, norms, random_state):
