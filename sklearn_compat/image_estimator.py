@@ -197,7 +197,8 @@ def _flat(X, image_shape):
     if image_shape is None and found[0] <= _MOST_CHANNELS < min(found[1:]):
         raise ValueError(
             f"Images of shape {found} look as if their channels came first, where (height, "
-            "width, channels) is expected: pass np.moveaxis(X, 1, -1), or give image_shape if they are right."
+            "width, channels) is expected: pass np.moveaxis(X, 1, -1), or give image_shape if they "
+            "are right."
         )
     if image_shape is not None and found != tuple(image_shape):
         raise ValueError(f"Expected images of shape {tuple(image_shape)}; got {found}.")
