@@ -95,7 +95,9 @@ def _ocsdf(detector, train, test, label, seed):
     scores = detector.score_samples(test.images)
     inside = test.labels == label
     rows = test.images.reshape(len(test.images), -1)
-    learned, cones = (CertifiedNetwork(m).score(rows) for m in detector.model_.layers[-1].members)
+    learned, cones = (
+        CertifiedNetwork.from_keras(m).score(rows) for m in detector.model_.layers[-1].members
+    )
     found = {
         "OCSDF": _percent(detector.certified_auroc(test.images, ~inside, RADII)),
         "network alone": _certified(learned, inside),

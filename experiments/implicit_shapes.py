@@ -176,7 +176,7 @@ def _fit_ours(points, box, sizes, seed):
         model, points, domain, settings, optimizer, random_state, sample_seeds=sample_seeds
     )
     outcome = trainer.run([linear_decay(sizes.rate, trainer.epochs)])
-    network = CertifiedNetwork(condense(model))
+    network = CertifiedNetwork.from_keras(condense(model))
     facts = {"gradient_norm": outcome.history["gradient_norm"][-1], "margin": margin}
     return network.score, network.score(points), facts
 

@@ -130,7 +130,7 @@ def check_slopes(detector, X, random_state):
 
     from ocsdf.certificate.network import CertifiedNetwork
 
-    network = CertifiedNetwork(detector.model_)
+    network = CertifiedNetwork.from_keras(detector.model_)
     half = _SLOPE_PAIRS // 2
     points = (
         X[random_state.integers(len(X), size=_SLOPE_PAIRS)] - detector.mean_

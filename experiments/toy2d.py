@@ -218,7 +218,7 @@ def hold_against_exact(name, setting, sizes, seed):
     if setting == PRINTED:
         row["ours_steps"] = sizes.n_steps
         effort = sizes.width, sizes.n_steps, _MARGIN, seed
-        network = CertifiedNetwork(fit_printed(rows, *effort).model_)
+        network = CertifiedNetwork.from_keras(fit_printed(rows, *effort).model_)
     else:
         effort = sizes.width, sizes.n_steps_clear, _MARGIN, seed
         network, row["rate"], row["risk"] = fit_clear(rows, *effort)

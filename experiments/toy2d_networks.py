@@ -119,7 +119,7 @@ def _run_clear(rows, domain, sample_seeds, width, n_steps, margin, rate, seed):
         model, points, domain, settings, optimizer, random_state, sample_seeds=sample_seeds
     )
     trainer.run([linear_decay(rate, trainer.epochs)])
-    return CertifiedNetwork(condense(model))
+    return CertifiedNetwork.from_keras(condense(model))
 
 
 def fit_conventional(rows, domain, width, n_steps, margin, seed):

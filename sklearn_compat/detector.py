@@ -5,6 +5,8 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ocsdf.certificate.metrics import certified_auroc, certified_radius
+from ocsdf.certificate.network import CertifiedNetwork
+from ocsdf.operations.base import from_description
 from ocsdf.utils.checks import check_labels, check_radii
 
 
@@ -19,7 +21,8 @@ class CertifiedDetector(OutlierMixin, BaseEstimator):
     def score_samples(self, X):
         """Return f(x), the learned signed distance to the edge of the data.
 
-        A row's score does not depend, to the last bit, on the rows beside it.
+        A row's scores among other rows, or on other machines, differ by less than its
+        :meth:`float_slack`; the same call on the same machine gives the same bits.
 
         Parameters
         ----------
@@ -84,12 +87,25 @@ class CertifiedDetector(OutlierMixin, BaseEstimator):
         points = self._checked_points(X)
         return self._slack(points, self._network.score(points))
 
+    def attack_slack(self, X, radii):
+        """Bound what rounding can take from any row's score under an attack of each radius.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        radii : array-like of shape (n_radii,)
+            Standardized units.
+
+        Returns
+        -------
+        ndarray of shape (n_radii,)
+            In the units of ``score_samples``; one number a radius, for all rows.
+        """
+        return self._network.largest_slack(self._checked_points(X), check_radii(radii))
+
     def _slack(self, points, scores):
-        network = self._network
-        within_radius = (
-            network.rounding_slope * np.abs(scores - self.offset_) / self.lipschitz_bound_
-        )
-        return 2.0 * network.rounding_error(points) + within_radius
+        reach = np.abs(scores - self.offset_) / self.lipschitz_bound_
+        return self._network.slack(points, reach)
 
     def certified_radius(self, X):
         r"""Return the l2 norm below which no change of a row flips its verdict.
@@ -163,10 +179,8 @@ class CertifiedDetector(OutlierMixin, BaseEstimator):
         points = self._checked_points(X)
         anomaly = check_labels(y, pos_label, len(points))
         radii = check_radii(radii)
-        network = self._network
-        scores = network.score(points)
-        # Any row's rounding, where it is and (with the slope) wherever it is moved to.
-        slack = 2.0 * network.rounding_error(points).max() + network.rounding_slope * radii
+        scores = self._network.score(points)
+        slack = self._network.largest_slack(points, radii)
         return certified_auroc(
             scores[~anomaly], scores[anomaly], radii, self.lipschitz_bound_, slack=slack
         )
@@ -217,23 +231,28 @@ class CertifiedDetector(OutlierMixin, BaseEstimator):
         tags.input_tags.sparse = True
         return tags
 
+    # How far standardizing rounds a row, relative to its norm.
+    _row_rounding = 2.0**-52
+
+    @property
+    def model_(self):
+        """f as a Keras model, built when it is first asked for."""
+        check_is_fitted(self)
+        return self._network.model
+
     def _set_network(self, network):
         self._network = network
-        self.model_ = network.model
         self.lipschitz_bound_ = network.lipschitz_bound
 
     def __getstate__(self):
         state = dict(super().__getstate__())
-        # Its compiled function does not pickle, and is made from the model again.
-        if state.pop("_network", None) is not None:
-            from ocsdf.sklearn_compat.persistence import model_to_bytes
-
-            state["model_"] = model_to_bytes(self.model_)
+        network = state.pop("_network", None)
+        if network is not None:
+            state["_network"] = network.network.describe()
         return state
 
     def __setstate__(self, state):
         super().__setstate__(state)
-        if "model_" in state:
-            from ocsdf.sklearn_compat.persistence import network_from_bytes
-
-            self._set_network(network_from_bytes(state["model_"]))
+        if "_network" in state:
+            network = from_description(*state["_network"])
+            self._set_network(CertifiedNetwork(network, self._row_rounding))

@@ -6,7 +6,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from ocsdf.certificate.network import CertifiedNetwork
-from ocsdf.networks.builders import build_distance
+from ocsdf.operations.chain import Chain
+from ocsdf.operations.distances import SubsampleDistance
 from ocsdf.recipes.tables import boundary_level, draw_rows
 from ocsdf.sklearn_compat.detector import CertifiedDetector
 from ocsdf.sklearn_compat.input_checks import LazyRows, check_rows, check_rows_in_chunks
@@ -21,10 +22,13 @@ _FARTHEST = 1e30
 class DistanceDetector(CertifiedDetector):
     """A certified detector that remembers rows and learns nothing.
 
-    Abstract: a subclass has ``_network_of(points)``, which builds the distance to standardized
+    Abstract: a subclass has ``_distance_to(points)``, which makes the distance to standardized
     training rows. Verdicts call the farthest hundredth of the training rows anomalies, as those
     of OCSDF do.
     """
+
+    # Rows are rounded to float32, by at most 2^-24 of their norm; twice that for what follows.
+    _row_rounding = 2.0**-23
 
     def fit(self, X, y=None):
         """Standardize and remember rows.
@@ -53,7 +57,8 @@ class DistanceDetector(CertifiedDetector):
         self._adopt_features(plain)
         self.mean_, self.scale_ = scaler.mean_, scaler.scale_
         points = self._standardized(rows)
-        self._set_network(CertifiedNetwork(self._network_of(points)))
+        network = Chain([self._distance_to(points)], (points.shape[1],))
+        self._set_network(CertifiedNetwork(network, self._row_rounding))
         self.offset_ = boundary_level(self._network.score(points))
         return self
 
@@ -80,11 +85,6 @@ class DistanceDetector(CertifiedDetector):
         with np.errstate(over="ignore"):
             points = np.clip((rows - self.mean_) / self.scale_, -_FARTHEST, _FARTHEST)
         return points.astype(np.float32)
-
-    def _set_network(self, network):
-        # That rounding moves a row by at most 2^-24 of its norm; twice that for what follows.
-        network.rounding_slope += 2.0**-23
-        super()._set_network(network)
 
 
 class NearestNeighborDistance(DistanceDetector):
@@ -117,8 +117,8 @@ class NearestNeighborDistance(DistanceDetector):
     array([-0., -3.])
     """
 
-    def _network_of(self, points):
-        return build_distance(points, (len(points),), norm="l2")
+    def _distance_to(self, points):
+        return SubsampleDistance(points, (len(points),), "l2")
 
 
 class SubsampleDistanceDetector(DistanceDetector):
@@ -158,7 +158,7 @@ class SubsampleDistanceDetector(DistanceDetector):
     def __init__(self, random_state=None):
         self.random_state = random_state
 
-    def _network_of(self, points):
+    def _distance_to(self, points):
         random_state = check_random_state(self.random_state)
         rows = draw_rows(len(points), _N_REFERENCES, random_state)
-        return build_distance(points[rows], _GROUP_SIZES, norm="l2")
+        return SubsampleDistance(points[rows], _GROUP_SIZES, "l2")

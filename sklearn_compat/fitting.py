@@ -104,7 +104,7 @@ def fit_network(estimator, points, sample_weight, random_state):
         # callback of the user's has the last word.
         callbacks.insert(0, linear_decay(rate, trainer.epochs))
     outcome = trainer.run(callbacks, estimator.verbose)
-    network = CertifiedNetwork(condense(model))
+    network = CertifiedNetwork.from_keras(condense(model))
     scores = network.score(points)
     negative_scores = network.score(trainer.uniform_negatives())
     messages = diagnose(scores, negative_scores, outcome.diverged)
@@ -118,9 +118,8 @@ def fit_network(estimator, points, sample_weight, random_state):
 def _anchored(learned, points, softening, sample_weight, random_state):
     """Average a trained network with exact distances to the rows, and set the zero."""
     distances = distance_part(points, softening, random_state, sample_weight)
-    network = CertifiedNetwork(average([learned, distances], SHARES))
-    network.shift(-boundary_level(network.score(points)))
-    return network
+    network = CertifiedNetwork.from_keras(average([learned, distances], SHARES))
+    return network.shifted(-boundary_level(network.score(points)))
 
 
 def _settings(estimator, margin):

@@ -106,14 +106,14 @@ def fit_image_network(estimator, rows, image_shape, random_state):
     )
     callbacks = [linear_decay(rate, trainer.epochs), *(estimator.callbacks or ())]
     outcome = trainer.run(callbacks, estimator.verbose)
-    learned = CertifiedNetwork(condense(model))
+    learned = CertifiedNetwork.from_keras(condense(model))
     messages = diagnose(learned.score(points), learned.score(shuffled[:1000]), outcome.diverged)
     drawn = random_state.permutation(len(rows))
     held_out, others = rows[drawn[:n_held_out]], rows[drawn[n_held_out:]]
     cones = cone_part(others, image_shape[2], random_state)
-    network = CertifiedNetwork(average([learned.model, cones], SHARES))
+    network = CertifiedNetwork.from_keras(average([learned.model, cones], SHARES))
     # An image in the middle of its own cone is no measure of where others lie.
-    network.shift(-boundary_level(network.score(held_out)))
+    network = network.shifted(-boundary_level(network.score(held_out)))
     scores = network.score(held_out)
     return ImageFit(network, domain, float(estimator.margin), scores, outcome, messages)
 

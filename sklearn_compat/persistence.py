@@ -132,7 +132,8 @@ def network_from_bytes(content):
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / _MODEL
         file.write_bytes(content)
-        return CertifiedNetwork(keras.models.load_model(file, compile=False, safe_mode=True))
+        model = keras.models.load_model(file, compile=False, safe_mode=True)
+        return CertifiedNetwork.from_keras(model)
 
 
 def _restore(cls, meta, arrays, network):
@@ -162,8 +163,7 @@ def _check_consistent(estimator, network):
     own = (network.rounding_constant, network.rounding_slope)
     numbers = (estimator.mean_, estimator.scale_, estimator.offset_, estimator.margin_, *own)
     if not (
-        network.model.input_shape == (None, n_features)
-        and network.model.output_shape == (None, 1)
+        network.n_features == n_features
         and estimator.mean_.shape == estimator.scale_.shape == names.shape
         and all(np.all(np.isfinite(value)) for value in numbers)
         and np.all(estimator.scale_ > 0.0)

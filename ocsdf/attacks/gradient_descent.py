@@ -1,6 +1,6 @@
 """Attacks on a score, in l2: how far it can be moved, to set beside how far a certificate allows.
 
-Gradients are float32, and only lead the way. Whatever is reported was evaluated in float64.
+Gradients only lead the way. Whatever is reported was evaluated in float64.
 """
 
 from typing import NamedTuple
@@ -90,7 +90,7 @@ def pgd(
     Returns
     -------
     Attack
-        Of a row, it does not depend on the rows after it.
+        But for rounding, a row's does not depend on the rows after it.
 
     Raises
     ------

@@ -165,11 +165,8 @@ class CertifiedROCDisplay(_CertifiedDisplay):
     @classmethod
     def _of_estimator(cls, estimator, X, y, radii, pos_label):
         normals, anomalies = split_by_label(estimator.score_samples(X), y, pos_label)
-        # A row's slack holds while it moves by no more than its distance to the threshold. Twice
-        # the largest holds for every row, up to the largest such distance; beyond, nothing is
-        # certified anyway.
-        slack = 2.0 * np.max(estimator.float_slack(X))
-        bound = estimator.lipschitz_bound_
+        radii, bound = np.union1d(0.0, radii), estimator.lipschitz_bound_
+        slack = estimator.attack_slack(X, radii)
         return cls._of_scores(normals, anomalies, radii, lipschitz=bound, slack=slack)
 
     @classmethod

@@ -94,9 +94,8 @@ def boundary_points(
 
     Notes
     -----
-    Gradients are float32, and their last digits may depend on the rows beside: they choose the
-    path. All heights, and with them both claims above, are float64. A row takes 100 to 200 scores
-    and half as many gradients.
+    Gradients choose the path; both claims above rest on heights alone. A row takes 100 to 200
+    scores and half as many gradients.
     """
     points = check_points(network, points)
     field = _Field(network, level, tolerance, within)
@@ -121,7 +120,7 @@ def check_points(network, points):
         If they do not fit the network or are not finite.
     """
     points = np.asarray(points, dtype=np.float64)
-    width = network.model.input_shape[1]
+    width = network.n_features
     if points.ndim != 2 or points.shape[1] != width or not np.isfinite(points).all():
         raise ValueError(
             f"points must be finite, of shape (n, {width}); got shape {points.shape} with "

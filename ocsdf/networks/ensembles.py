@@ -1,9 +1,9 @@
 """Several networks as one: their weighted mean, their minimum; 1-Lipschitz where they are."""
 
-import math
-
 import keras
 from keras import ops
+
+from ocsdf.operations.ensembles import check_scales, check_shares
 
 
 class _Ensemble(keras.layers.Layer):
@@ -75,15 +75,7 @@ class WeightedMean(_Ensemble):
 
     def __init__(self, members, weights, **kwargs):
         super().__init__(members, **kwargs)
-        self.shares = [float(weight) for weight in weights]
-        if len(self.shares) != len(self.members) or min(self.shares, default=0.0) <= 0.0:
-            raise ValueError(
-                f"weights must be positive, one for each of {len(self.members)} members; "
-                f"got {list(weights)}."
-            )
-        # The exact sum, rounded once: whether weights are taken does not hang on their order.
-        if (total := math.fsum(self.shares)) != 1.0:
-            raise ValueError(f"weights must sum to 1; got {total!r}.")
+        self.shares = list(check_shares(weights, self.members))
 
     def build(self, input_shape):
         self.bias = self.add_weight(shape=(1,), initializer="zeros", trainable=False, name="bias")
@@ -130,14 +122,7 @@ class ScaledMinimum(_Ensemble):
 
     def __init__(self, members, scales, **kwargs):
         super().__init__(members, **kwargs)
-        self.scales = [float(scale) for scale in scales]
-        if len(self.scales) != len(self.members) or not all(
-            0.0 < s < math.inf for s in self.scales
-        ):
-            raise ValueError(
-                f"scales must be finite and positive, one for each of {len(self.members)} members; "
-                f"got {list(scales)}."
-            )
+        self.scales = list(check_scales(scales, self.members))
 
     def build(self, input_shape):
         shape = (len(self.members),)

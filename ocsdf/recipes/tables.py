@@ -85,7 +85,9 @@ def trusted_rows(points, softening, random_state, sample_weight=None):
     """
     ranking = distance_network(points, 8, 128, softening, random_state, sample_weight)
     # Copies of one row may be at distance 0.
-    isolation = np.log(np.maximum(-CertifiedNetwork(ranking).score(points), np.finfo(float).tiny))
+    isolation = np.log(
+        np.maximum(-CertifiedNetwork.from_keras(ranking).score(points), np.finfo(float).tiny)
+    )
     median = np.median(isolation)
     spread = 1.4826 * np.median(np.abs(isolation - median))
     # A row's own value, not one between two: never is more than a quarter set aside.
@@ -125,7 +127,8 @@ def distance_part(points, softening, random_state, sample_weight=None):
         distance_network(points, 32, 24, None, random_state, sample_weight),
     ]
     levels = [
-        np.quantile(CertifiedNetwork(member).score(points), _SHARE_BEYOND) for member in members
+        np.quantile(CertifiedNetwork.from_keras(member).score(points), _SHARE_BEYOND)
+        for member in members
     ]
     return least(members, _SCALES, levels, softening)
 

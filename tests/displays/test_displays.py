@@ -28,8 +28,8 @@ class Affine:
     def score_samples(self, X):
         return np.asarray(X)[:, 0] - 1.0
 
-    def float_slack(self, X):
-        return np.full(len(X), 1e-3)
+    def attack_slack(self, X, radii):
+        return 1e-3 * (1.0 + np.asarray(radii))
 
     def certified_auroc(self, X, y, radii, pos_label=None):
         from ocsdf.certificate.metrics import certified_auroc
@@ -130,8 +130,9 @@ def test_certified_roc_from_an_estimator_takes_its_slack_into_account(rows):
     np.testing.assert_array_equal(display.radii, [0.0, 0.1, 0.5])
     scores = Affine().score_samples(X)
     for rate, tpr in zip(display.fpr[:-1], display.tpr.T, strict=False):
+        slack = 1e-3 * (1.0 + display.radii)
         expected = certified_tpr(
-            scores[y == 0], scores[y == 1], display.radii, fpr=rate, slack=2e-3
+            scores[y == 0], scores[y == 1], display.radii, fpr=rate, slack=slack
         )
         np.testing.assert_array_equal(tpr, expected)
     np.testing.assert_array_equal(display.tpr[:, -1], 1.0)

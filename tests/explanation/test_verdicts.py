@@ -27,14 +27,14 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 def distance_to(references):
     """Minus the l2 distance to the nearest of some references."""
     references = np.asarray(references, dtype=np.float32)
-    return CertifiedNetwork(build_distance(references, (len(references),), norm="l2"))
+    return CertifiedNetwork.from_keras(build_distance(references, (len(references),), norm="l2"))
 
 
 @pytest.fixture(scope="module")
 def affine():
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
     model.set_weights([WEIGHTS[:, None], np.array([BIAS])])
-    return CertifiedNetwork(model)
+    return CertifiedNetwork.from_keras(model)
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def test_distance_to_one_reference_has_a_sphere_for_boundary():
 def test_segments_turn_to_the_nearest_point_of_an_ellipse():
     """Minus the mean distance to two foci, whose level sets are ellipses, has curved paths."""
     foci = np.array([[-1.0, 0.0], [1.0, 0.0]], dtype=np.float32)
-    network = CertifiedNetwork(build_distance(foci, (1,), norm="l2"))
+    network = CertifiedNetwork.from_keras(build_distance(foci, (1,), norm="l2"))
     rows = np.random.default_rng(0).uniform(-4.0, 4.0, size=(200, 2))
     angle = np.linspace(0.0, 2.0 * np.pi, 200_001)
     ellipse = np.column_stack([1.5 * np.cos(angle), np.sqrt(1.25) * np.sin(angle)])
@@ -123,7 +123,7 @@ def test_far_rows_find_their_boundary_too():
 
 
 def test_points_lie_beyond_the_level_by_no_more_than_the_tolerance(anchored):
-    network = CertifiedNetwork(anchored)
+    network = CertifiedNetwork.from_keras(anchored)
     rows = np.random.default_rng(3).normal(scale=2.0, size=(150, 3))
     level = float(np.median(network.score(rows)))
     found = boundary_points(network, rows, level, Ball([0.0, 0.0, 0.0], 8.0))
@@ -209,7 +209,7 @@ def test_boundary_points_have_the_other_verdict_in_raw_units(explained):
 
 def test_shares_are_those_of_the_float64_gradient(anchored):
     rows = np.random.default_rng(5).normal(size=(300, 3))
-    shares = gradient_shares(CertifiedNetwork(anchored), rows)
+    shares = gradient_shares(CertifiedNetwork.from_keras(anchored), rows)
     np.testing.assert_allclose(shares.sum(axis=1), 1.0, atol=1e-12)
     gradient = input_gradient(anchored, rows)
     expected = gradient**2 / np.sum(gradient**2, axis=1, keepdims=True)

@@ -41,7 +41,7 @@ def test_signed_distance_to_a_ray_s_cone_in_the_plane():
     # The floor cuts off what lies behind the tip at p: min(s, p).
     expected = 2.0 * np.array([0.5, 0.0, -0.5, -np.sin(np.deg2rad(89.0)), -1.0, -1.0])
     expected = np.minimum(expected, points[:, 0])
-    found = CertifiedNetwork(average([model], [1.0])).score(points)
+    found = CertifiedNetwork.from_keras(average([model], [1.0])).score(points)
     # The hair, 1.2e-7, is one of 5e-4 across: the root of twice that.
     np.testing.assert_allclose(found, expected, atol=1e-3)
     np.testing.assert_allclose(model(points.astype(np.float32))[:, 0], found, atol=1e-3)
@@ -54,14 +54,14 @@ def test_signed_distance_to_a_plane_s_cone():
     p, q = np.array([5.0, 5.0, 0.0]), np.array([0.0, 5.0, 2.0])
     angle = 0.4
     expected = np.minimum(p * np.sin(angle) - q * np.cos(angle), p - 0.5)
-    network = CertifiedNetwork(average([network_of([basis], angle, floor=0.5)], [1.0]))
+    network = CertifiedNetwork.from_keras(average([network_of([basis], angle, floor=0.5)], [1.0]))
     np.testing.assert_allclose(network.score(points), expected, atol=3e-3)
 
 
 def test_the_nearest_cone_counts():
     bases = [SHORT * np.eye(3)[:, [k]] for k in range(3)]
-    network = CertifiedNetwork(average([network_of(bases, 0.3)], [1.0]))
-    alone = [CertifiedNetwork(average([network_of([b], 0.3)], [1.0])) for b in bases]
+    network = CertifiedNetwork.from_keras(average([network_of(bases, 0.3)], [1.0]))
+    alone = [CertifiedNetwork.from_keras(average([network_of([b], 0.3)], [1.0])) for b in bases]
     points = np.abs(np.random.default_rng(0).normal(size=(50, 3)))
     expected = np.max([a.score(points) for a in alone], axis=0)
     np.testing.assert_array_equal(network.score(points), expected)
@@ -81,7 +81,7 @@ def test_one_lipschitz(n_cones, rank, angle, floor, centered, seed):
     bases = [orthonormal(6, rank, seed + k) for k in range(n_cones)]
     model = average([network_of(bases, angle, floor, centered)], [1.0])
     assert network_bound(model) == 1.0
-    network = CertifiedNetwork(model)
+    network = CertifiedNetwork.from_keras(model)
     first = random_state.normal(size=(200, 6)) * 3.0
     second = first + random_state.normal(size=(200, 6)) * 10.0 ** random_state.uniform(-2, 1)
     moved = np.linalg.norm(first - second, axis=1)
@@ -92,7 +92,7 @@ def test_one_lipschitz(n_cones, rank, angle, floor, centered, seed):
 
 def test_gradient_has_norm_one_off_the_tip_and_ties():
     basis = orthonormal(5, 2, 1)
-    network = CertifiedNetwork(average([network_of([basis], 0.7)], [1.0]))
+    network = CertifiedNetwork.from_keras(average([network_of([basis], 0.7)], [1.0]))
     point = np.random.default_rng(2).normal(size=(1, 5))
     steps = 1e-5 * np.eye(5)
     gradient = (network.score(point + steps) - network.score(point - steps)) / 2e-5
@@ -103,7 +103,7 @@ def test_scores_far_in_the_cone_stay_within_the_rounding_bound():
     # q is a small difference of large squares there.
     basis = orthonormal(300, 3, 4)
     model = average([network_of([basis], 0.2)], [1.0])
-    network = CertifiedNetwork(model)
+    network = CertifiedNetwork.from_keras(model)
     rows = np.random.default_rng(5).normal(size=(20, 3)) @ basis.T.astype(np.float64)
     wide = rows.astype(np.longdouble)
     p = np.sqrt(np.square(wide @ basis.astype(np.longdouble)).sum(axis=1))
@@ -141,13 +141,15 @@ def test_saves_and_loads(tmp_path):
     loaded = keras.models.load_model(tmp_path / "cones.keras", safe_mode=True)
     rows = np.random.default_rng(8).normal(size=(5, 4))
     np.testing.assert_array_equal(
-        CertifiedNetwork(model).score(rows), CertifiedNetwork(loaded).score(rows)
+        CertifiedNetwork.from_keras(model).score(rows),
+        CertifiedNetwork.from_keras(loaded).score(rows),
     )
 
 
-def test_batches_do_not_change_a_score():
+def test_batches_change_a_score_by_less_than_the_slack():
     model = average([network_of([orthonormal(30, 4, 9)] * 3, 0.4, centered=True)], [1.0])
-    network = CertifiedNetwork(model)
+    network = CertifiedNetwork.from_keras(model)
     rows = np.random.default_rng(10).normal(size=(400, 30))
     alone = np.concatenate([network.score(rows[i : i + 1]) for i in range(0, 400, 37)])
-    np.testing.assert_array_equal(network.score(rows)[::37], alone)
+    error = np.abs(network.score(rows)[::37] - alone)
+    assert (error <= network.slack(rows[::37], 0.0)).all()

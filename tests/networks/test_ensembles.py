@@ -200,7 +200,9 @@ def test_a_minimum_is_the_formula():
     x = np.array([[0.0], [1.0], [-4.0], [9.0]])
     expected = np.minimum(np.minimum(2.0 * x + 1.0 - 0.5, 3.0 * -x), 0.5 * (0.5 * x + 2.0))
     np.testing.assert_allclose(model(x), expected, rtol=1e-6)
-    np.testing.assert_allclose(CertifiedNetwork(model).score(x), expected[:, 0], rtol=1e-15)
+    np.testing.assert_allclose(
+        CertifiedNetwork.from_keras(model).score(x), expected[:, 0], rtol=1e-15
+    )
     points = rows(200)
     member_is_least = np.argmin(
         [
@@ -212,7 +214,7 @@ def test_a_minimum_is_the_formula():
         axis=0,
     )
     assert set(member_is_least) == {0, 1, 2}
-    found = CertifiedNetwork(deep_minimum()).score(points)
+    found = CertifiedNetwork.from_keras(deep_minimum()).score(points)
     np.testing.assert_allclose(found, forward(deep_minimum(), points), atol=1e-12)
 
 

@@ -256,10 +256,10 @@ class TestImageNetworks:
         model = keras.Sequential([keras.Input((None, None, 1)), *layers])
         layer = model.layers[0]
         assert network_bound(model) == layer_bound(layer) > layer_bound(layer, (None, 5, 5, 1))
-        with pytest.raises(TypeError, match="No bound of rounding errors.* GlobalAveragePooling2D"):
-            float_error(model)
-        layer.bias.assign([0.0, 1.0, 0.0])
         with pytest.raises(TypeError, match="No bound of rounding errors is known .* type Conv2D"):
+            float_error(model)
+        model = keras.Sequential([keras.Input((None, None, 1)), layers[1]])
+        with pytest.raises(TypeError, match="No bound of rounding errors.* GlobalAveragePooling2D"):
             float_error(model)
 
     @pytest.mark.parametrize("settings", [{"groups": 2}, {"dilation_rate": 2}])
@@ -385,7 +385,8 @@ class TestFloatError:
         gamma = 4 * UNIT / (1 - 4 * UNIT)
         # Of the absolute values the norm is 1 + 1 + 2, of the kernel itself a little less.
         expected = 2 * UNIT * layer_bound(layer, (None, 9, 1)) + gamma * 4 * (1 + 2 * UNIT)
-        assert constant == 0.0
+        # What may underflow, and nothing else.
+        assert 0.0 < constant < 1e-35
         assert slope == pytest.approx(expected, rel=2e-6)
 
     @pytest.mark.parametrize(

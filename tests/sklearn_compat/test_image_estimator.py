@@ -57,7 +57,7 @@ def test_all_ways_to_give_images_score_alike(detector, digits):
 def test_brightness_hardly_counts_and_a_blank_image_is_outside(detector, digits):
     images, target = digits
     image = images[target == 0][:1]
-    cones = CertifiedNetwork(detector.model_.layers[-1].members[1])
+    cones = CertifiedNetwork.from_keras(detector.model_.layers[-1].members[1])
     darker, brighter = (cones.score((level + 0.5 * image).reshape(1, -1)) for level in (0.0, 0.5))
     np.testing.assert_allclose(darker, brighter, atol=1e-6)
     assert np.all(detector.predict(np.stack([np.zeros((8, 8)), np.full((8, 8), 0.5)])) == -1)
@@ -157,6 +157,6 @@ def test_cones_hold_about_half_of_what_they_were_made_from(n_channels):
     rows = np.clip(0.5 + 0.2 * random_state.normal(size=(300, 12 * n_channels)), 0.0, 1.0)
     model = cone_part(rows, n_channels, random_state)
     assert network_bound(model) <= 1.0
-    scores = CertifiedNetwork(model).score(rows)
+    scores = CertifiedNetwork.from_keras(model).score(rows)
     # An image is in the middle of its own ray's cone.
     assert (0.4 if n_channels == 1 else 0.9) <= np.mean(scores > 0.0)

@@ -1,0 +1,388 @@
+"""What a network is made of: a map that is evaluated, differentiated, bounded and described."""
+
+import math
+from dataclasses import dataclass, fields
+from importlib import import_module
+from typing import NamedTuple
+
+import numpy as np
+
+from ocsdf.operations.matrix_bounds import ROUNDOFF, summation_error
+
+# Norms beyond are refused: nothing that is computed on the way may overflow.
+LARGEST_NORM = 2.0**500
+# The classes by the name that a file gives them, and the modules that hold those of this package.
+_KINDS = {}
+_MODULES = (
+    "activations",
+    "chain",
+    "cones",
+    "convolution",
+    "distances",
+    "ensembles",
+    "linear",
+    "pooling",
+    "rearrangements",
+    "sorting",
+)
+
+
+class Rounding(NamedTuple):
+    r"""How far a map f as computed strays from f; all norms are l2.
+
+    .. math:: \|f(x)\| \le L \|x\| + \beta, \qquad
+       \|\hat f(x) - f(x)\| \le \gamma_n (M \|x\| + \beta) + k \eta + \sqrt{q \eta}
+
+    with :math:`\gamma_n` of :func:`ocsdf.operations.matrix_bounds.summation_error` and
+    :math:`\eta` of :func:`smallest_normal`.
+
+    Parameters
+    ----------
+    n_terms : int
+        n; 0 is exact.
+    absolute : float or None, default=None
+        M; None is the map's Lipschitz bound L.
+    offset : float, default=0.0
+        beta.
+    n_results : float, default=0.0
+        k: how many results that might underflow count together.
+    n_squares : float, default=0.0
+        q: how many squares under a root might.
+    """
+
+    n_terms: int
+    absolute: float | None = None
+    offset: float = 0.0
+    n_results: float = 0.0
+    n_squares: float = 0.0
+
+    def underflow(self, roundoff):
+        """Bound what is lost below the smallest normal number."""
+        eta = smallest_normal(roundoff)
+        return self.n_results * eta + math.sqrt(self.n_squares * eta)
+
+
+EXACT = Rounding(0)
+
+
+class Operation:
+    """One map of a network, with its proof in one place.
+
+    A subclass is a frozen dataclass whose fields are float64 arrays, numbers, strings, other
+    operations or tuples of these, and is registered by :func:`operation`. It has ``evaluate``,
+    ``linearize``, ``_bound``, ``rounding`` and ``to_keras``, and ``output_shape`` where that is
+    not the input's. Shapes are without the batch; None stands for an unknown length or shape.
+    """
+
+    # What errors call it; a translated layer's name and type.
+    label = None
+
+    def output_shape(self, shape):
+        """Return the shape of what the map makes of inputs of a shape."""
+        return shape
+
+    def evaluate(self, values, scratch=None):
+        """Evaluate the map in float64.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n, ...), float64
+            They stay as they are, unless they lie in `scratch`.
+        scratch : Scratch, default=None
+            Arrays to write to.
+
+        Returns
+        -------
+        ndarray of shape (n, ...), float64
+        """
+        raise NotImplementedError
+
+    def linearize(self, values):
+        """Evaluate the map; return also the function that takes gradients back through it.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n, ...), float64
+
+        Returns
+        -------
+        outputs : ndarray of shape (n, ...), float64
+        pull_back : callable
+            Takes a gradient with respect to the outputs, gives that with respect to the values.
+        """
+        raise NotImplementedError
+
+    def bound(self, shape=None):
+        """Bound the Lipschitz constant, l2 to l2, for inputs of a shape.
+
+        Parameters
+        ----------
+        shape : tuple of (int or None) or None, default=None
+
+        Returns
+        -------
+        float
+        """
+        # Arrays cannot be written to: what was proved of them once stays.
+        known = vars(self).setdefault("_bounds", {})
+        if shape not in known:
+            known[shape] = self._bound(shape)
+        return known[shape]
+
+    def width(self, shape):
+        """Return how many numbers are made of one point at a time."""
+        return count(self.output_shape(shape))
+
+    def rounding(self, shape):
+        """Bound the rounding errors for inputs of a shape; None where they are not known."""
+        return None
+
+    def pass_on(self, norm, error, roundoff, shape):
+        """Carry bounds of the norm and of the error through the map.
+
+        Parameters
+        ----------
+        norm, error : ndarray of shape (2,)
+            Affine functions of the norm of the network's input, as constant and slope.
+        roundoff : float
+            u.
+        shape : tuple of (int or None)
+            The input's.
+
+        Returns
+        -------
+        norm, error : ndarray of shape (2,)
+
+        Raises
+        ------
+        TypeError
+            If the rounding is not known.
+        ValueError
+            If values may overflow on the way, or n u >= 1.
+        """
+        rounding = self.rounding(shape)
+        if rounding is None:
+            raise TypeError(
+                f"No bound of rounding errors is known for {self.label or type(self).__name__} on "
+                f"inputs of shape {shape}; use layers that sum, compare or rearrange, on inputs "
+                "of known size."
+            )
+        gamma = summation_error(rounding.n_terms, roundoff)
+        bound = self.bound(shape)
+        absolute = bound if rounding.absolute is None else rounding.absolute
+        offset = np.array([rounding.offset, 0.0])
+        underflow = np.array([rounding.underflow(roundoff), 0.0])
+        largest = absolute * (norm + error) + offset
+        if not np.all(largest <= LARGEST_NORM):
+            raise ValueError(
+                f"Values may overflow in {self.label or type(self).__name__}: its weights are too "
+                "large or not finite."
+            )
+        return bound * norm + offset, bound * error + gamma * largest + underflow
+
+    def to_keras(self, shape):
+        """Make the Keras layer of this map, with its weights, for inputs of a shape."""
+        raise NotImplementedError
+
+    def describe(self, prefix=""):
+        """Describe the map as JSON and plain arrays.
+
+        Parameters
+        ----------
+        prefix : str, default=""
+            The arrays' names begin with it.
+
+        Returns
+        -------
+        description : dict
+            The kind, and all fields; an array's is its name.
+        arrays : dict of str to ndarray
+        """
+        arrays = {}
+
+        def plain(value, name):
+            if isinstance(value, np.ndarray):
+                arrays[name] = value
+                return {"array": name}
+            if isinstance(value, Operation):
+                description, inner = value.describe(f"{name}.")
+                arrays.update(inner)
+                return description
+            if isinstance(value, tuple):
+                return [plain(item, f"{name}.{i}") for i, item in enumerate(value)]
+            return value
+
+        description = {"operation": self.kind}
+        for field in fields(self):
+            description[field.name] = plain(getattr(self, field.name), f"{prefix}{field.name}")
+        return description, arrays
+
+    def __reduce__(self):
+        return from_description, self.describe()
+
+
+def operation(kind):
+    """Register a class of operations under the name that files give it.
+
+    Parameters
+    ----------
+    kind : str
+
+    Returns
+    -------
+    callable
+        A decorator: it makes the class a frozen dataclass, too.
+    """
+
+    def register(cls):
+        cls.kind = kind
+        _KINDS[kind] = dataclass(frozen=True, eq=False)(cls)
+        return _KINDS[kind]
+
+    return register
+
+
+def from_description(description, arrays):
+    """Make the operation that :meth:`Operation.describe` described.
+
+    Parameters
+    ----------
+    description : dict
+    arrays : dict of str to ndarray
+
+    Returns
+    -------
+    Operation
+
+    Raises
+    ------
+    ValueError, TypeError, KeyError
+        If it is no description, or its parts do not fit together.
+    """
+    for module in _MODULES:
+        import_module(f"ocsdf.operations.{module}")
+
+    def value_of(value):
+        if isinstance(value, list):
+            return tuple(value_of(item) for item in value)
+        if not isinstance(value, dict):
+            return value
+        if value.keys() == {"array"}:
+            return arrays[value["array"]]
+        return made(value)
+
+    def made(description):
+        cls = _KINDS.get(description["operation"])
+        if cls is None:
+            raise ValueError(f"unknown operation {description['operation']!r}")
+        given = {name: value_of(v) for name, v in description.items() if name != "operation"}
+        return cls(**given)
+
+    return made(description)
+
+
+class Scratch:
+    """Arrays that the operations of one chain write to: fresh memory takes as long as a product.
+
+    One thread and one chain has it to itself; a member of an ensemble has its own.
+    """
+
+    def __init__(self):
+        self._pairs, self._members = {}, {}
+
+    def beside(self, values, shape):
+        """Return an array of a shape that shares no memory with `values`."""
+        if shape not in self._pairs:
+            self._pairs[shape] = np.empty(shape), np.empty(shape)
+        first, second = self._pairs[shape]
+        return second if np.may_share_memory(values, first) else first
+
+    def own(self, values):
+        """Return `values` if they lie here, else a copy of them that does."""
+        if any(values is array for array in self._pairs.get(values.shape, ())):
+            return values
+        copy = self.beside(values, values.shape)
+        np.copyto(copy, values)
+        return copy
+
+    def of_member(self, number):
+        """Return the arrays of a member, which share no memory with these."""
+        return self._members.setdefault(number, Scratch())
+
+
+def freeze(instance, **values):
+    """Set fields of a frozen dataclass that is being made."""
+    for name, value in values.items():
+        object.__setattr__(instance, name, value)
+
+
+def as_array(values, n_axes, name):
+    """Return a float64 array of so many axes that nobody can write to.
+
+    Raises
+    ------
+    ValueError
+        If it has other axes, or entries that are no finite real numbers.
+    """
+    values = np.asarray(values)
+    if values.ndim != n_axes or values.dtype.kind not in "iuf" or values.size == 0:
+        raise ValueError(
+            f"{name} must be an array of {n_axes} axes of numbers; got shape {values.shape} of "
+            f"{values.dtype}."
+        )
+    values = np.array(values, dtype=np.float64, order="C")
+    if not np.all(np.isfinite(values)):
+        raise ValueError(f"{name} has NaN or infinite entries; all weights must be finite.")
+    values.setflags(write=False)
+    return values
+
+
+def as_number(value, name, above=-math.inf, least=-math.inf):
+    """Return a finite float, above and at least so much."""
+    number = np.asarray(value)
+    if number.ndim or number.dtype.kind not in "iuf" or not np.isfinite(number):
+        raise ValueError(f"{name} must be a finite number; got {value!r}.")
+    if not (number > above and number >= least):
+        limit = f"> {above:g}" if above > -math.inf else f">= {least:g}"
+        raise ValueError(f"{name} must be finite and {limit}; got {value!r}.")
+    return float(number)
+
+
+def as_counts(values, name):
+    """Return a tuple of integers of at least 1."""
+    counts = tuple(int(value) for value in values)
+    if any(count != value or count < 1 for count, value in zip(counts, values, strict=True)):
+        raise ValueError(f"{name} must be integers of at least 1; got {tuple(values)}.")
+    return counts
+
+
+def readings(number):
+    """Return the larger magnitude of a setting as it is and as float32 layers take it."""
+    return np.maximum(np.abs(number), np.abs(np.float64(np.float32(number))))
+
+
+def count(lengths):
+    """Return how many places there are; None if a length is unknown."""
+    return None if lengths is None or None in lengths else math.prod(lengths)
+
+
+def smallest_normal(roundoff=ROUNDOFF):
+    """Return the number below which a format, told by its unit roundoff, loses digits."""
+    if roundoff <= ROUNDOFF:
+        return 2.0**-1022
+    return 2.0**-14 if roundoff == 2.0**-11 else 2.0**-126
+
+
+def own_layer(name, *settings, **more):
+    """Make a Keras layer of :mod:`ocsdf.networks`, which stands above operations, by its name."""
+    module, name = name.split(".")
+    return getattr(import_module(f"ocsdf.networks.{module}"), name)(
+        *settings, dtype="float32", **more
+    )
+
+
+def built(layer, shape, *weights):
+    """Build a Keras layer for inputs of a shape, and set its weights."""
+    layer.build((None, *shape))
+    layer.set_weights([np.asarray(weight, dtype=np.float32) for weight in weights])
+    return layer

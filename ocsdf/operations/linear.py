@@ -1,0 +1,182 @@
+"""Dense layers, scalings of features, and what a row has beyond its mean."""
+
+import math
+
+import numpy as np
+
+from ocsdf.operations.base import (
+    Operation,
+    Rounding,
+    as_array,
+    as_number,
+    built,
+    count,
+    freeze,
+    operation,
+    own_layer,
+)
+from ocsdf.operations.matrix_bounds import matrix_bound
+
+
+@operation("dense")
+class Dense(Operation):
+    r"""The affine map :math:`x \mapsto x W + b` of the last axis.
+
+    Computed in any order of summation, :math:`\|\hat y - y\| \le \gamma_{n+1} (\|x\| \,
+    \||W|\|_2 + \|b\|)` (Higham, *Accuracy and Stability of Numerical Algorithms*, Sec. 3.5).
+
+    Parameters
+    ----------
+    kernel : ndarray of shape (n_in, n_out)
+        W.
+    bias : ndarray of shape (n_out,)
+        b.
+    """
+
+    kernel: np.ndarray
+    bias: np.ndarray
+
+    def __post_init__(self):
+        kernel, bias = as_array(self.kernel, 2, "kernel"), as_array(self.bias, 1, "bias")
+        if bias.shape != kernel.shape[1:]:
+            raise ValueError(f"bias must fit the kernel {kernel.shape}; got {bias.shape}.")
+        freeze(self, kernel=kernel, bias=bias)
+
+    def shifted(self, constant):
+        """Return the map plus a constant, as float32 layers hold it."""
+        return Dense(self.kernel, np.float32(self.bias) + np.float32(constant))
+
+    def output_shape(self, shape):
+        return (*shape[:-1], self.kernel.shape[1])
+
+    def evaluate(self, values, scratch=None):
+        shape = (*values.shape[:-1], self.kernel.shape[1])
+        out = None if scratch is None else scratch.beside(values, shape)
+        products = np.matmul(values, self.kernel, out=out)
+        products += self.bias
+        return products
+
+    def linearize(self, values):
+        return self.evaluate(values), lambda upstream: upstream @ self.kernel.T
+
+    def _bound(self, shape):
+        return matrix_bound(self.kernel)
+
+    def rounding(self, shape):
+        n_places = None if shape is None else count(shape[:-1])
+        return affine_rounding(np.abs(self.kernel), self.bias, len(self.kernel), n_places)
+
+    def to_keras(self, shape):
+        import keras
+
+        # Drawing weights first would use up global randomness.
+        layer = keras.layers.Dense(len(self.bias), kernel_initializer="zeros", dtype="float32")
+        return built(layer, shape, self.kernel, self.bias)
+
+
+def affine_rounding(weights, bias, n_terms, n_places):
+    """Describe sums of n products and a bias, the same in each of some places.
+
+    The weights are a matrix whose norm no sum of the products' magnitudes exceeds.
+    """
+    if n_places is None:
+        return None
+    absolute = min(
+        np.linalg.norm(weights), np.sqrt(weights.sum(axis=0).max() * weights.sum(axis=1).max())
+    )
+    offset = np.linalg.norm(bias) * math.sqrt(n_places)
+    n_results = (2 * n_terms + 1) * math.sqrt(n_places * len(bias))
+    return Rounding(n_terms + 1, float(absolute), float(offset), n_results)
+
+
+@operation("scaling")
+class Scaling(Operation):
+    r"""An elementwise affine map :math:`x \mapsto s x + t` (normalizations at inference).
+
+    Its rounding is unknown: what its numbers were computed from in float32 is not told.
+
+    Parameters
+    ----------
+    scale, shift : ndarray
+        s and t; their axes are the last ones of a point.
+    """
+
+    scale: np.ndarray
+    shift: np.ndarray
+
+    def __post_init__(self):
+        axes = np.ndim(self.scale)
+        scale, shift = as_array(self.scale, axes, "scale"), as_array(self.shift, axes, "shift")
+        freeze(self, scale=scale, shift=shift)
+
+    def evaluate(self, values, scratch=None):
+        return self.scale * values + self.shift
+
+    def linearize(self, values):
+        return self.evaluate(values), lambda upstream: upstream * self.scale
+
+    def _bound(self, shape):
+        return float(np.max(np.abs(self.scale))) * (1.0 + 2.0**-50)
+
+    def to_keras(self, shape):
+        import keras
+
+        return keras.layers.Rescaling(self.scale, self.shift, dtype="float32")
+
+
+@operation("centered")
+class Centered(Operation):
+    r"""Take the mean over the first axis from each number, :math:`x \mapsto x - \bar x`."""
+
+    def evaluate(self, values, scratch=None):
+        return values - values.mean(axis=1, keepdims=True)
+
+    def linearize(self, values):
+        return self.evaluate(values), self.evaluate
+
+    def _bound(self, shape):
+        return 1.0
+
+    def rounding(self, shape):
+        if count(shape) is None:
+            return None
+        # A sum over the axis, its mean's rounding and a difference.
+        return Rounding(shape[0] + 3, absolute=3.0, n_results=3 * count(shape))
+
+    def to_keras(self, shape):
+        return own_layer("layers.Centered")
+
+
+@operation("asinh")
+class Asinh(Operation):
+    r"""Draw far values in: :math:`x \mapsto s \, \mathrm{asinh}(x / s)`, elementwise.
+
+    Parameters
+    ----------
+    scale : float
+        s > 0.
+    """
+
+    scale: float
+
+    def __post_init__(self):
+        freeze(self, scale=as_number(self.scale, "scale", above=0.0))
+
+    def evaluate(self, values, scratch=None):
+        return self.scale * np.arcsinh(values / self.scale)
+
+    def linearize(self, values):
+        slope = 1.0 / np.hypot(1.0, values / self.scale)
+        return self.evaluate(values), lambda upstream: upstream * slope
+
+    def _bound(self, shape):
+        return 1.0
+
+    def rounding(self, shape):
+        if count(shape) is None:
+            return None
+        # Two roundings, and an arcsinh that is right to four units in the last place.
+        return Rounding(10, n_results=(2.0 + self.scale) * count(shape))
+
+    def to_keras(self, shape):
+        return own_layer("layers.Asinh", self.scale)

@@ -1,0 +1,400 @@
+"""Poolings: means, maxima and norms of windows, or of whole images, channels last."""
+
+import math
+from fractions import Fraction
+
+import numpy as np
+
+from ocsdf.operations.base import (
+    EXACT,
+    Operation,
+    Rounding,
+    as_number,
+    built,
+    count,
+    freeze,
+    operation,
+    readings,
+)
+from ocsdf.operations.matrix_bounds import matrix_bound
+from ocsdf.operations.windows import Windows, windows
+
+
+class _Pooling(Windows, Operation):
+    """A pooling of windows."""
+
+    def __post_init__(self):
+        sizes, strides = self._check_windows(("valid", "same"))
+        freeze(self, sizes=sizes, strides=strides)
+
+    def output_shape(self, shape):
+        return (*self._lengths(shape), shape[-1])
+
+    def to_keras(self, shape):
+        import keras
+
+        name = f"{self.keras_name}{len(self.sizes)}D"
+        return getattr(keras.layers, name)(self.sizes, self.strides, self.padding, dtype="float32")
+
+
+@operation("average_pooling")
+class AveragePooling(_Pooling):
+    r"""Mean of what each window holds: a matrix an axis, whose norms multiply (Kronecker).
+
+    At most :math:`\prod_i (\lceil k_i / s_i \rceil / k_i)^{1/2}` for windows of k pixels, s apart,
+    inside the image; counted for the size at hand where it is known.
+
+    Parameters
+    ----------
+    sizes, strides : tuple of int
+    padding : {"valid", "same"}
+    """
+
+    sizes: tuple
+    strides: tuple
+    padding: str
+    keras_name = "AveragePooling"
+
+    def evaluate(self, values, scratch=None):
+        padded, taps, _ = self._padded(values)
+        return sum(padded[tap] for tap in taps) / self._counts(values.shape[1:])
+
+    def linearize(self, values):
+        padded, taps, inside = self._padded(values)
+        counts = self._counts(values.shape[1:])
+
+        def pull_back(upstream):
+            gradient = np.zeros(padded.shape)
+            for tap in taps:
+                gradient[tap] += upstream / counts
+            return gradient[inside]
+
+        return self.evaluate(values), pull_back
+
+    def _bound(self, shape):
+        axes = self.axes(shape)
+        bound = _root_above(math.prod(_most_weight(*axis) for axis in axes))
+        product = 1.0
+        for axis in axes:
+            exact = matrix_bound(_means(*axis)) if axis[-1] else _root_above(_most_weight(*axis))
+            product = np.nextafter(product * exact, np.inf)
+        return float(min(bound, product))
+
+    def rounding(self, shape):
+        return _window_rounding(count(self.sizes) + 3, count(self.output_shape(shape)))
+
+
+@operation("maximum_pooling")
+class MaximumPooling(_Pooling):
+    """Maximum of each window, which changes by no more than the most changed pixel in it.
+
+    At most the square root of how many windows a pixel is in.
+
+    Parameters
+    ----------
+    sizes, strides : tuple of int
+    padding : {"valid", "same"}
+    """
+
+    sizes: tuple
+    strides: tuple
+    padding: str
+    keras_name = "MaxPooling"
+
+    def evaluate(self, values, scratch=None):
+        padded, taps, _ = self._padded(values, -np.inf)
+        return np.maximum.reduce([padded[tap] for tap in taps])
+
+    def linearize(self, values):
+        padded, taps, inside = self._padded(values, -np.inf)
+        largest = self.evaluate(values)
+
+        def pull_back(upstream):
+            gradient = np.zeros(padded.shape)
+            for tap in taps:
+                chosen = padded[tap] == largest
+                gradient[tap] += np.where(chosen, upstream, 0.0)
+                # One pixel of each window, where several are equal.
+                upstream = np.where(chosen, 0.0, upstream)
+            return gradient[inside]
+
+        return largest, pull_back
+
+    def _bound(self, shape):
+        axes = self.axes(shape)
+        return _root_above(Fraction(math.prod(_most_windows(*axis) for axis in axes)))
+
+    def rounding(self, shape):
+        return EXACT
+
+
+class _ScaledPooling(_Pooling):
+    """A pooling of windows side by side, times a coefficient."""
+
+    padding = "valid"
+
+    def __post_init__(self):
+        coefficient = as_number(self.coefficient, "coefficient")
+        freeze(self, sizes=self._check_windows(("valid",))[0], coefficient=coefficient)
+
+    @property
+    def strides(self):
+        """Windows lie side by side."""
+        return self.sizes
+
+    def _bound(self, shape):
+        return _root_above(Fraction(float(readings(self.coefficient))) ** 2 / count(self.sizes))
+
+    def rounding(self, shape):
+        return _window_rounding(count(self.sizes) + 8, count(self.output_shape(shape)))
+
+    def to_keras(self, shape):
+        from deel.lip import layers
+
+        layer = getattr(layers, self.keras_name)
+        factor = self.coefficient / math.sqrt(count(self.sizes))
+        return built(layer(self.sizes, k_coef_lip=factor, dtype="float32"), shape)
+
+
+@operation("scaled_average_pooling")
+class ScaledAveragePooling(_ScaledPooling):
+    """Mean of each window, times a coefficient.
+
+    Parameters
+    ----------
+    sizes : tuple of int
+    coefficient : float
+    """
+
+    sizes: tuple
+    coefficient: float
+    keras_name = "ScaledAveragePooling2D"
+
+    def evaluate(self, values, scratch=None):
+        padded, taps, _ = self._padded(values)
+        return sum(padded[tap] for tap in taps) * (self.coefficient / len(taps))
+
+    def linearize(self, values):
+        padded, taps, inside = self._padded(values)
+
+        def pull_back(upstream):
+            gradient = np.zeros(padded.shape)
+            for tap in taps:
+                gradient[tap] = upstream * (self.coefficient / len(taps))
+            return gradient[inside]
+
+        return self.evaluate(values), pull_back
+
+
+@operation("norm_pooling")
+class NormPooling(_ScaledPooling):
+    """Root of the mean square of each window, times a coefficient.
+
+    Parameters
+    ----------
+    sizes : tuple of int
+    coefficient : float
+    """
+
+    sizes: tuple
+    coefficient: float
+    keras_name = "ScaledL2NormPooling2D"
+
+    def evaluate(self, values, scratch=None):
+        padded, taps, _ = self._padded(values)
+        return np.sqrt(sum(padded[tap] ** 2 for tap in taps) / len(taps)) * self.coefficient
+
+    def linearize(self, values):
+        padded, taps, inside = self._padded(values)
+        found = self.evaluate(values)
+
+        def pull_back(upstream):
+            slope = upstream * _over(self.coefficient**2 / len(taps), found)
+            gradient = np.zeros(padded.shape)
+            for tap in taps:
+                gradient[tap] = padded[tap] * slope
+            return gradient[inside]
+
+        return found, pull_back
+
+
+class _GlobalPooling(Operation):
+    """A pooling of each channel's whole image."""
+
+    def output_shape(self, shape):
+        return shape[-1:]
+
+    def _n_pixels(self, shape):
+        return count(shape[:-1]) if shape else None
+
+    def _spread(self, channels, ndim):
+        return channels.reshape(len(channels), *[1] * (ndim - 2), -1)
+
+
+@operation("global_average_pooling")
+class GlobalAveragePooling(_GlobalPooling):
+    """Mean of each channel's image, times a coefficient.
+
+    Parameters
+    ----------
+    coefficient : float, default=1.0
+    """
+
+    coefficient: float = 1.0
+
+    def __post_init__(self):
+        freeze(self, coefficient=as_number(self.coefficient, "coefficient"))
+
+    def evaluate(self, values, scratch=None):
+        return values.mean(axis=tuple(range(1, values.ndim - 1))) * self.coefficient
+
+    def linearize(self, values):
+        share = self.coefficient / self._n_pixels(values.shape[1:])
+
+        def pull_back(upstream):
+            return np.broadcast_to(self._spread(upstream * share, values.ndim), values.shape)
+
+        return self.evaluate(values), pull_back
+
+    def _bound(self, shape):
+        squared = Fraction(float(readings(self.coefficient))) ** 2
+        return _root_above(squared / (self._n_pixels(shape) or 1))
+
+    def rounding(self, shape):
+        n_pixels = self._n_pixels(shape)
+        return _window_rounding(n_pixels and n_pixels + 5, count(shape[-1:]))
+
+    def to_keras(self, shape):
+        import keras
+
+        if self.coefficient == 1.0:
+            name = f"GlobalAveragePooling{len(shape) - 1}D"
+            return getattr(keras.layers, name)(dtype="float32")
+        from deel.lip.layers import ScaledGlobalAveragePooling2D
+
+        factor = self.coefficient / math.sqrt(self._n_pixels(shape))
+        return built(ScaledGlobalAveragePooling2D(k_coef_lip=factor, dtype="float32"), shape)
+
+
+@operation("global_norm_pooling")
+class GlobalNormPooling(_GlobalPooling):
+    """Norm of each channel's image, times a coefficient.
+
+    Parameters
+    ----------
+    coefficient : float, default=1.0
+    """
+
+    coefficient: float = 1.0
+
+    def __post_init__(self):
+        freeze(self, coefficient=as_number(self.coefficient, "coefficient"))
+
+    def evaluate(self, values, scratch=None):
+        axes = tuple(range(1, values.ndim - 1))
+        return np.sqrt(np.square(values).sum(axis=axes)) * self.coefficient
+
+    def linearize(self, values):
+        found = self.evaluate(values)
+
+        def pull_back(upstream):
+            slope = upstream * _over(self.coefficient**2, found)
+            return values * self._spread(slope, values.ndim)
+
+        return found, pull_back
+
+    def _bound(self, shape):
+        return float(readings(self.coefficient))
+
+    def rounding(self, shape):
+        n_pixels = self._n_pixels(shape)
+        return _window_rounding(n_pixels and n_pixels + 8, count(shape[-1:]))
+
+    def to_keras(self, shape):
+        from deel.lip.layers import ScaledGlobalL2NormPooling2D
+
+        layer = ScaledGlobalL2NormPooling2D(k_coef_lip=self.coefficient, dtype="float32")
+        return built(layer, shape)
+
+
+@operation("global_maximum_pooling")
+class GlobalMaximumPooling(_GlobalPooling):
+    """Maximum of each channel's image."""
+
+    def evaluate(self, values, scratch=None):
+        return values.max(axis=tuple(range(1, values.ndim - 1)))
+
+    def linearize(self, values):
+        flat = values.reshape(len(values), -1, values.shape[-1])
+        places = flat.argmax(axis=1)[:, np.newaxis]
+
+        def pull_back(upstream):
+            gradient = np.zeros(flat.shape)
+            np.put_along_axis(gradient, places, upstream[:, np.newaxis], axis=1)
+            return gradient.reshape(values.shape)
+
+        return self.evaluate(values), pull_back
+
+    def _bound(self, shape):
+        return 1.0
+
+    def rounding(self, shape):
+        return EXACT
+
+    def to_keras(self, shape):
+        import keras
+
+        return getattr(keras.layers, f"GlobalMaxPooling{len(shape) - 1}D")(dtype="float32")
+
+
+def _window_rounding(n_terms, n_results):
+    """Describe means or norms; each of their terms may underflow, as a square too."""
+    if n_terms is None or n_results is None:
+        return None
+    return Rounding(n_terms, n_results=n_terms * n_results, n_squares=n_terms * n_results)
+
+
+def _over(number, values):
+    """Divide; 0 where the values are 0."""
+    return np.divide(number, values, out=np.zeros_like(values), where=values != 0.0)
+
+
+def _means(size, stride, padding, length):
+    """Return an axis's average pooling as a matrix."""
+    places = windows(size, stride, padding, length)
+    means = np.zeros((len(places), length))
+    for row, (start, stop) in enumerate(places):
+        # Rounded up, so that the bound is of no smaller matrix.
+        means[row, start:stop] = np.nextafter(1.0 / (stop - start), np.inf)
+    return means
+
+
+def _most_weight(size, stride, padding, length):
+    """Most that one pixel of an axis counts in all means that it is in: the largest column sum.
+
+    Every row's sum is 1, so that the root of it bounds the norm (Schur).
+    """
+    if length is None:
+        # Of a window at the edge, which averages over what it holds, one pixel may be all.
+        return Fraction(-(-size // stride), 1 if padding == "same" else size)
+    weights = [Fraction(0)] * length
+    for start, stop in windows(size, stride, padding, length):
+        for pixel in range(start, stop):
+            weights[pixel] += Fraction(1, stop - start)
+    return max(weights)
+
+
+def _most_windows(size, stride, padding, length):
+    """Most windows of an axis that one pixel is in."""
+    if length is None:
+        return -(-size // stride)
+    places = windows(size, stride, padding, length)
+    return max(sum(start <= p < stop for start, stop in places) for p in range(length))
+
+
+def _root_above(fraction):
+    """Return the square root of a fraction, rounded up where float64 does not hold it."""
+    root = math.sqrt(fraction)
+    while Fraction(root) ** 2 < fraction:
+        root = math.nextafter(root, math.inf)
+    return root
