@@ -8,7 +8,7 @@ from ocsdf.operations.base import LARGEST_NORM, Scratch
 from ocsdf.operations.chain import Chain
 from ocsdf.utils.threads import crew, slices
 
-# Numbers that a layer makes of the rows of one pass, and most rows of it; passes of a thread's turn.
+# Numbers that a layer makes of one pass of rows, most rows of a pass, and passes of a turn.
 _CELLS = 2**18
 _MOST_ROWS = 1024
 _PASSES = 4

@@ -34,7 +34,7 @@ from ocsdf.operations.sorting import GroupSort, MaxMin, SortedHalves
 _TABLE = {}
 # Of these functions alone, one number to one number, every use is known.
 _FUNCTIONS = {
-    keras.activations.linear: lambda: [],
+    keras.activations.linear: list,
     keras.activations.relu: lambda: [Rectifier(0.0)],
     keras.activations.relu6: lambda: [Rectifier(0.0, 6.0)],
     keras.activations.leaky_relu: lambda: [Rectifier(0.2)],

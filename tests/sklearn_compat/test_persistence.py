@@ -415,7 +415,7 @@ def _branching_model():
     [
         lambda: keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)]),
         lambda: keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]),
-        lambda: keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, activation="relu")]),
+        lambda: keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, activation="gelu")]),
         lambda: keras.Sequential([keras.Input((3,)), keras.layers.BatchNormalization()]),
         _branching_model,
     ],
