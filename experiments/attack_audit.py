@@ -8,29 +8,25 @@ must hold, with L as certified and what rounding may add. The attackers are our 
 iterate counts), foolbox's and ART's (their results; with `pip install 'ocsdf[attacks]'`), and a
 search for the pair of points of largest |f(x) - f(y)| / ||x - y||.
 
-`python -m experiments.attack_audit` writes a row a model as it goes, into
-experiments/results/attack_audit, then attack_audit.csv and .md beside it. It goes on where it was
-stopped; a model takes some minutes on two cores.
+`python -m experiments.attack_audit` audits the models that attack_audit.csv lacks, and writes that
+and .md. It goes on where it was stopped; a model takes some minutes on two cores.
 """
 
-import argparse
 import warnings
 from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from sklearn.datasets import make_moons
 from sklearn.exceptions import ConvergenceWarning
 
+from experiments.common.command import make_parser, write_text
+from experiments.common.results import do_cells
 from ocsdf import OCSDF, load_table
 from ocsdf.attacks.adapters import art_attack, foolbox_attack
 from ocsdf.attacks.gradient_descent import pgd
 from ocsdf.attacks.pairs import steepest_pairs
-from ocsdf.benchmark.cells import run_cells
-from ocsdf.utils.files import write_whole
 
-RESULTS = Path(__file__).parent / "results"
 RADII = (0.05, 0.2, 1.0)
 # Data, method, orthogonality, width of four layers, activation.
 MODELS = (
@@ -178,26 +174,19 @@ _ATTACKERS = ("pgd", "foolbox", "art")
 
 def main():
     """Audit the models that have no row yet, and write the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     parser.add_argument("--rows", type=int, default=200, help="rows a radius for PGD")
     parser.add_argument("--others", type=int, default=5000, help="rows for foolbox and for ART")
     parser.add_argument("--starts", type=int, default=1000, help="starts for the steepest pair")
     parser.add_argument("--models", type=int, default=len(MODELS), help="the first ones")
-    parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the results")
     arguments = parser.parse_args()
     names = ("data", "method", "orthogonality", "width", "activation")
     sizes = {"n_rows": arguments.rows, "n_others": arguments.others, "n_starts": arguments.starts}
     cells = [
         {**dict(zip(names, model, strict=True)), **sizes} for model in MODELS[: arguments.models]
     ]
-    rows = pd.DataFrame(run_cells(cells, audit, arguments.output / "attack_audit"))
-    if "error" in rows and rows["error"].notna().any():
-        raise SystemExit("\n".join(rows["error"].dropna()))
-    write_whole(arguments.output / "attack_audit.csv", rows.to_csv(index=False))
-    write_whole(arguments.output / "attack_audit.md", describe(rows))
-    print(describe(rows))
+    rows = do_cells(cells, audit, arguments, "attack_audit")
+    write_text(describe(rows), arguments.output, "attack_audit")
 
 
 if __name__ == "__main__":

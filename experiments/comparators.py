@@ -11,13 +11,11 @@ attack undercuts, where there is such a guarantee:
   attacked by steps along an estimated gradient. All its columns are the smoothed score's;
 - DeepSVDD (PyOD; needs `pip install 'ocsdf[experiments]'`): attacked by l2 PGD, no guarantee.
 
-`python -m experiments.comparators` writes a row a cell into experiments/results/comparators as it
-goes, then comparators.csv, .md and .png beside it. It goes on where it was stopped.
+`python -m experiments.comparators` does the cells that comparators.csv lacks, and writes that, .md
+and .png. It goes on where it was stopped.
 """
 
-import argparse
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -25,18 +23,17 @@ from scipy.spatial import cKDTree
 from sklearn.ensemble import IsolationForest
 from sklearn.exceptions import ConvergenceWarning
 
+from experiments.common.command import make_parser, write_text
+from experiments.common.results import do_cells
 from experiments.median_smoothing import MedianSmoothed
 from ocsdf import load_table
 from ocsdf.attacks.gradient_descent import attacked_auroc
-from ocsdf.benchmark.cells import run_cells
 from ocsdf.benchmark.detectors import find_detector
 from ocsdf.certificate.metrics import certified_auroc
 from ocsdf.data.splits import reduce_rows, split
 from ocsdf.networks.gradients import unit
 from ocsdf.sklearn_compat.distance_detectors import NearestNeighborDistance
-from ocsdf.utils.files import write_whole
 
-RESULTS = Path(__file__).parent / "results"
 TABLES = ("4_breastw", "6_cardio", "38_thyroid", "31_satimage-2", "40_vowels", "23_mammography")
 RADII = (0.05, 0.1, 0.2, 0.5, 1.0)
 # Their guarantee is of their own score; they are attacked through its gradient.
@@ -294,15 +291,11 @@ def draw(rows, path):
 
 def main():
     """Compare what has no row yet, and write the tables and the figure."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     parser.add_argument("--tables", nargs="+", default=TABLES, help="names or files")
     parser.add_argument("--detectors", nargs="+", default=DETECTORS, choices=DETECTORS)
     parser.add_argument("--seeds", type=int, default=3, help="number of seeds")
     parser.add_argument("--rows", type=int, default=250, help="rows of each kind to attack")
-    parser.add_argument("--jobs", type=int, default=1, help="cells at a time")
-    parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the results")
     arguments = parser.parse_args()
     cells = [
         {"table": table, "detector": detector, "seed": seed, "n_attacked": arguments.rows}
@@ -310,17 +303,12 @@ def main():
         for table in arguments.tables
         for detector in arguments.detectors
     ]
-    found = run_cells(cells, compare, arguments.output / "comparators", arguments.jobs)
-    rows = pd.DataFrame(found)
-    if "error" in rows and rows["error"].notna().any():
-        raise SystemExit("\n".join(rows["error"].dropna().unique()))
+    rows = do_cells(cells, compare, arguments, "comparators")
     for column, order in (("table", arguments.tables), ("detector", arguments.detectors)):
         rows[column] = pd.Categorical(rows[column], order)
     rows = rows.sort_values(["table", "detector", "seed"])
-    write_whole(arguments.output / "comparators.csv", rows.to_csv(index=False))
-    write_whole(arguments.output / "comparators.md", describe(rows))
+    write_text(describe(rows), arguments.output, "comparators")
     draw(rows, arguments.output / "comparators.png")
-    print(describe(rows))
 
 
 if __name__ == "__main__":

@@ -20,13 +20,13 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 import tensorflow as tf
 from scipy.interpolate import CubicSpline
 
+from experiments.common.command import all_there, file_name, make_parser, write_text
+from experiments.common.results import do_cells
 from experiments.level_set_fits import fit_cloud
 from experiments.level_set_geometry import along, both_ways, evaluate
-from experiments.preset_runs import do_cells, file_name, make_parser, write_tables
 from ocsdf.levelsets import project
 from ocsdf.levelsets.architectures import fc_1
 
@@ -374,13 +374,14 @@ def main():
     sizes = PRESETS[arguments.preset]
     keys = [(SMALL, seed) for seed in range(sizes.n_curves)] + [(LARGE, 0), (MISSING, 0)]
     cells = [{"kind": kind, "seed": seed, "preset": arguments.preset} for kind, seed in keys]
-    arguments.output.mkdir(parents=True, exist_ok=True)
+    arguments.work.mkdir(parents=True, exist_ok=True)
     name = file_name("curves", arguments.preset)
-    rows = pd.DataFrame(
-        do_cells(cells, partial(run_cell, work=arguments.work), arguments.work / "cells")
-    )
-    write_tables(rows, describe(rows, sizes), arguments.output, name)
-    draw(rows, arguments.work, arguments.output / f"{name}.png")
+    work = partial(run_cell, work=arguments.work)
+    rows = do_cells(cells, work, arguments, name)
+    write_text(describe(rows, sizes), arguments.output, name)
+    shown = rows.drop_duplicates("kind")[["kind", "seed", "preset"]].itertuples(index=False)
+    if all_there(_arrays_of(arguments.work, *cell) for cell in shown):
+        draw(rows, arguments.work, arguments.output / f"{name}.png")
 
 
 if __name__ == "__main__":

@@ -6,12 +6,11 @@ out, for every loss: over the first seeds together, it chooses the learning rate
 seeds are run with that alone. A second table has the rates that test rows would have chosen. The
 geometric SVM's rate is the paper's, its distances are in l2.
 
-`python -m experiments.few_labels` writes a row a cell into experiments/results/few_labels as it
-goes, then few_labels.csv, .md and .png beside it. It goes on where it was stopped. Presets: `smoke`
-takes a minute; `cpu`, at half width, under an hour on two cores with `--jobs 2`; `paper` has the
-widths, epochs and iterations of App. B.2 and 100 seeds (Sec. 5.1; the paper has 20 on
-Fashion-MNIST), in batches of 32, for a GPU. A part of the cells, by `--images`, `--fractions` or
-`--seeds`, needs another `--output`.
+`python -m experiments.few_labels` does the cells that few_labels.csv lacks, and writes that, .md
+and .png. It goes on where it was stopped. Presets: `smoke` takes a minute; `cpu`, at half width,
+about an hour on two cores with `--jobs 2`; `paper` has the widths, epochs and iterations of App.
+B.2 and 100 seeds (Sec. 5.1; the paper has 20 on Fashion-MNIST), in batches of 32, for a GPU. A part
+of the cells, by `--images`, `--fractions` or `--seeds`, needs another `--output`.
 """
 
 from typing import NamedTuple
@@ -19,6 +18,14 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from experiments.common.command import (
+    count,
+    file_name,
+    keep_committed,
+    make_parser,
+    write_text,
+)
+from experiments.common.results import do_cells
 from experiments.few_label_training import (
     ENTROPY,
     GEOMETRIC,
@@ -27,14 +34,6 @@ from experiments.few_label_training import (
     LOSSES,
     NORMS,
     train_and_judge,
-)
-from experiments.preset_runs import (
-    count,
-    do_cells,
-    file_name,
-    keep_committed,
-    make_parser,
-    write_tables,
 )
 
 SETS = ("mnist", "fashion_mnist")
@@ -205,7 +204,7 @@ def draw(rows, path):
 
 def main():
     """Train what has no row yet, and write the tables and the figure."""
-    parser = make_parser(__doc__, PRESETS, jobs=True)
+    parser = make_parser(__doc__, PRESETS)
     parser.add_argument("--images", nargs="+", default=SETS, choices=SETS)
     parser.add_argument("--fractions", nargs="+", type=float, help="of the preset's (default: all)")
     parser.add_argument("--seeds", type=count, help="in place of the preset's")
@@ -225,16 +224,15 @@ def main():
         for loss, settings in preset.settings.items()
         for setting in settings
     ]
-    folder = arguments.output / name
-    tried = pd.DataFrame(do_cells(tuning, train_and_judge, folder, arguments.jobs))
+    tried = do_cells(tuning, train_and_judge, arguments, name)
     chosen = choose(tried)
     cells = [
         _cell(*one, seed, preset)
         for one in chosen.itertuples(index=False)
         for seed in seeds[one.fraction]
     ]
-    rows = pd.DataFrame(do_cells(cells, train_and_judge, folder, arguments.jobs))
-    write_tables(rows, describe(rows, tried), arguments.output, name)
+    rows = do_cells(cells, train_and_judge, arguments, name)
+    write_text(describe(rows, tried), arguments.output, name)
     draw(rows, arguments.output / f"{name}.png")
 
 

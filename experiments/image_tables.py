@@ -1,15 +1,17 @@
 """Tables and pictures of one-class images, from the rows of the cells."""
 
-from pathlib import Path
+import base64
+import io
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-
-from ocsdf.utils.files import write_whole
+from PIL import Image
 
 _RADII = (0, 8, 16, 36, 72)
 _ATTACK_RADII = (8, 16, 36, 72, 144, 255)
+# Synthesized images of a class in the picture.
+_SHOWN = 12
 _PAPER = {
     "mnist": ("OCSDF, paper's table", (95.5, 93.2, 89.9, 78.4, 57.5)),
     "cifar10": ("OCSDF, paper's table", (57.4, 53.1, 48.8, 38.4, 22.5)),
@@ -18,22 +20,18 @@ _CERTIFIED = ("OCSDF", "network alone", "cones alone", "nearest neighbour", "20 
 _UNCERTIFIED = ("IsolationForest", "OneClassSVM", "DeepSVDD")
 
 
-def write_tables(rows, folder):
-    """Write what the rows say: images.csv, images.md and pictures.
+def describe(rows):
+    """Write what the rows say as Markdown.
 
     Parameters
     ----------
     rows : list of dict
         Of the cells of :mod:`experiments.images`.
-    folder : Path
 
     Returns
     -------
     str
-        The tables, and where they are.
     """
-    folder = Path(folder)
-    rows = [row for row in rows if "error" not in row]
     table = certified_table(rows)
     sections = [
         "# One-class images: one class against the rest",
@@ -60,10 +58,7 @@ def write_tables(rows, folder):
     ):
         if len(found):
             sections += ["", f"## {title}", "", _EXPLAINED[title], "", _markdown(found)]
-    write_whole(folder / "images.csv", table.to_csv(index=False, float_format="%.4f"))
-    write_whole(folder / "images.md", "\n".join(sections) + "\n")
-    pictures = draw(rows, folder)
-    return "\n".join([*sections, "", f"Written: {folder / 'images.md'}, {', '.join(pictures)}"])
+    return "\n".join(sections) + "\n"
 
 
 _EXPLAINED = {
@@ -94,10 +89,11 @@ def certified_table(rows):
     for images in dict.fromkeys(row["images"] for row in rows):
         for method in (*_CERTIFIED, *_UNCERTIFIED):
             values = [
-                (row["seed"], row["label"], radius, value)
+                (row["seed"], row["label"], radius, row[f"{method}_{radius}"])
                 for row in rows
-                if row["images"] == images and method in row and row["part"] != "speed"
-                for radius, value in zip(_RADII, row[method], strict=False)
+                if row["images"] == images
+                for radius in _RADII
+                if f"{method}_{radius}" in row
             ]
             if values:
                 frame = pd.DataFrame(values, columns=["seed", "label", "radius", "value"])
@@ -125,10 +121,8 @@ def attack_table(rows):
     found = [
         {"images": row["images"], "class": row["label"]}
         | {
-            str(radius): f"{attacked:.1f} / {guaranteed:.1f}"
-            for radius, attacked, guaranteed in zip(
-                _ATTACK_RADII, row["attacked"], row["guaranteed"], strict=True
-            )
+            str(radius): f"{row[f'attacked_{radius}']:.1f} / {row[f'guaranteed_{radius}']:.1f}"
+            for radius in _ATTACK_RADII
         }
         for row in _part(rows, "attack")
     ]
@@ -140,11 +134,11 @@ def synthesis_table(rows):
     found = [
         {"images": row["images"], "class": row["label"]}
         | {
-            f"{schedule}, {name}": round(row[schedule][name], 2)
+            f"{schedule}, {name}": round(row[f"{schedule}_{name}"], 2)
             for schedule in ("printed", "full")
             for name in ("agreement", "score")
         }
-        | {"level": round(row["level"], 2), "classifier": round(row["judge"], 1)}
+        | {"level": round(row["level"], 2), "classifier": round(row["classifier"], 1)}
         for row in _part(rows, "synthesis")
     ]
     frame = pd.DataFrame(found)
@@ -159,7 +153,7 @@ def class_table(rows):
     frame = pd.DataFrame(
         [
             {"images": row["images"], "class": row["label"]}
-            | {str(r): v for r, v in zip(_RADII, row["OCSDF"], strict=True)}
+            | {str(r): row[f"OCSDF_{r}"] for r in _RADII}
             | {name: row[name] for name in ("inside", "gradient_norm", "seconds")}
             for row in _part(rows, "ocsdf")
         ]
@@ -174,7 +168,7 @@ def speed_table(rows):
     return pd.DataFrame(
         [
             {"images": row["images"], "class": row["label"]}
-            | {name: round(row[name]) for name in ("OCSDF", "NearestNeighbors")}
+            | {name: round(row[f"{name}_per_second"]) for name in ("OCSDF", "NearestNeighbors")}
             for row in _part(rows, "speed")
         ]
     )
@@ -209,10 +203,9 @@ def _draw_histograms(rows, path):
     figure = Figure(figsize=(14, 5.4), layout="constrained")
     axes = figure.subplots(2, 5, squeeze=False).ravel()
     for axis, row in zip(axes, rows, strict=False):
-        counts = row["histogram"]
-        edges = np.asarray(counts["edges"])
+        edges = np.linspace(row["lowest"], row["highest"], len(row["histogram_test"]) + 1)
         for name, colour in (("other", "tab:red"), ("test", "tab:blue"), ("train", "black")):
-            values = np.asarray(counts[name], dtype=float)
+            values = np.asarray(row[f"histogram_{name}"], dtype=float)
             heights = values / values.sum() / np.diff(edges)
             axis.stairs(
                 heights,
@@ -235,15 +228,32 @@ def _draw_histograms(rows, path):
     return _save(figure, path)
 
 
+def encode_strip(images):
+    """Write the first twelve of square grey images as a PNG, side by side, in base64.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, side * side)
+        In [0, 1].
+
+    Returns
+    -------
+    str
+    """
+    images = np.round(255.0 * np.asarray(images[:_SHOWN])).astype(np.uint8)
+    side = round(images.shape[1] ** 0.5)
+    buffer = io.BytesIO()
+    Image.fromarray(np.hstack(images.reshape(-1, side, side))).save(buffer, "png", optimize=True)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
 def _draw_synthesis(rows, path):
-    n_shown = 12
     figure = Figure(figsize=(14, 1.15 * len(rows)), layout="constrained")
     axes = figure.subplots(len(rows), 2, squeeze=False)
     for pair, row in zip(axes, rows, strict=True):
         for axis, schedule in zip(pair, ("printed", "full"), strict=True):
-            images = np.asarray(row[schedule]["images"][:n_shown], dtype=float)
-            side = round(images.shape[1] ** 0.5)
-            axis.imshow(np.hstack(images.reshape(-1, side, side)), cmap="gray", vmin=0, vmax=255)
+            strip = Image.open(io.BytesIO(base64.b64decode(row[f"{schedule}_images"])))
+            axis.imshow(np.asarray(strip), cmap="gray", vmin=0, vmax=255)
             axis.set(xticks=[], yticks=[])
         pair[0].set_ylabel(f"class {row['label']}")
     axes[0, 0].set_title("Algorithm 1 as printed: 64 steps, eta = 1")

@@ -9,8 +9,8 @@ the training images of one class, judged on all test images. Radii are l2 in [0,
 - IsolationForest, OneClassSVM (scikit-learn) and DeepSVDD (PyOD), with their authors' defaults: no
   certificate. DeepSVDD needs `pip install 'ocsdf[experiments]'`.
 
-`python -m experiments.images` writes a row a cell into experiments/results/images as it goes, then
-images.csv, .md and pictures beside it. It goes on where it was stopped. `--preset smoke` takes
+`python -m experiments.images` does the cells that images.csv lacks, and writes that, .md and
+pictures. It goes on where it was stopped. `--preset smoke` takes
 seconds, on scikit-learn's digits; it, and a part of the cells, need another `--output`. CIFAR-10
 is read from JPEG files where those are all there is.
 """
@@ -25,13 +25,13 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, Normalizer
 
+from experiments.common.command import keep_committed, make_parser, write_text
+from experiments.common.results import finish_cells
 from experiments.image_data import Images, load_images
 from experiments.image_peers import DETECTORS, nearest_scores, subspace_scores
-from experiments.image_tables import write_tables
-from experiments.preset_runs import keep_committed, make_parser
+from experiments.image_tables import describe, draw, encode_strip
 from ocsdf import ImageOCSDF
 from ocsdf.attacks.gradient_descent import attacked_auroc
-from ocsdf.benchmark.cells import run_cells
 from ocsdf.certificate.metrics import certified_auroc
 from ocsdf.certificate.network import CertifiedNetwork
 from ocsdf.training.negatives import attract
@@ -99,28 +99,26 @@ def _ocsdf(detector, train, test, label, seed):
         CertifiedNetwork.from_keras(m).score(rows) for m in detector.model_.layers[-1].members
     )
     found = {
-        "OCSDF": _percent(detector.certified_auroc(test.images, ~inside, RADII)),
-        "network alone": _certified(learned, inside),
-        "cones alone": _certified(cones, inside),
+        **_named("OCSDF", _percent(detector.certified_auroc(test.images, ~inside, RADII))),
+        **_named("network alone", _certified(learned, inside)),
+        **_named("cones alone", _certified(cones, inside)),
         "seconds": seconds,
         "bound": detector.lipschitz_bound_,
         "gradient_norm": detector.history_["gradient_norm"][-1],
         "inside": 100.0 * float(np.mean(detector.predict(test.images[inside]) == 1)),
     }
-    found["by_class"] = {
-        int(other): _certified(scores, inside, test.labels == other)[0]
-        for other in np.unique(test.labels[~inside])
-    }
-    return found | {"histogram": _histograms(detector.score_samples(normal), scores, inside)}
+    for other in np.unique(test.labels[~inside]):
+        found[f"against_{other}"] = _certified(scores, inside, test.labels == other)[0]
+    return found | _histograms(detector.score_samples(normal), scores, inside)
 
 
 def _exact(detector, train, test, label, seed):
     normal = train.images[train.labels == label].reshape(-1, np.prod(train.images.shape[1:]))
     rows = test.images.reshape(len(test.images), -1)
-    return {
-        name: _certified(scores(normal, rows, seed), test.labels == label)
-        for name, scores in _EXACT.items()
-    }
+    found = {}
+    for name, scores in _EXACT.items():
+        found |= _named(name, _certified(scores(normal, rows, seed), test.labels == label))
+    return found
 
 
 def _uncertified(detector, train, test, label, seed):
@@ -128,7 +126,7 @@ def _uncertified(detector, train, test, label, seed):
     rows = test.images.reshape(len(test.images), -1)
     inside = test.labels == label
     return {
-        name: _certified(scores(normal, rows, seed), inside)[:1]
+        f"{name}_0": _certified(scores(normal, rows, seed), inside)[0]
         for name, scores in DETECTORS.items()
     }
 
@@ -140,10 +138,11 @@ def _attack(detector, train, test, label, seed):
     drawn = np.concatenate([random_state.permutation(rows)[:N_ATTACKED] for rows in groups])
     X = test.images[drawn].reshape(len(drawn), -1)
     y = (test.labels[drawn] != label).astype(int)
-    return {
-        "attacked": _percent(attacked_auroc(detector, X, y, ATTACK_RADII, random_state=seed)),
-        "guaranteed": _percent(detector.certified_auroc(X, y, ATTACK_RADII)),
-    }
+    attacked = _percent(attacked_auroc(detector, X, y, ATTACK_RADII, random_state=seed))
+    guaranteed = _percent(detector.certified_auroc(X, y, ATTACK_RADII))
+    return _named("attacked", attacked, ATTACK_RADII) | _named(
+        "guaranteed", guaranteed, ATTACK_RADII
+    )
 
 
 def _synthesis(detector, train, test, label, seed):
@@ -154,7 +153,7 @@ def _synthesis(detector, train, test, label, seed):
     seeds = detector.domain_.sample(N_SYNTHESIZED, np.random.default_rng([seed, 2]))
     judge = _judge(train, np.random.default_rng([seed, 3]))
     rows = test.images.reshape(len(test.images), -1)
-    found = {"level": level, "judge": 100.0 * judge.score(rows, test.labels)}
+    found = {"level": level, "classifier": 100.0 * judge.score(rows, test.labels)}
     for schedule in SCHEDULES:
         made = attract(
             detector.model_,
@@ -166,10 +165,10 @@ def _synthesis(detector, train, test, label, seed):
             schedule=schedule,
         )
         made = made.numpy()
-        found[schedule] = {
-            "agreement": 100.0 * float(np.mean(judge.predict(made) == label)),
-            "score": float(detector.score_samples(made.astype(np.float64)).mean()),
-            "images": np.round(255.0 * made).astype(int).tolist(),
+        found |= {
+            f"{schedule}_agreement": 100.0 * float(np.mean(judge.predict(made) == label)),
+            f"{schedule}_score": float(detector.score_samples(made.astype(np.float64)).mean()),
+            f"{schedule}_images": encode_strip(made),
         }
     return found
 
@@ -202,7 +201,9 @@ def _speed(detector, train, test, label, seed):
             start = time.perf_counter()
             score(rows)
             seconds[name].append(time.perf_counter() - start)
-    return {name: len(rows) / float(np.median(taken)) for name, taken in seconds.items()}
+    return {
+        f"{name}_per_second": len(rows) / float(np.median(taken)) for name, taken in seconds.items()
+    }
 
 
 PARTS = {
@@ -254,6 +255,11 @@ def _certified(scores, inside, others=None):
     return _percent(certified_auroc(scores[inside], scores[others], RADII))
 
 
+def _named(name, values, radii=RADII):
+    """Name a value a radius by 255 times the radius."""
+    return {f"{name}_{255 * r:.0f}": v for r, v in zip(radii, values, strict=True)}
+
+
 def _percent(values):
     return [100.0 * float(value) for value in values]
 
@@ -262,8 +268,11 @@ def _histograms(train, test, inside):
     """Count scores of training, normal test and other images in common bins."""
     groups = {"train": train, "test": test[inside], "other": test[~inside]}
     edges = np.histogram_bin_edges(np.concatenate(list(groups.values())), bins=_BINS)
-    counts = {name: np.histogram(values, edges)[0].tolist() for name, values in groups.items()}
-    return counts | {"edges": edges.tolist()}
+    counts = {
+        f"histogram_{name}": np.histogram(values, edges)[0].tolist()
+        for name, values in groups.items()
+    }
+    return {"lowest": float(edges[0]), "highest": float(edges[-1])} | counts
 
 
 def main():
@@ -279,8 +288,10 @@ def main():
         if cell["part"] in (options.parts or PARTS)
         and cell["images"] in (options.images or (*_SETS, "digits"))
     ]
-    rows = run_cells(cells, do_cell, options.output / "images")
-    print(write_tables(rows, options.output))
+    rows = finish_cells(cells, do_cell, options.output / "images.csv", options.jobs, options.render)
+    rows = [row for row in rows if "error" not in row]
+    write_text(describe(rows), options.output, "images")
+    draw(rows, options.output)
 
 
 if __name__ == "__main__":

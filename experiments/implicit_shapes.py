@@ -12,7 +12,8 @@ IoU could not be measured; the union of balls replaces Graphite's reconstruction
 - ``--preset cpu``: a minute or two a solid on one core; the committed results.
 - ``--preset smoke``: seconds, on generated shapes.
 
-Rows are kept in experiments/results/implicit_shapes, so that a run goes on where it was stopped.
+It goes on where it was stopped, and does the cells that implicit_shapes.csv lacks. The picture
+needs the meshes in ``--work``.
 """
 
 import time
@@ -21,13 +22,13 @@ from typing import NamedTuple
 
 import keras
 import numpy as np
-import pandas as pd
 from scipy.spatial import cKDTree
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KernelDensity
 
 from experiments.clear_seeds import clear_seeds
-from experiments.preset_runs import do_cells, file_name, make_parser, write_tables
+from experiments.common.command import all_there, file_name, make_parser, write_text
+from experiments.common.results import do_cells
 from experiments.shapes import (
     GENERATED,
     MESHES,
@@ -280,7 +281,7 @@ def draw(rows, preset, seed, work, path):
 
 def main():
     """Do the cells that have no row yet, then write the tables and the picture."""
-    parser = make_parser(__doc__, PRESETS, jobs=True, work="implicit_shapes")
+    parser = make_parser(__doc__, PRESETS, work="implicit_shapes")
     parser.add_argument("--seed", type=int, default=0, help="of points, weights and negatives")
     arguments = parser.parse_args()
     preset, seed = arguments.preset, arguments.seed
@@ -292,9 +293,11 @@ def main():
     arguments.work.mkdir(parents=True, exist_ok=True)
     name = file_name("implicit_shapes", preset)
     work = partial(run_cell, work=arguments.work)
-    rows = pd.DataFrame(do_cells(cells, work, arguments.output / name, arguments.jobs))
-    write_tables(rows, describe(rows, preset), arguments.output, name)
-    draw(rows, preset, seed, arguments.work, arguments.output / f"{name}.png")
+    rows = do_cells(cells, work, arguments, name)
+    write_text(describe(rows, preset), arguments.output, name)
+    stems = [arguments.work / f"{preset}_{seed}_{shape}" for shape in PRESETS[preset].shapes]
+    if all_there(stem.with_name(stem.name + end) for stem in stems for end in (".npy", ".ply")):
+        draw(rows, preset, seed, arguments.work, arguments.output / f"{name}.png")
 
 
 if __name__ == "__main__":

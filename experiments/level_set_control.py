@@ -29,8 +29,9 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from experiments.common.command import all_there, file_name, make_parser, write_text
+from experiments.common.results import do_cells
 from experiments.level_set_geometry import distance_to_segments, evaluate, level_set, on_grid
-from experiments.preset_runs import do_cells, file_name, make_parser, write_tables
 from ocsdf.levelsets import (
     SampleNetwork,
     axis_distance,
@@ -404,13 +405,13 @@ def main():
         for seed in range(sizes.n_seeds)
         for panel in PANELS
     ]
-    arguments.output.mkdir(parents=True, exist_ok=True)
+    arguments.work.mkdir(parents=True, exist_ok=True)
     name = file_name("level_set_control", arguments.preset)
-    rows = pd.DataFrame(
-        do_cells(cells, partial(run_cell, work=arguments.work), arguments.work / "cells")
-    )
-    write_tables(rows, describe(rows, sizes), arguments.output, name)
-    draw(rows, arguments.work, arguments.output / f"{name}.png")
+    work = partial(run_cell, work=arguments.work)
+    rows = do_cells(cells, work, arguments, name)
+    write_text(describe(rows, sizes), arguments.output, name)
+    if all_there(_arrays_of(arguments.work, **cell) for cell in cells):
+        draw(rows, arguments.work, arguments.output / f"{name}.png")
 
 
 if __name__ == "__main__":

@@ -26,10 +26,11 @@ from typing import NamedTuple
 
 import keras
 import numpy as np
-import pandas as pd
 import tensorflow as tf
 
 from experiments import level_set_control
+from experiments.common.command import all_there, file_name, make_parser, write_text
+from experiments.common.results import do_cells
 from experiments.level_set_data import (
     CAPSULE,
     DATA,
@@ -52,7 +53,6 @@ from experiments.level_set_data import (
 from experiments.level_set_fits import fit_cloud
 from experiments.level_set_geometry import along, both_ways, evaluate, level_set, on_grid
 from experiments.level_set_tables import describe, draw_coverage, draw_levels
-from experiments.preset_runs import do_cells, file_name, make_parser, write_tables
 from ocsdf.levelsets import project
 from ocsdf.levelsets.architectures import fc_2
 
@@ -279,16 +279,17 @@ def main():
         {"name": name, "seed": seed, "preset": arguments.preset}
         for name, seed in [(CAPSULE, 0), *keys]
     ]
-    arguments.output.mkdir(parents=True, exist_ok=True)
+    arguments.work.mkdir(parents=True, exist_ok=True)
     name = file_name("level_set_sampling", arguments.preset)
-    rows = pd.DataFrame(
-        do_cells(cells, partial(run_cell, work=arguments.work), arguments.work / "cells")
-    )
-    write_tables(rows, describe(rows, sizes), arguments.output, name)
-    arrays = {
-        name: np.load(_arrays_of(arguments.work, name, 0, arguments.preset))
-        for name in (*DATA, CAPSULE)
+    work = partial(run_cell, work=arguments.work)
+    rows = do_cells(cells, work, arguments, name)
+    write_text(describe(rows, sizes), arguments.output, name)
+    files = {
+        name: _arrays_of(arguments.work, name, 0, arguments.preset) for name in (*DATA, CAPSULE)
     }
+    if not all_there(files.values()):
+        return
+    arrays = {name: np.load(file) for name, file in files.items()}
     cut = arrays.pop(CAPSULE)["cut"]
     pictures = {"a1": draw_coverage(rows, arrays), "a2": draw_levels(rows.iloc[0], cut)}
     for figure_name, figure in pictures.items():

@@ -12,14 +12,12 @@ which scales MNIST to [-1,1], does not say which units its radii have, so both r
 Newton steps are as printed, so that they may cross their level where f bends (see
 ocsdf.training.newton).
 
-`python -m experiments.paper_images` writes a row a cell into experiments/results/paper_images as
-it goes, then paper_images_PRESET.csv, .md and .png beside it. It goes on where it was stopped.
+`python -m experiments.paper_images` does the cells that paper_images_PRESET.csv lacks, and writes
+that, .md and .png. It goes on where it was stopped.
 """
 
-import argparse
 import math
 import time
-from pathlib import Path
 from typing import NamedTuple
 
 import keras
@@ -27,8 +25,9 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from experiments.common.command import make_parser, write_text
+from experiments.common.results import do_cells
 from experiments.image_data import load_images
-from ocsdf.benchmark.cells import run_cells
 from ocsdf.certificate.metrics import certified_auroc
 from ocsdf.networks.builders import condense
 from ocsdf.networks.convnets import build_convnet, build_downsampling_net, condense_convnet
@@ -37,9 +36,7 @@ from ocsdf.networks.lipschitz import float_error, network_bound
 from ocsdf.training.domain import Box
 from ocsdf.training.losses import hkr
 from ocsdf.training.negatives import attract
-from ocsdf.utils.files import write_whole
 
-RESULTS = Path(__file__).parent / "results"
 # 255ths of the range of a pixel.
 RADII = (0, 8, 16, 36, 72)
 # Table 3: mean of the ten digits, of the ten classes.
@@ -348,14 +345,9 @@ def draw(rows, preset, path):
 
 def main():
     """Train what has no row yet, and write the table and the figure."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--preset", choices=PRESETS, default="cpu")
+    parser = make_parser(__doc__, PRESETS)
     parser.add_argument("--networks", nargs="+", default=NETWORKS, choices=NETWORKS)
     parser.add_argument("--seeds", type=int, default=1, help="number of seeds")
-    parser.add_argument("--jobs", type=int, default=1, help="cells at a time")
-    parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the results")
     arguments = parser.parse_args()
     cells = [
         {"preset": arguments.preset, "network": network, "digit": digit, "seed": seed}
@@ -363,15 +355,10 @@ def main():
         for network in arguments.networks
         for digit in CLASSES[arguments.preset]
     ]
-    found = run_cells(cells, run_cell, arguments.output / "paper_images", arguments.jobs)
-    rows = pd.DataFrame(found)
-    if "error" in rows and rows["error"].notna().any():
-        raise SystemExit("\n".join(rows["error"].dropna().unique()))
     name = f"paper_images_{arguments.preset}"
-    write_whole(arguments.output / f"{name}.csv", rows.to_csv(index=False))
-    write_whole(arguments.output / f"{name}.md", describe(rows, arguments.preset))
+    rows = do_cells(cells, run_cell, arguments, name)
+    write_text(describe(rows, arguments.preset), arguments.output, name)
     draw(rows, arguments.preset, arguments.output / f"{name}.png")
-    print(describe(rows, arguments.preset))
 
 
 if __name__ == "__main__":

@@ -8,17 +8,15 @@ normal rows and scores the rest and all anomalies (Table 5).
 Run ``python -m experiments.paper_tables --help`` with OCSDF_DATA_HOME set.
 """
 
-import argparse
 import time
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from ocsdf.benchmark.cells import run_cells
+from experiments.common.command import make_parser, write_text
+from experiments.common.results import do_cells
 from ocsdf.data.tables import load_table, split_one_class
-from ocsdf.utils.files import write_whole
 
 MARGINS = (0.05, 0.2, 0.01, 1.0)
 PAPER = {
@@ -51,12 +49,7 @@ _SLOPE_PAIRS = 100_000
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--preset", choices=NETWORKS, default="cpu")
-    parser.add_argument("--output", default="experiments/results", help="folder of the results")
-    parser.add_argument("--jobs", type=int, default=1, help="cells at a time")
-    arguments = parser.parse_args()
-    folder = Path(arguments.output)
+    arguments = make_parser(__doc__, NETWORKS).parse_args()
     cells = [
         {"protocol": protocol, "table": table, "width": width, "seed": seed, "margin": margin}
         for width, seed in NETWORKS[arguments.preset]
@@ -72,16 +65,8 @@ def main():
     if arguments.preset == "smoke":
         cells = [{**cell, "max_steps": 20} for cell in cells if cell["margin"] == 0.05]
     name = f"paper_tables_{arguments.preset}"
-    rows = pd.DataFrame(run_cells(cells, fit_and_judge, folder / name, arguments.jobs))
-    write_whole(folder / f"{name}.csv", rows.to_csv(index=False))
-    if "error" in rows and rows["error"].notna().any():
-        print(
-            f"{rows['error'].notna().sum()} cells failed; run again to retry: {folder / name}.csv"
-        )
-    summary = summarize(rows)
-    write_whole(folder / f"{name}.md", summary.to_markdown(index=False) + "\n")
-    print(summary.to_string(index=False))
-    print(f"Rows: {folder / name}.csv. Table: {folder / name}.md")
+    rows = do_cells(cells, fit_and_judge, arguments, name)
+    write_text(summarize(rows).to_markdown(index=False) + "\n", arguments.output, name)
 
 
 def fit_and_judge(protocol, table, width, seed, margin, max_steps=None, epochs=40):
@@ -159,8 +144,6 @@ def check_slopes(detector, X, random_state):
 
 def summarize(rows):
     """Per table, width and epochs: the paper's AUROC and ours at the oracle margin, over seeds."""
-    if "error" in rows:
-        rows = rows[rows["error"].isna()]
     rows = rows.assign(
         epochs=rows.get("epochs", pd.Series(index=rows.index)).fillna(40).astype(int)
     )

@@ -19,44 +19,46 @@ _BATCH = 250
 _SEED = 1
 
 
-def attack(attack, source, targets, n_test, steps, folder):
+def attack(attack, source, targets, n_test, steps, folder, **training):
     """Attack test images by the gradients of one model, and show the result to all.
 
     Parameters
     ----------
     attack : str
         Of :data:`ATTACKS`.
-    source : dict
-        The model that gives the gradients: parameters of
-        :func:`experiments.robust_training.train`, but for the folder.
-    targets : list of dict
-        The models that judge.
+    source : str
+        The method whose model gives the gradients.
+    targets : str
+        The methods whose models judge, with commas between them.
     n_test, steps : int
         Images, drawn from the test set, the same for every attack; and steps.
     folder : str or os.PathLike
         Of the checkpoints.
+    **training
+        The other parameters of :func:`experiments.robust_training.train`.
 
     Returns
     -------
     dict
-        ``accuracy`` in percent, and ``right``, the images still classified correctly as text of
-        0 and 1, both by the method of the target.
+        Of each target, ``accuracy_TARGET`` in percent, and ``right_TARGET``, the images still
+        classified correctly: x and the hexadecimal form of a bit an image.
     """
-    problem = PROBLEMS[source["network"]]
+    problem = PROBLEMS[training["network"]]
     _, test = load_images(problem.images)
     test = test.take(np.random.default_rng(_SEED).permutation(len(test.labels))[:n_test])
-    model = load_model(folder, **source)
+    model = load_model(folder, method=source, **training)
     if attack == APGD:
         make = make_apgd
     else:
         make = functools.partial(make_pgd, loss=LOSSES[attack], step=problem.attack_step)
     images = make(model, test.images, test.labels, radius=problem.attack_radius, n_steps=steps)
     attacked = test._replace(images=images)
-    found = {cell["method"]: right(load_model(folder, **cell), attacked) for cell in targets}
-    return {
-        "accuracy": {name: 100.0 * float(np.mean(kept)) for name, kept in found.items()},
-        "right": {name: "".join("01"[int(bit)] for bit in kept) for name, kept in found.items()},
-    }
+    found = {}
+    for name in targets.split(", "):
+        kept = right(load_model(folder, method=name, **training), attacked)
+        found[f"accuracy_{name}"] = 100.0 * float(np.mean(kept))
+        found[f"right_{name}"] = "x" + np.packbits(kept).tobytes().hex()
+    return found
 
 
 def make_pgd(model, images, labels, loss, radius, step, n_steps):

@@ -7,9 +7,9 @@ three attacks of radius 0.3: PGD on the cross-entropy, PGD on the margin min F^j
 (left out, with a line that says so, where ART is missing: `pip install 'ocsdf[attacks]'`). Each is
 made against one model and tried on all (Tables A3, A4).
 
-`python -m experiments.robustness` writes a row a cell into experiments/results/robustness as it
-goes, then robustness.csv, .md and .png beside it; models go into robustness_models, after each
-epoch. It goes on where it was stopped. Presets: `smoke` takes a minute; `cpu`, five seeds, under
+`python -m experiments.robustness` does the cells that robustness_training.csv and robustness.csv
+lack, and writes those, .md and .png; models go into ``--work`` after each epoch. It goes on where
+it was stopped. Presets: `smoke` takes a minute; `cpu`, five seeds, under
 an hour on two cores with `--jobs 2`; `half`, one seed at half width and half the epochs. For a
 GPU: `paper` has all 60,000 images, 200 epochs and App. B.3's 40 iterations; `paper_cifar10` and
 `paper_resnet18` are the table's other parts, CIFAR-10 with ConvNet-4b and ResNet-18. A part of the
@@ -23,18 +23,17 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from experiments.preset_runs import (
+from experiments.common.command import (
     count,
-    do_cells,
     file_name,
     keep_committed,
     make_parser,
-    write_tables,
+    write_text,
 )
+from experiments.common.results import do_cells
 from experiments.robust_attacks import APGD, ATTACKS, attack
 from experiments.robust_problems import PROBLEMS
 from experiments.robust_training import METHODS, train
-from ocsdf.utils.files import write_whole
 
 # What is said of one seed, and of several.
 _SEEDS = "One seed.", "Mean and standard deviation over {} seeds, of images, weights and noise."
@@ -73,13 +72,14 @@ def training_cell(method, preset, seed):
 
 def attack_cells(methods, attacks, preset, seed):
     """Return the keys of the cells that attack the models, and the models they are tried on."""
-    models = [training_cell(method, preset, seed) for method in methods]
-    return [
-        {"attack": name, "source": model, "targets": models, "n_test": preset.n_test}
-        | {"steps": preset.apgd_steps if name == APGD else preset.steps}
-        for model in models
-        for name in attacks
-    ]
+    cells = []
+    for method in methods:
+        training = training_cell(method, preset, seed)
+        key = {"source": training.pop("method"), "targets": ", ".join(methods), **training}
+        key["n_test"] = preset.n_test
+        steps = {name: preset.apgd_steps if name == APGD else preset.steps for name in attacks}
+        cells += [{"attack": name, **key, "steps": steps[name]} for name in attacks]
+    return cells
 
 
 def table_of(rows):
@@ -87,22 +87,22 @@ def table_of(rows):
 
     Parameters
     ----------
-    rows : list of dict
-        As :func:`experiments.robust_attacks.attack` gives them.
+    rows : DataFrame
+        A row a cell, as :func:`experiments.robust_attacks.attack` gives it.
 
     Returns
     -------
     DataFrame
-        ``attack``, ``seed``, ``source``, ``target``, ``accuracy`` in percent, and ``right``, the
-        images that were still classified correctly, as text of 0 and 1.
+        ``attack``, ``seed``, ``source``, ``target``, ``accuracy`` in percent, and ``right``, for
+        each image whether it was still classified correctly.
     """
     return pd.DataFrame(
         [
-            {"attack": row["attack"], "seed": row["source"]["seed"]}
-            | {"source": row["source"]["method"], "target": target}
-            | {"accuracy": row["accuracy"][target], "right": row["right"][target]}
-            for row in rows
-            for target in row["accuracy"]
+            {"attack": row["attack"], "seed": row["seed"]}
+            | {"source": row["source"], "target": target}
+            | {"accuracy": row[f"accuracy_{target}"], "right": _bits(row, target)}
+            for _, row in rows.iterrows()
+            for target in row["targets"].split(", ")
         ]
     )
 
@@ -131,9 +131,13 @@ def white_box(trained, attacked):
     return lines
 
 
-def _survived(texts):
-    kept = np.array([list(text) for text in texts]) == "1"
-    return 100.0 * float(np.mean(kept.all(axis=0)))
+def _bits(row, target):
+    packed = np.frombuffer(bytes.fromhex(row[f"right_{target}"][1:]), dtype=np.uint8)
+    return np.unpackbits(packed, count=row["n_test"]).astype(bool)
+
+
+def _survived(kept):
+    return 100.0 * float(np.mean(np.all(list(kept), axis=0)))
 
 
 def describe(trained, attacked):
@@ -234,7 +238,7 @@ def draw(trained, attacked, path):
 
 def main():
     """Train and attack what has no row yet, and write the tables and the figure."""
-    parser = make_parser(__doc__, PRESETS, jobs=True)
+    parser = make_parser(__doc__, PRESETS, work="robustness")
     parser.add_argument("--methods", nargs="+", default=METHODS, choices=METHODS)
     parser.add_argument("--attacks", nargs="+", default=ATTACKS, choices=ATTACKS)
     parser.add_argument("--seeds", type=count, help="0, 1, ..., in place of the preset's")
@@ -242,7 +246,7 @@ def main():
     keep_committed(parser, arguments, "methods", "attacks", "seeds")
     preset = PRESETS[arguments.preset]
     name = file_name("robustness", arguments.preset)
-    folder, models = arguments.output / name, arguments.output / f"{name}_models"
+    models = arguments.work / name
     attacks = list(arguments.attacks)
     if APGD in attacks and find_spec("art") is None:
         attacks.remove(APGD)
@@ -251,15 +255,14 @@ def main():
         raise SystemExit("No attack is left: choose another one.")
     seeds = range(arguments.seeds or preset.seeds)
     cells = [training_cell(method, preset, seed) for seed in seeds for method in arguments.methods]
-    trained = do_cells(cells, functools.partial(train, folder=models), folder, arguments.jobs)
+    work = functools.partial(train, folder=models)
+    trained = do_cells(cells, work, arguments, f"{name}_training")
     cells = [
         cell for seed in seeds for cell in attack_cells(arguments.methods, attacks, preset, seed)
     ]
-    attacked = do_cells(cells, functools.partial(attack, folder=models), folder, arguments.jobs)
-    trained, attacked = pd.DataFrame(trained), table_of(attacked)
-    write_whole(arguments.output / f"{name}_training.csv", trained.to_csv(index=False))
-    text = describe(trained, attacked)
-    write_tables(attacked.drop(columns="right"), text, arguments.output, name)
+    work = functools.partial(attack, folder=models)
+    attacked = table_of(do_cells(cells, work, arguments, name))
+    write_text(describe(trained, attacked), arguments.output, name)
     draw(trained, attacked, arguments.output / f"{name}.png")
 
 

@@ -19,8 +19,8 @@ screened Poisson and ball pivoting replace AtlasNet, whose code is no longer kep
 - ``--preset cpu``: up to five minutes a surface on one core; the committed results.
 - ``--preset smoke``: seconds, on generated shapes.
 
-Rows are kept in experiments/results/surfaces, and meshes in build/surfaces, so that a run goes on
-where it was stopped.
+It goes on where it was stopped, and does the cells that surfaces.csv lacks. The picture needs the
+meshes in ``--work``.
 """
 
 import time
@@ -29,16 +29,10 @@ from typing import NamedTuple
 
 import keras
 import numpy as np
-import pandas as pd
 import tensorflow as tf
 
-from experiments.preset_runs import (
-    do_cells,
-    file_name,
-    keep_committed,
-    make_parser,
-    write_tables,
-)
+from experiments.common.command import all_there, file_name, keep_committed, make_parser, write_text
+from experiments.common.results import do_cells
 from experiments.shapes import GENERATED, MESHES, load_shape, surrounding_box
 from experiments.surface_tables import describe, draw
 from ocsdf.levelsets.architectures import fc_2
@@ -277,7 +271,7 @@ _METHODS = {
 
 def main():
     """Do the cells that have no row yet, then write the tables and the picture."""
-    parser = make_parser(__doc__, PRESETS, jobs=True, work="surfaces")
+    parser = make_parser(__doc__, PRESETS, work="surfaces")
     parser.add_argument("--seed", type=int, default=0, help="of points, weights and batches")
     arguments = parser.parse_args()
     keep_committed(parser, arguments, "seed")
@@ -288,13 +282,12 @@ def main():
     arguments.work.mkdir(parents=True, exist_ok=True)
     work = partial(run_cell, work=arguments.work)
     name = file_name("surfaces", arguments.preset)
-    rows = pd.DataFrame(do_cells(cells, work, arguments.output / name, arguments.jobs))
-    write_tables(rows, describe(rows, METHODS, sizes), arguments.output, name)
+    rows = do_cells(cells, work, arguments, name)
+    write_text(describe(rows, METHODS, sizes), arguments.output, name)
     files = partial(mesh_file, arguments.work, arguments.preset, arguments.seed)
     drawn = (CNLS, LIPSCHITZ, POISSON)
-    for path in (files(shape, m, sizes.n_points) for shape in sizes.shapes for m in drawn):
-        if not path.exists():
-            raise SystemExit(f"No picture: there is no {path}; remove its row to make it again.")
+    if not all_there(files(s, m, sizes.n_points) for s in sizes.shapes for m in drawn):
+        return
     clouds = {
         shape: draw_cloud(
             load_shape(shape), sizes.n_points, np.random.default_rng([arguments.seed, 0])

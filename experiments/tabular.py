@@ -7,24 +7,24 @@
   the report of it.
 - ``--preset smoke``: a minute of both on a table that scikit-learn embeds.
 
-Each resumes where an earlier run was stopped. Run ``python -m experiments.tabular --help``.
+Each resumes where an earlier run was stopped: cells are kept below build/ or, with ``--output``, in
+that folder. Run ``python -m experiments.tabular --help``.
 """
 
-import argparse
-import json
 from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
+from experiments.common.command import count, make_parser, write_text
+from experiments.common.results import BUILD, COMMIT, RESULTS, describe_code
 from ocsdf import OCSDF
 from ocsdf.benchmark.detectors import DETECTORS
 from ocsdf.benchmark.files import write_report
 from ocsdf.benchmark.run import run_benchmark, tables_at_hand
-from ocsdf.benchmark.statistics import mean_auroc, rank_tables
+from ocsdf.benchmark.statistics import CONTAMINATED, mean_auroc, rank_tables
 from ocsdf.utils.files import write_whole
 
-RESULTS = Path("experiments/results")
 # AUROC, and in Table 2 the rank. `speech`, ranked 15th, is in neither ADBench's nor our tables.
 PAPER = {
     "ad": {
@@ -91,74 +91,103 @@ GRID = {
 }
 LABEL_FREE = {f"{_MODULE}:margin_auto": 'margin="auto"', "OCSDF": "default"}
 BESIDE = ("OCSDF paper", "nearest neighbour", "random subsamples")
+CONTAMINATED_DETECTORS = ("OCSDF", "IForest", "KNN")
 BASELINES = [name for name in DETECTORS if name not in ("OCSDF", *BESIDE)]
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser = make_parser(__doc__)
     parser.add_argument("--preset", choices=("paper", "benchmark", "smoke"), default="paper")
-    parser.add_argument("--seeds", type=int, help="number of seeds [1; benchmark: 5]")
-    parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the results")
+    parser.add_argument("--seeds", type=count, help="number of seeds [1; benchmark: 5]")
     parser.add_argument(
         "--baselines", type=Path, default=RESULTS / "tabular", help="folder of a benchmark"
     )
-    parser.add_argument("--jobs", type=int, default=1, help="cells at a time")
     arguments = parser.parse_args()
-    output, jobs = arguments.output, arguments.jobs
     if arguments.preset == "paper":
-        run_paper(PAPER, arguments.seeds or 1, output / "tabular_paper", arguments.baselines, jobs)
+        run_paper(PAPER, arguments, "tabular_paper", arguments.baselines)
     elif arguments.preset == "benchmark":
         tables = tables_at_hand()
-        if not tables:
+        if not tables and not arguments.render:
             raise SystemExit("no tables in $OCSDF_DATA_HOME/adbench: put ADBench's .npz there")
         # The paper's own settings are the other preset's.
         detectors = [name for name in DETECTORS if name != "OCSDF paper"]
-        rank(tables, detectors, arguments.seeds or 5, output / "tabular", jobs)
+        rank(tables, detectors, arguments, "tabular", 5, CONTAMINATED_DETECTORS)
     else:
-        baselines = output / "tabular_smoke"
-        rank(["wine"], ["HBOS", "nearest neighbour", "random subsamples"], 1, baselines, jobs)
-        run_paper(SMOKE, arguments.seeds or 1, output / "tabular_paper_smoke", baselines, jobs)
+        detectors = ["HBOS", "nearest neighbour", "random subsamples"]
+        rank(["wine"], detectors, arguments, "tabular_smoke", 1)
+        baselines = arguments.output / "tabular_smoke"
+        run_paper(SMOKE, arguments, "tabular_paper_smoke", baselines)
 
 
-def rank(tables, detectors, n_seeds, folder, n_jobs):
-    """Rank detectors on tables under the row rule, and write the report into the folder."""
-    rows = run_benchmark(tables, detectors, range(n_seeds), ["ad", "oc"], folder, n_jobs)
+def rank(tables, detectors, arguments, name, n_seeds, contaminated=()):
+    """Rank detectors on tables under the row rule, and write the report.
+
+    Parameters
+    ----------
+    tables : sequence of str or Path
+    detectors : sequence of str
+    arguments : argparse.Namespace
+    name : str
+        Of the folder below the results, and of that of the cells.
+    n_seeds : int
+        Unless the arguments say otherwise.
+    contaminated : sequence of str, default=()
+        Detectors to run on contaminated rows as well, with one seed.
+    """
+    folder, seeds = arguments.output / name, range(arguments.seeds or n_seeds)
+    if arguments.render:
+        rows = pd.read_csv(folder / "benchmark.csv")
+    else:
+        work = partial(run_benchmark, folder=_cells(arguments, name), n_jobs=arguments.jobs)
+        rows = work(tables, detectors, seeds, ["ad", "oc"])
+        if contaminated:
+            rows = pd.concat([rows, work(tables, contaminated, seeds[:1], [CONTAMINATED])])
+        rows[COMMIT] = describe_code()
     for path in write_report(rows, folder):
         print(path)
 
 
-def run_paper(tables, n_seeds, folder, baselines, n_jobs):
-    """Rebuild the paper's tables; write rows beside the folder as .csv, the tables as .md."""
-    parts, texts = [], []
-    for protocol, paper in tables.items():
-        rows = run_benchmark(
-            list(paper),
-            [*GRID, *LABEL_FREE],
-            range(n_seeds),
-            [protocol],
-            folder,
-            n_jobs,
-            all_rows=True,
-            time_limit=_TIME_LIMIT,
-        )
-        parts.append(rows)
-        texts.append(describe(rows, paper, read_baselines(baselines, protocol), baselines))
-    write_whole(folder.with_suffix(".csv"), pd.concat(parts).to_csv(index=False))
-    write_whole(folder.with_suffix(".md"), "\n".join(texts))
-    print(*texts, sep="\n")
-    print(f"Rows: {folder.with_suffix('.csv')}. Tables: {folder.with_suffix('.md')}")
+def run_paper(tables, arguments, name, baselines):
+    """Rebuild the paper's tables; write rows as <name>.csv, the tables as <name>.md."""
+    path = arguments.output / f"{name}.csv"
+    if arguments.render:
+        rows = pd.read_csv(path)
+    else:
+        parts = [
+            run_benchmark(
+                list(paper),
+                [*GRID, *LABEL_FREE],
+                range(arguments.seeds or 1),
+                [protocol],
+                _cells(arguments, name),
+                arguments.jobs,
+                all_rows=True,
+                time_limit=_TIME_LIMIT,
+            )
+            for protocol, paper in tables.items()
+        ]
+        rows = pd.concat(parts).assign(**{COMMIT: describe_code()})
+    write_whole(path, rows.to_csv(index=False))
+    texts = [
+        describe(part, paper, read_baselines(baselines, protocol), baselines)
+        for protocol, paper in tables.items()
+        if len(part := rows[rows["protocol"] == protocol])
+    ]
+    write_text("\n".join(texts), arguments.output, name)
+
+
+def _cells(arguments, name):
+    return BUILD / name if arguments.output == RESULTS else arguments.output / name
 
 
 def read_baselines(folder, protocol):
     """Read the AUROC (tables x detectors) of the 14 baselines where all have been run."""
-    columns = ["table", "detector", "seed", "auroc", "error"]
-    cells = [json.loads(file.read_text()) for file in sorted((folder / "cells").glob("*.json"))]
-    found = [
-        cell
-        for cell in cells
-        if cell["protocol"] == protocol and cell["detector"] in BASELINES and "rows" not in cell
-    ]
-    rows = pd.DataFrame(found, columns=columns)
+    path = folder / "benchmark.csv"
+    if not path.exists():
+        return pd.DataFrame(columns=BASELINES)
+    rows = pd.read_csv(path)
+    rows = rows[rows["protocol"].eq(protocol) & rows["detector"].isin(BASELINES)]
+    rows = rows[rows["rows"].isna()]
     n_detectors = rows.groupby("table")["detector"].nunique()
     complete = rows[rows["table"].isin(n_detectors.index[n_detectors == len(BASELINES)])]
     return pd.DataFrame(columns=BASELINES) if complete.empty else mean_auroc(complete)[0]

@@ -17,11 +17,11 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from sklearn.ensemble import IsolationForest
 from sklearn.svm import OneClassSVM
 
-from experiments.preset_runs import do_cells, keep_committed, make_parser
+from experiments.common.command import all_there, keep_committed, make_parser, write_text
+from experiments.common.results import do_cells
 from experiments.toy2d_data import SHAPES, TOY_SETS, draw_ring, draw_toy_set
 from experiments.toy2d_figures import (
     draw_contours,
@@ -85,35 +85,14 @@ def main():
         {"name": name, "setting": setting, **key} for name in SHAPES for setting in (PRINTED, CLEAR)
     ]
     arguments.work.mkdir(parents=True, exist_ok=True)
-    rows = do_cells(cells, partial(run_cell, work=arguments.work), arguments.work / "cells")
-    print(write(cells, pd.DataFrame(rows), arguments.work, arguments.output))
-
-
-def write(cells, rows, work, output):
-    """Write tables and pictures.
-
-    Parameters
-    ----------
-    cells : list of dict
-        Keys of the cells, all of one preset.
-    rows : DataFrame
-        A row a cell.
-    work, output : Path
-        Where the cells' arrays are; where tables and pictures go.
-
-    Returns
-    -------
-    str
-        The tables in Markdown.
-    """
-    pictures = output / "toy2d"
+    rows = do_cells(cells, partial(run_cell, work=arguments.work), arguments, "toy2d")
+    write_text(describe(rows, PRESETS[arguments.preset]), arguments.output, "toy2d")
+    if not all_there(_arrays_of(arguments.work, **cell) for cell in cells):
+        return
+    pictures = arguments.output / "toy2d"
     pictures.mkdir(parents=True, exist_ok=True)
-    for name, figure in draw(cells, work):
+    for name, figure in draw(cells, arguments.work):
         write_whole(pictures / f"{name}.png", png(figure))
-    text = describe(rows, PRESETS[cells[0]["preset"]])
-    write_whole(output / "toy2d.csv", rows.to_csv(index=False))
-    write_whole(output / "toy2d.md", text)
-    return text
 
 
 def run_cell(name, setting, preset, seed, work):

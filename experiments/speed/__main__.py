@@ -1,92 +1,79 @@
 """All benchmarks of speed: ours and its peers in turn, as ratios within one run.
 
-Each benchmark leaves speed_<name>.csv and speed_<name>.png in the output folder; at the end there
-is a line for each acceptance target. All of them take about two hours on two cores, on a machine
-that does nothing else. Benchmarks that take long keep what is done in speed_<name>/ and go on from
-there; remove that folder to measure anew.
+Each benchmark leaves speed_<name>.csv and speed_<name>.png in the output folder; speed.md has what
+they say, with a line for each target, met or missed. All of them take about two hours on two cores,
+on a machine that does nothing else. Benchmarks that take long go on where they were stopped; remove
+their CSV file to measure anew. Other rounds, tables, widths or steps than the default ones need
+another --output.
 """
 
-import argparse
 import importlib
+import inspect
 import traceback
-from types import SimpleNamespace
 
-from experiments.speed import scoring, suite
+from experiments.common.command import count, keep_committed, make_parser, write_text
+from experiments.common.verdicts import tabulate
+from experiments.speed import suite
 
 # The short ones first.
 BENCHMARKS = ("scoring", "steps", "fits", "same_work", "growth", "sooner")
+_OPTIONS = ("tables", "width", "max_steps")
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(
-        prog="python -m experiments.speed",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = make_parser(__doc__)
     parser.add_argument("--only", nargs="+", choices=BENCHMARKS, default=BENCHMARKS)
-    parser.add_argument("--rounds", type=int, help="for all; each has its own default")
-    parser.add_argument("--output", default=suite.FOLDER, help="folder of the results")
+    parser.add_argument("--rounds", type=count, help="for all; each has its own default")
+    parser.add_argument("--tables", nargs="+", help="for same_work and sooner")
+    parser.add_argument("--width", type=count, help="of the networks of same_work and sooner")
+    parser.add_argument("--max-steps", type=count, help="of same_work")
     arguments = parser.parse_args(arguments)
-    verdicts, silent = [], []
+    keep_committed(parser, arguments, "rounds", *_OPTIONS)
+    texts, verdicts = [], []
     for name in BENCHMARKS:
-        if name not in arguments.only:
+        render = arguments.render or name not in arguments.only
+        if render and not (arguments.output / f"speed_{name}.csv").exists():
             continue
         try:
-            found = suite.perform(find(name), arguments.rounds, arguments.output)
-        except Exception:  # the others take hours, and go on
+            text, found = _perform(name, arguments, render)
+        except Exception as error:  # the others take hours, and go on
             traceback.print_exc()
-            found = []
+            text, found = f"It failed: {error!r}", []
+        texts += [f"## {name}\n", f"```\n{text}\n```\n"]
         verdicts += found
-        silent += [] if found else [name]
-    for verdict in verdicts:
-        print(verdict)
-    if silent:
-        print(f"not judged: {', '.join(silent)}; see above")
+    write_text(describe(texts, verdicts), arguments.output, "speed")
 
 
-def find(name):
-    """Return the benchmark of a name.
+def _perform(name, arguments, render):
+    benchmark = importlib.import_module(f"experiments.speed.{name}")
+    taken = inspect.signature(benchmark.run).parameters
+    given = {option: getattr(arguments, option) for option in _OPTIONS if option in taken}
+    options = {option: value for option, value in given.items() if value is not None}
+    return suite.perform(benchmark, arguments.rounds, arguments.output, render, **options)
+
+
+def describe(texts, verdicts):
+    """Write the targets and what each benchmark says as Markdown.
 
     Parameters
     ----------
-    name : str
-        One of ``BENCHMARKS``.
+    texts : list of str
+    verdicts : list of Verdict
 
     Returns
     -------
-    module or SimpleNamespace
-        What :func:`experiments.speed.suite.perform` takes.
+    str
     """
-    if name != "scoring":
-        return importlib.import_module(f"experiments.speed.{name}")
-    return SimpleNamespace(
-        NAME=name,
-        ROUNDS=5,
-        REQUIRES=(),
-        run=lambda rounds, folder: scoring.run(rounds),
-        describe=_scoring_rates,
-        verdicts=_scoring_verdicts,
-        draw=_scoring_picture,
+    return "\n".join(
+        [
+            "# Speed\n",
+            "Median [min, max] over rounds. Peers take turns within one run, and what counts are "
+            "the ratios; the machine had two cores.\n",
+            tabulate(verdicts),
+            "",
+            *texts,
+        ]
     )
-
-
-def _scoring_rates(table):
-    groups = table.groupby(["benchmark", "detector"], sort=False)["rows_per_second"]
-    return groups.apply(suite.spread).to_string()
-
-
-def _scoring_verdicts(table):
-    return [
-        suite.Verdict(f"rows scored a second, {name}", measured, f">= {target:g}", met)
-        for name, measured, target, met in scoring.summarize(table).itertuples(index=False)
-    ]
-
-
-def _scoring_picture(table):
-    figure, (ax,) = suite.figure_of(1, 1)
-    groups = table[table["benchmark"] == scoring.TABLE].groupby("detector", sort=False)
-    suite.spans(ax, dict(iter(groups["rows_per_second"])), "rows scored a second")
-    return figure
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 Ours and other detectors fit the same rows in turn; what counts are the ratios within a round.
 """
 
-import sys
 import time
 import warnings
 
@@ -19,9 +18,9 @@ from sklearn.neighbors import LocalOutlierFactor
 from sklearn.svm import OneClassSVM
 from sklearn.utils.estimator_checks import check_estimator
 
+from experiments.common.verdicts import judge, spread
 from experiments.speed.growth_worker import memory
-from experiments.speed.scoring import spread
-from experiments.speed.suite import figure_of, judge, parser_of, perform, spans
+from experiments.speed.suite import figure_of, spans
 from ocsdf import OCSDF
 
 NAME, ROUNDS, REQUIRES = "fits", 5, ()
@@ -244,13 +243,3 @@ def _fit_seconds(table):
         int(n_rows): rows.pivot(index="round", columns="detector", values="value")
         for n_rows, rows in groups
     }
-
-
-def main():
-    arguments = parser_of(__doc__, ROUNDS).parse_args()
-    for verdict in perform(sys.modules[__name__], arguments.rounds, arguments.output):
-        print(verdict)
-
-
-if __name__ == "__main__":
-    main()

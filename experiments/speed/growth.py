@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 from matplotlib.ticker import EngFormatter
 
+from experiments.common.results import finish_cells
+from experiments.common.verdicts import judge
 from experiments.speed.growth_worker import FOREST, GENERATED, NEIGHBORS, OURS
-from experiments.speed.suite import COLOURS, figure_of, judge, parser_of, perform
-from ocsdf.benchmark.cells import run_cells
+from experiments.speed.suite import COLOURS, figure_of
 from ocsdf.data.tables import load_table
 
 NAME, ROUNDS, REQUIRES = "growth", 1, ()
@@ -45,7 +46,7 @@ def run(rounds, folder, cells=None):
     """
     cells = all_cells() if cells is None else cells
     cells = [{**cell, "round": turn} for turn in range(rounds) for cell in cells]
-    return run_cells(cells, fit_apart, Path(folder) / "speed_growth")
+    return finish_cells(cells, fit_apart, Path(folder) / "speed_growth.csv")
 
 
 def all_cells():
@@ -256,13 +257,3 @@ def draw(table):
     axes[-1].axis("off")
     axes[-1].legend(*axes[0].get_legend_handles_labels(), frameon=False, loc="center")
     return figure
-
-
-def main():
-    arguments = parser_of(__doc__, ROUNDS).parse_args()
-    for verdict in perform(sys.modules[__name__], arguments.rounds, arguments.output):
-        print(verdict)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,10 +1,9 @@
 """Rows scored a second by OCSDF and by other detectors, in turn, in one run.
 
-Run ``python -m experiments.speed.scoring --help``. What counts are the ratios within a round; the
-slowest detectors score fewer rows, which does not change their rate.
+What counts are the ratios within a round; the slowest detectors score fewer rows, which does not
+change their rate.
 """
 
-import argparse
 import tempfile
 import time
 import tracemalloc
@@ -12,7 +11,6 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from pyod.models.hbos import HBOS
 from pyod.models.knn import KNN
 from rich.progress import track
@@ -22,9 +20,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neighbors import NearestNeighbors
 from sklearn.svm import OneClassSVM
 
+from experiments.common.verdicts import judge, spread
+from experiments.speed.suite import figure_of, spans
 from ocsdf import OCSDF
-from ocsdf.utils.files import write_whole
 
+NAME, ROUNDS, REQUIRES = "scoring", 5, ()
 MANY, FEW, MAPPED = 100_000, 10_000, 1_000_000
 N_FEATURES, N_FIT, N_REFERENCE, N_SINGLE = 20, 2_000, 20_000, 200
 TABLE, SINGLE, MAP = "a table", "one row", "a memory-mapped file"
@@ -39,12 +39,14 @@ TARGETS = [
 ]
 
 
-def run(rounds):
+def run(rounds, folder):
     """Time every detector once a round.
 
     Parameters
     ----------
     rounds : int
+    folder : str or os.PathLike
+        Unused: nothing here is long enough to be resumed.
 
     Returns
     -------
@@ -70,47 +72,70 @@ def run(rounds):
     return results
 
 
-def summarize(results):
+def verdicts(table):
     """Judge the targets by the ratios within each round.
 
     Parameters
     ----------
-    results : list of dict
-        As :func:`run` returns.
+    table : pandas.DataFrame
+        Of rows as :func:`run` returns.
 
     Returns
     -------
-    pandas.DataFrame
-        A row a target.
+    list of Verdict
     """
-    table = pd.DataFrame(results).query("benchmark == @TABLE")
+    table = table[table["benchmark"] == TABLE]
     rates = table.pivot(index="round", columns="detector", values="rows_per_second")
-    rows = []
-    for detector, peer, target in TARGETS:
-        ratios = rates[detector] / rates[peer]
-        rows.append(
-            {
-                "rows per second": f"{detector} / {peer}",
-                "median [min, max]": spread(ratios),
-                "target": target,
-                "met": bool(ratios.median() >= target),
-            }
+    return [
+        judge(
+            f"rows scored a second, {detector} / {peer}",
+            rates[detector] / rates[peer],
+            least=target,
         )
-    return pd.DataFrame(rows)
+        for detector, peer, target in TARGETS
+    ]
 
 
-def spread(values):
-    """Write numbers as their median [min, max].
+def describe(table):
+    """Tell rows a second, milliseconds for one row, and memory beside a memory-mapped file.
 
     Parameters
     ----------
-    values : pandas.Series
+    table : pandas.DataFrame
 
     Returns
     -------
     str
     """
-    return f"{values.median():.3g} [{values.min():.3g}, {values.max():.3g}]"
+    rates = table.groupby(["benchmark", "detector"], sort=False)["rows_per_second"].apply(spread)
+    single = table[table["benchmark"] == SINGLE].groupby("detector", sort=False)["seconds"]
+    lines = [rates.to_string(), "", "Milliseconds for one row:"]
+    lines.append(str((1e3 * single.median()).round(3).to_dict()))
+    if "peak_megabytes" in table:
+        peaks = table[table["benchmark"] == MAP].set_index("detector")["peak_megabytes"]
+        lines += [
+            f"Megabytes beside a memory-mapped file of {4 * MAPPED * N_FEATURES / 1e6:.0f} "
+            f"({8 * MAPPED / 1e6:.0f} of scores included):",
+            str(peaks.round(1).to_dict()),
+        ]
+    return "\n".join(lines)
+
+
+def draw(table):
+    """Draw rows scored a second by detector.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, (ax,) = figure_of(1, 1)
+    groups = table[table["benchmark"] == TABLE].groupby("detector", sort=False)
+    spans(ax, dict(iter(groups["rows_per_second"])), "rows scored a second")
+    return figure
 
 
 def _fitted(reference):
@@ -162,31 +187,3 @@ def _mapped(score):
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     return {**result, "peak_megabytes": peak / 1e6}
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--output", default="reports/speed_scoring.csv")
-    arguments = parser.parse_args()
-    Path(arguments.output).parent.mkdir(parents=True, exist_ok=True)
-    results = run(arguments.rounds)
-    table = pd.DataFrame(results)
-    write_whole(arguments.output, table.to_csv(index=False))
-    groups = table.groupby(["benchmark", "detector"], sort=False)
-    print(groups["rows_per_second"].apply(spread).to_string(), end="\n\n")
-    single = table.query("benchmark == @SINGLE").groupby("detector", sort=False)["seconds"]
-    print("Milliseconds for one row:", (1e3 * single.median()).round(3).to_dict())
-    peaks = table.query("benchmark == @MAP").set_index("detector")["peak_megabytes"]
-    print(
-        f"Megabytes beside a memory-mapped file of {4 * MAPPED * N_FEATURES / 1e6:.0f} "
-        f"({8 * MAPPED / 1e6:.0f} of scores included):",
-        peaks.round(1).to_dict(),
-        end="\n\n",
-    )
-    print(summarize(results).to_string(index=False))
-    print(f"All rounds: {arguments.output}")
-
-
-if __name__ == "__main__":
-    main()

@@ -11,26 +11,16 @@ It needs OCSDF_DATA_HOME and takes 5 to 15 minutes a table. Turns that are done 
 folder and not done again; the reference goes on from what was saved after the last one.
 """
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from experiments.common.results import BUILD, finish_cells
+from experiments.common.verdicts import Verdict, judge, spread
 from experiments.speed.reference import FORMS
-from experiments.speed.scoring import spread
-from experiments.speed.suite import (
-    COLOURS,
-    DATA_HOME,
-    REFERENCE,
-    Verdict,
-    figure_of,
-    judge,
-    parser_of,
-    perform,
-)
+from experiments.speed.suite import COLOURS, DATA_HOME, REFERENCE, figure_of
 from experiments.speed.tables import EPOCHS, NEWTON_STEPS, UNIFORM_EPOCHS, Problem
-from ocsdf.benchmark.cells import run_cells
 
 NAME, ROUNDS, REQUIRES = "sooner", 4, (DATA_HOME, REFERENCE)
 # The algorithm as published but for fewer steps and a higher rate; the same for all tables.
@@ -61,19 +51,19 @@ def run(rounds, folder, tables=tuple(TARGETS), width=WIDTH, configuration=None):
         A row a table and turn.
     """
     configuration = FAST if configuration is None else configuration
-    folder = Path(folder) / "speed_sooner"
+    path, states = Path(folder) / "speed_sooner.csv", BUILD / "speed_sooner"
     rows = []
     for table in tables:
         cells = [
             {"table": table, "turn": turn, "turns": rounds, "width": width, "ours": configuration}
             for turn in range(rounds)
         ]
-        with _Race(folder) as race:
-            found = run_cells(cells, race, folder)
-        if not any("error" in row for row in found):
-            for state in folder.glob(f"{table}_{width}_{rounds}_*.npz"):
+        with _Race(states) as race:
+            done = finish_cells(cells, race, path)
+        if not any("error" in row for row in done):
+            for state in states.glob(f"{table}_{width}_{rounds}_*.npz"):
                 state.unlink()
-        rows += [{name: v for name, v in row.items() if name != "ours"} for row in found]
+        rows += done
     return rows
 
 
@@ -250,17 +240,3 @@ def draw(table):
         ax.set(xscale="log", xlabel="seconds", ylabel="AUROC", title=name)
     axes[0].legend(frameon=False)
     return figure
-
-
-def main():
-    parser = parser_of(__doc__, ROUNDS)
-    parser.add_argument("--tables", nargs="+", default=tuple(TARGETS))
-    arguments = parser.parse_args()
-    benchmark = sys.modules[__name__]
-    options = {"tables": arguments.tables}
-    for verdict in perform(benchmark, arguments.rounds, arguments.output, **options):
-        print(verdict)
-
-
-if __name__ == "__main__":
-    main()

@@ -4,17 +4,16 @@ All take turns in one run; what counts are the ratios within a round. The refere
 of deel-lip's layers, see ``experiments.speed.reference``.
 """
 
-import sys
 import time
 
 import keras
 import numpy as np
 from rich.progress import track
 
+from experiments.common.verdicts import judge, spread
 from experiments.speed.products import bare_seconds, flops, products
 from experiments.speed.reference import FORMS, ReferenceProcess
-from experiments.speed.scoring import spread
-from experiments.speed.suite import REFERENCE, figure_of, judge, parser_of, perform, spans
+from experiments.speed.suite import REFERENCE, figure_of, spans
 from ocsdf.networks.builders import build_mlp, condense
 from ocsdf.training.domain import Box
 from ocsdf.training.trainer import Settings, Trainer
@@ -220,13 +219,3 @@ def _seconds(table, width, activation):
     chosen = (table["width"] == width) & (table["activation"] == activation)
     chosen &= table["quantity"] == SECONDS
     return table[chosen].pivot(index="round", columns="method", values="value")
-
-
-def main():
-    arguments = parser_of(__doc__, ROUNDS).parse_args()
-    for verdict in perform(sys.modules[__name__], arguments.rounds, arguments.output):
-        print(verdict)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,73 +1,18 @@
-"""What the benchmarks share: targets and how they are judged, files, and what must be there."""
+"""What the benchmarks share: running, files, pictures, and what must be there."""
 
-import argparse
 import importlib.util
 import io
-from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from experiments.speed.scoring import spread
+from experiments.common.results import COMMIT, describe_code, read_rows, write_rows
 from ocsdf.data.tables import data_home
 from ocsdf.utils.files import write_whole
 
-FOLDER = "experiments/results"
 DATA_HOME, REFERENCE = "the tables", "the reference"
 COLOURS = ("#2f86c4", "#d9731a", "#2f9e73", "#a667c2", "#8a8a8a")
-
-
-class Verdict(NamedTuple):
-    """What became of one acceptance target.
-
-    Attributes
-    ----------
-    name : str
-    measured : str
-        Median [min, max] over rounds.
-    target : str
-    met : bool
-    note : str
-        What else belongs beside it.
-    """
-
-    name: str
-    measured: str
-    target: str
-    met: bool
-    note: str = ""
-
-    def __str__(self):
-        note = f" ({self.note})" if self.note else ""
-        state = "met   " if self.met else "missed"
-        return f"{state}  {self.name}: {self.measured}, target {self.target}{note}"
-
-
-def judge(name, values, *, least=None, most=None, note=""):
-    """Hold the median of what was measured against a target.
-
-    Parameters
-    ----------
-    name : str
-    values : array-like
-        One a round. Without any, the target is missed.
-    least, most : float
-        The target: one of the two.
-    note : str, default=""
-
-    Returns
-    -------
-    Verdict
-    """
-    values = pd.Series(values, dtype=float).dropna()
-    target = f">= {least:g}" if most is None else f"<= {most:g}"
-    if values.empty:
-        return Verdict(name, "not measured", target, False, note)
-    median = values.median()
-    met = median >= least if most is None else median <= most
-    return Verdict(name, spread(values), target, bool(met), note)
 
 
 def finished(rows):
@@ -76,7 +21,7 @@ def finished(rows):
     Parameters
     ----------
     rows : list of dict
-        As :func:`ocsdf.benchmark.cells.run_cells` returns.
+        As :func:`experiments.common.results.finish_cells` returns.
 
     Returns
     -------
@@ -160,27 +105,8 @@ def spans(ax, groups, label):
     ax.xaxis.set_minor_formatter(NullFormatter())
 
 
-def keep(name, rows, figure, folder):
-    """Write a benchmark's rows and picture, each whole.
-
-    Parameters
-    ----------
-    name : str
-    rows : list of dict
-    figure : matplotlib.figure.Figure or None
-    folder : str or os.PathLike
-    """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / f"speed_{name}.csv", pd.DataFrame(rows).to_csv(index=False))
-    if figure is not None:
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=110)
-        write_whole(folder / f"speed_{name}.png", buffer.getvalue())
-
-
-def perform(benchmark, rounds, folder, **options):
-    """Run a benchmark, keep what it found and print what it says.
+def perform(benchmark, rounds, folder, render=False, **options):
+    """Run a benchmark, keep what it found and draw it.
 
     Parameters
     ----------
@@ -188,47 +114,34 @@ def perform(benchmark, rounds, folder, **options):
         With ``NAME``, ``REQUIRES``, ``ROUNDS``, ``run``, ``describe``, ``verdicts``, ``draw``.
     rounds : int or None
         None leaves it to the benchmark.
-    folder : str or os.PathLike
+    folder : Path
+    render : bool, default=False
+        Measure nothing: read the rows that are there.
     **options
         Passed to its ``run``.
 
     Returns
     -------
-    list of Verdict
+    text : str
+        What it says, or why it was skipped.
+    verdicts : list of Verdict
         Empty if it was skipped.
     """
-    if reason := why_not(benchmark.REQUIRES):
-        print(f"{benchmark.NAME} is skipped: {reason}")
-        return []
-    rows = benchmark.run(rounds or benchmark.ROUNDS, folder, **options)
-    done = finished(rows)
-    # The rows of hours must be on disk before anything is made of them.
-    keep(benchmark.NAME, rows, None, folder)
-    print("\n".join(filter(None, [f"-- {benchmark.NAME}", failures(rows)])))
-    if done.empty:
-        return []
-    keep(benchmark.NAME, rows, benchmark.draw(done), folder)
-    print(benchmark.describe(done), end="\n\n")
-    return benchmark.verdicts(done)
-
-
-def parser_of(document, rounds):
-    """Make the parser of a benchmark that runs alone.
-
-    Parameters
-    ----------
-    document : str
-        The module's.
-    rounds : int
-        Its default.
-
-    Returns
-    -------
-    argparse.ArgumentParser
-    """
-    parser = argparse.ArgumentParser(
-        description=document, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--rounds", type=int, default=rounds)
-    parser.add_argument("--output", default=FOLDER, help="folder of the results")
-    return parser
+    path = folder / f"speed_{benchmark.NAME}.csv"
+    if render:
+        rows = read_rows(path)
+    elif reason := why_not(benchmark.REQUIRES):
+        return f"{benchmark.NAME} is skipped: {reason}", []
+    else:
+        rows = benchmark.run(rounds or benchmark.ROUNDS, folder, **options)
+        if not any(COMMIT in row for row in rows):
+            # The rows of hours must be on disk before anything is made of them.
+            write_rows(path, [row | {COMMIT: describe_code()} for row in rows])
+    table = finished(rows)
+    if table.empty:
+        return failures(rows) or f"{path} has no rows: run without --render", []
+    figure, buffer = benchmark.draw(table), io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    write_whole(path.with_suffix(".png"), buffer.getvalue())
+    told = filter(None, [failures(rows), benchmark.describe(table)])
+    return "\n".join(told), benchmark.verdicts(table)

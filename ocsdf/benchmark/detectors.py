@@ -4,14 +4,18 @@ PyOD's detectors have PyOD's defaults. They are meant for rows of one scale: the
 standardizes for all of them alike.
 """
 
+import re
 import sys
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
+from importlib.metadata import version
 from inspect import Parameter, signature
 from typing import NamedTuple
 
 import numpy as np
+
+from ocsdf._version import __version__
 
 
 class Detector(NamedTuple):
@@ -30,6 +34,8 @@ class Detector(NamedTuple):
         and the rows to judge.
     linear_time : bool
         False if time or memory grows faster than the number of rows.
+    by_pyod : bool
+        True if it is PyOD's, with PyOD's defaults.
     """
 
     build: Callable
@@ -37,6 +43,7 @@ class Detector(NamedTuple):
     transductive: bool = False
     joint: bool = False
     linear_time: bool = True
+    by_pyod: bool = False
 
 
 def find_detector(name):
@@ -72,6 +79,42 @@ def find_detector(name):
     except (ImportError, AttributeError) as error:
         raise ValueError(f"cannot import the detector {name!r}: {error}") from None
     return Detector(partial(_build_from_class, cls))
+
+
+def parameters_of(name):
+    """Describe the parameters that a detector is built with.
+
+    Parameters
+    ----------
+    name : str
+        What :func:`find_detector` takes.
+
+    Returns
+    -------
+    str
+        Parameters and their values. It is empty for PyOD's detectors, which have PyOD's defaults:
+        its version tells them.
+    """
+    if name in DETECTORS:
+        detector = DETECTORS[name]
+        if detector.by_pyod:
+            return ""
+        built = detector.build(0, 1, np.zeros((1, 1)))
+        return f"{type(built).__name__} {sorted(built.get_params().items())}"
+    # Where an object in memory is stands for nothing.
+    return re.sub(r" at 0x\w+", "", f"{name} {signature(find_detector(name).build.args[0])}")
+
+
+def versions():
+    """Tell the versions of what detectors come from.
+
+    Returns
+    -------
+    str
+        Such as "ocsdf 0.4.0, pyod 3.6.3, scikit-learn 1.9.0".
+    """
+    others = (f"{name} {version(name)}" for name in ("pyod", "scikit-learn"))
+    return ", ".join([f"ocsdf {__version__}", *others])
 
 
 def spell(names):
@@ -228,25 +271,26 @@ def _build_from_class(cls, seed, n_features, X):
     return cls(**{name: value for name, value in offered.items() if name in named})
 
 
+_by_pyod = partial(Detector, by_pyod=True)
 DETECTORS = {
-    "PCA": Detector(_pca, random=False),
-    "OCSVM": Detector(_pyod("ocsvm", "OCSVM"), random=False, linear_time=False),
-    "LOF": Detector(_pyod("lof", "LOF"), random=False, linear_time=False),
-    "CBLOF": Detector(_pyod("cblof", "CBLOF", seeded=True)),
-    "COF": Detector(
+    "PCA": _by_pyod(_pca, random=False),
+    "OCSVM": _by_pyod(_pyod("ocsvm", "OCSVM"), random=False, linear_time=False),
+    "LOF": _by_pyod(_pyod("lof", "LOF"), random=False, linear_time=False),
+    "CBLOF": _by_pyod(_pyod("cblof", "CBLOF", seeded=True)),
+    "COF": _by_pyod(
         _pyod("cof", "COF"), random=False, transductive=True, joint=True, linear_time=False
     ),
-    "HBOS": Detector(_pyod("hbos", "HBOS"), random=False),
-    "KNN": Detector(_pyod("knn", "KNN"), random=False, linear_time=False),
-    "SOD": Detector(
+    "HBOS": _by_pyod(_pyod("hbos", "HBOS"), random=False),
+    "KNN": _by_pyod(_pyod("knn", "KNN"), random=False, linear_time=False),
+    "SOD": _by_pyod(
         _pyod("sod", "SOD"), random=False, transductive=True, joint=True, linear_time=False
     ),
-    "COPOD": Detector(_pyod("copod", "COPOD"), random=False, transductive=True),
-    "ECOD": Detector(_pyod("ecod", "ECOD"), random=False, transductive=True),
-    "DeepSVDD": Detector(_deep_svdd),
-    "LODA": Detector(_pyod("loda", "LODA", seeded=True)),
-    "IForest": Detector(_pyod("iforest", "IForest", seeded=True)),
-    "MCD": Detector(_pyod("mcd", "MCD", seeded=True)),
+    "COPOD": _by_pyod(_pyod("copod", "COPOD"), random=False, transductive=True),
+    "ECOD": _by_pyod(_pyod("ecod", "ECOD"), random=False, transductive=True),
+    "DeepSVDD": _by_pyod(_deep_svdd),
+    "LODA": _by_pyod(_pyod("loda", "LODA", seeded=True)),
+    "IForest": _by_pyod(_pyod("iforest", "IForest", seeded=True)),
+    "MCD": _by_pyod(_pyod("mcd", "MCD", seeded=True)),
     "OCSDF": Detector(_ocsdf),
     # Beside the ranking: the algorithm as published, and exact distances with a certificate. Rows
     # that a nearest neighbour is fitted on are all at distance 0: "ad" gives it 50 %.

@@ -4,47 +4,33 @@ Labels choose the rows (the splits are stratified by them) and judge the scores;
 fits a detector is given no label before it has scored.
 """
 
-import contextlib
-import io
+import hashlib
 import itertools
-import random
-import threading
-import time
-import warnings
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
-from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
-from ocsdf.benchmark.cells import run_cells
-from ocsdf.benchmark.child_process import ChildError, Children
-from ocsdf.benchmark.detectors import find_detector, fit, is_pyod, score_of
+from ocsdf.benchmark.child_process import Children
+from ocsdf.benchmark.detectors import find_detector, parameters_of, versions
+from ocsdf.benchmark.evaluate import CERTIFIED, CERTIFIED_RADII, evaluate_detector
+from ocsdf.benchmark.store import run_cells
 from ocsdf.data.downloads import data_home
 from ocsdf.data.splits import CONTAMINATIONS, check_protocol, reduce_rows, split
 from ocsdf.data.tables import Table, load_table
-from ocsdf.utils.files import write_whole
-from ocsdf.utils.rounding import percent_below
 
-CERTIFIED_RADII = (0.1, 0.2, 0.5)
-# Protocols that scale all features to [0, 1] for every detector, as ADBench does.
-_MINMAX = ("adbench", "clean")
-
-_CERTIFIED = "certified_auroc_{}"
+STORE = "cells.sqlite"
 _COLUMNS = [
     *("protocol", "table", "detector", "seed", "contamination", "rows"),
-    *("auroc", "aupr", "fpr95", *map(_CERTIFIED.format, CERTIFIED_RADII)),
+    *("auroc", "aupr", "fpr95", *map(CERTIFIED.format, CERTIFIED_RADII)),
     *("n_train", "n_train_anomalies", "n_test", "n_anomalies", "n_features"),
     *("fit_seconds", "score_seconds", "peak_mb"),
     *("transductive", "leaks", "warnings", "error", "timed_out"),
+    *("split", "table_hash", "parameters_hash", "versions"),
 ]
-# Seconds that a detector may take to be imported and compiled.
-_LOADING = 300
-
-_files = threading.Lock()
-_fitted = {}  # in a child: the detector whose scores are being judged
+# What a cell's key holds so that no other table, setting or version is taken for it.
+_PROVENANCE = ("table_hash", "parameters_hash", "versions")
 
 
 def run_benchmark(
@@ -61,9 +47,10 @@ def run_benchmark(
     r"""Run detectors on tables; go on where an earlier call was stopped.
 
     A cell is one detector on one table with one seed under one protocol. Its row is kept as soon
-    as it is done, in `folder`/cells; a later call with the same folder does only what is missing
-    and what has failed. A cell over its time limit counts as done. Nothing else makes a finished
-    cell run again: for a detector whose code has changed take another folder.
+    as it is done, in `folder`/cells.sqlite; a later call with the same folder does only what is
+    missing and what has failed. A cell over its time limit counts as done until a higher limit is
+    given. The key of a cell holds hashes of the table's content and of the detector's parameters,
+    and the versions of ocsdf, PyOD and scikit-learn: where one has changed, the cell is done anew.
 
     PyOD's detectors get rows standardized by mean and standard deviation of the rows to fit on,
     all others get the rows as they are. Under "adbench" and "clean" all get rows scaled to [0, 1]
@@ -86,8 +73,7 @@ def run_benchmark(
     protocols : sequence of str
         Of :data:`ocsdf.data.splits.PROTOCOLS`.
     folder : str or os.PathLike
-        Holds cells/, one JSON file a cell, and rows/, for each split the row numbers ``train`` and
-        ``test`` as the table counts them, from 0, in one .npz file.
+        Holds cells.sqlite, the :class:`ocsdf.benchmark.store.Store` of the rows.
     n_jobs : int, default=1
         Cells at a time, through joblib: threads, unless ``joblib.parallel_config`` chooses another
         backend, each of which waits for its child.
@@ -116,6 +102,9 @@ def run_benchmark(
           as memory that earlier cells left with the child is not counted;
         - ``transductive``: scores depend on the other rows to judge; ``leaks``: copies of rows lie
           on both sides;
+        - ``split``: the first 16 digits of the SHA-256 of the row numbers to fit on and to judge,
+          as :func:`split_hash` takes it, so that others can tell whether they have the same ones;
+          ``table_hash``, ``parameters_hash`` and ``versions``, what else the row is a result of;
         - ``warnings``: what the detector warned of, once for each place in its code; ``error``,
           empty if all went well; ``timed_out``.
 
@@ -123,26 +112,52 @@ def run_benchmark(
     ------
     ValueError
         Before any work, if a table, detector or protocol is unknown, a table has no labels, or
-        two tables share a name.
+        two tables share a name. Afterwards, if detectors were judged on different rows of a table,
+        as another version of NumPy draws them.
     """
     for protocol in protocols:
         check_protocol(protocol)
-    found = {name: find_detector(name) for name in detectors}
+    kinds = {name: find_detector(name) for name in detectors}
     sources = _check_tables(tables)
     cells = []
-    for protocol, name, detector in itertools.product(protocols, sources, found):
+    for protocol, name, detector in itertools.product(protocols, sources, kinds):
         key = {"protocol": protocol, "table": name, "detector": detector}
-        if all_rows and _is_lifted(protocol, sources[name], found[detector]):
+        if all_rows and _is_lifted(protocol, sources[name], kinds[detector]):
             key["rows"] = "all"
-        cells += _cells_of(key, found[detector], seeds, contaminations)
-    folder = Path(folder)
-    (folder / "rows").mkdir(parents=True, exist_ok=True)
-    work = _Work(sources, folder / "rows", time_limit, n_threads=None if n_jobs == 1 else 1)
+        made_of = (_table_hash(sources[name]), _hash(parameters_of(detector)), versions())
+        key |= dict(zip(_PROVENANCE, made_of, strict=True))
+        cells += _cells_of(key, kinds[detector], seeds, contaminations)
+    work = _Work(sources, time_limit, n_threads=None if n_jobs == 1 else 1)
+
+    def again(row):
+        return not row.get("timed_out", False) or row["time_limit"] < time_limit
+
     try:
-        rows = run_cells(cells, work, folder / "cells", n_jobs, prefer="threads")
+        path = Path(folder) / STORE
+        rows = run_cells(cells, work, path, n_jobs, prefer="threads", again=again)
     finally:
         _children(work.n_threads).close()
-    return pd.DataFrame(rows, columns=_COLUMNS)
+    rows = pd.DataFrame(rows, columns=_COLUMNS)
+    _check_splits(rows)
+    return rows
+
+
+def split_hash(train_rows, test_rows):
+    """Hash the row numbers of a split.
+
+    Parameters
+    ----------
+    train_rows, test_rows : ndarray of int
+        As the table counts them, from 0, in the order of the split.
+
+    Returns
+    -------
+    str
+        The first 16 hexadecimal digits of the SHA-256 of both, each as little-endian 64-bit
+        integers and a ``|``.
+    """
+    parts = (np.asarray(rows).astype("<i8").tobytes() + b"|" for rows in (train_rows, test_rows))
+    return hashlib.sha256(b"".join(parts)).hexdigest()[:16]
 
 
 def tables_at_hand():
@@ -158,110 +173,30 @@ def tables_at_hand():
     return [path for path in paths if path.suffix in (".npz", ".mat")]
 
 
-def judge_scores(y, scores):
-    r"""Judge scores by the labels.
-
-    Parameters
-    ----------
-    y : array-like of shape (n,)
-        1 for an anomaly, 0 for a normal row; both occur.
-    scores : array-like of shape (n,)
-        The higher, the more anomalous.
-
-    Returns
-    -------
-    metrics : dict
-        In percent: ``auroc``; ``aupr``, the average precision
-        :math:`\sum_k (R_k - R_{k-1}) P_k` over the thresholds, with precision P and recall R;
-        ``fpr95``, the false positive rate at the highest threshold whose recall is at least 95 %.
-
-    Raises
-    ------
-    ValueError
-        If a score is NaN or infinite; the message says how many are.
-    """
-    scores = np.asarray(scores, dtype=np.float64)
-    n_bad = int(np.count_nonzero(~np.isfinite(scores)))
-    if n_bad:
-        raise ValueError(f"{n_bad} of {len(scores)} scores are NaN or infinite")
-    false_positive, true_positive, _ = roc_curve(y, scores, drop_intermediate=False)
-    return {
-        "auroc": 100 * float(roc_auc_score(y, scores)),
-        "aupr": 100 * float(average_precision_score(y, scores)),
-        "fpr95": 100 * float(false_positive[np.argmax(true_positive >= 0.95)]),
-    }
-
-
-def judge_detector(
-    children, name, X_train, X_test, y_test, *, protocol, radii, seed=0, time_limit=300
-):
-    """Fit one detector in a child process, without labels, and judge its scores of other rows.
-
-    Parameters
-    ----------
-    children : Children
-        One of them is borrowed.
-    name : str
-        What :func:`ocsdf.benchmark.detectors.find_detector` takes.
-    X_train, X_test : ndarray of shape (n_rows, n_features)
-        Rows to fit on, rows to judge. :func:`run_benchmark` tells how they are scaled, and what
-        becomes of the rows to judge under each protocol.
-    y_test : array-like of shape (n_test,)
-        1 for an anomaly, 0 for a normal row.
-    protocol : str
-        Of :data:`ocsdf.data.splits.PROTOCOLS`.
-    radii : sequence of float
-        Attack radii to certify, where the detector has a bound. Scaled l2.
-    seed : int, default=0
-    time_limit : float, default=300
-        Seconds for fit and scores.
-
-    Returns
-    -------
-    found : dict
-        As the columns of :func:`run_benchmark` from ``auroc`` to ``peak_mb``, with
-        ``certified_auroc_<radius>`` for these radii; and ``warnings``, ``error`` and ``timed_out``
-        where there is something to tell.
-    """
-    found = {}
-    with children.one() as child:
-        try:
-            child.call(_prepare, name, time_limit=_LOADING)
-            values, peak = child.call(
-                _fit_and_score, name, seed, protocol, X_train, X_test, time_limit=time_limit
-            )
-            scores = values.pop("scores")
-            found |= values | {"peak_mb": peak / 2**20}
-            found |= judge_scores(y_test, scores)
-            found |= child.call(_certify, X_test, y_test, radii, time_limit=time_limit)[0]
-        except TimeoutError as error:
-            found |= {"error": str(error), "timed_out": True}
-        except (ChildError, ValueError) as error:
-            found |= {"error": str(error)}
-    return found
-
-
 class _Work:
     """Does a cell. Pickled, for joblib's other backends, it holds no process."""
 
-    def __init__(self, sources, rows_folder, time_limit, n_threads):
-        self.sources, self.rows_folder = sources, rows_folder
-        self.time_limit, self.n_threads = time_limit, n_threads
+    def __init__(self, sources, time_limit, n_threads):
+        self.sources, self.time_limit, self.n_threads = sources, time_limit, n_threads
 
-    def __call__(self, protocol, table, detector, seed, contamination=None, rows=None):
+    def __call__(
+        self, protocol, table, detector, seed, contamination=None, rows=None, **provenance
+    ):
         X, y = _load(self.sources[table])
-        train, test, leaks = self._split(X, y, protocol, table, seed, contamination, rows)
-        flags = find_detector(detector)
+        kept = np.arange(len(y)) if rows == "all" else reduce_rows(y)
+        parts = split(X[kept], y[kept], protocol, seed, contamination)
+        train, test = kept[parts.train_rows], kept[parts.test_rows]
         facts = {
             "n_train": len(train),
             "n_train_anomalies": int(y[train].sum()),
             "n_test": len(test),
             "n_anomalies": int(y[test].sum()),
             "n_features": X.shape[1],
-            "transductive": flags.transductive,
-            "leaks": leaks,
+            "transductive": find_detector(detector).transductive,
+            "leaks": parts.leaks,
+            "split": split_hash(train, test),
         }
-        return facts | judge_detector(
+        return facts | evaluate_detector(
             _children(self.n_threads),
             detector,
             X[train],
@@ -272,25 +207,6 @@ class _Work:
             seed=seed,
             time_limit=self.time_limit,
         )
-
-    def _split(self, X, y, protocol, table, seed, contamination, rows):
-        """Split, and keep the row numbers beside the results."""
-        kept = np.arange(len(y)) if rows == "all" else reduce_rows(y)
-        parts = split(X[kept], y[kept], protocol, seed, contamination)
-        train, test = kept[parts.train_rows], kept[parts.test_rows]
-        about = [table, protocol, seed, contamination, rows]
-        name = "-".join(str(part) for part in about if part is not None)
-        file = self.rows_folder / f"{name}.npz"
-        with _files:
-            if not file.exists():
-                content = io.BytesIO()
-                np.savez_compressed(content, train=train, test=test)
-                write_whole(file, content.getvalue())
-        with np.load(file) as stored:
-            same = [np.array_equal(stored["train"], train), np.array_equal(stored["test"], test)]
-            if not all(same):
-                raise ValueError(f"the rows in {file} are not this run's: take another folder")
-        return train, test, parts.leaks
 
 
 def _check_tables(tables):
@@ -333,68 +249,28 @@ def _children(n_threads):
     return Children(n_threads)
 
 
-# What follows runs in a child.
+def _check_splits(rows):
+    key = ["protocol", "table", "seed", "contamination", "rows"]
+    for about, part in rows.dropna(subset="split").groupby(key, dropna=False):
+        if part["split"].nunique() > 1:
+            told = ", ".join(str(value) for value in about if not pd.isna(value))
+            raise ValueError(f"detectors were judged on different rows ({told}): take a new folder")
 
 
 @cache
-def _prepare(name):
-    """Import and compile what a detector needs, so that no cell's time counts it."""
-    X = np.random.default_rng(0).normal(size=(64, 3))
-    # What fails or warns here does so in the cell again, where it is told.
-    with contextlib.suppress(Exception), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        fit(find_detector(name).build(0, X.shape[1], X), X)
+def _file_hash(source):
+    return _hash(*_load(source))
 
 
-def _fit_and_score(name, seed, protocol, X_train, X_test):
-    """Fit on rows and score others; no label is in sight."""
-    # Some detectors draw from the global generators; nobody else uses them in this process.
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002
-    flags = find_detector(name)
-    n_features = X_train.shape[1]
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("default")
-        # These tell authors of libraries about code, nothing about scores.
-        for about_code in (DeprecationWarning, PendingDeprecationWarning, FutureWarning):
-            warnings.simplefilter("ignore", about_code)
-        if protocol in _MINMAX:
-            X_train, X_test = _scaled(MinMaxScaler(), X_train, X_test)
-        elif is_pyod(flags.build(seed, n_features, X_train)):
-            X_train, X_test = _scaled(StandardScaler(), X_train, X_test)
-        joint = flags.joint and protocol not in ("ad", "adbench")
-        X_fit = np.concatenate([X_train, X_test]) if joint else X_train
-        detector = flags.build(seed, n_features, X_fit)
-        start = time.perf_counter()
-        fit(detector, X_fit)
-        fitted = time.perf_counter()
-        if joint or (protocol == "ad" and is_pyod(detector)):
-            scores = np.asarray(detector.decision_scores_, dtype=np.float64)[-len(X_test) :]
-        else:
-            scores = score_of(detector, X_test)
-        scored = time.perf_counter()
-    _fitted["detector"] = detector
-    # A place in the code warns many times of the same, with other figures.
-    told = {(one.filename, one.lineno): _in_one_line(one) for one in caught}
-    values = {"fit_seconds": fitted - start, "score_seconds": scored - fitted, "scores": scores}
-    return values | ({"warnings": "; ".join(told.values())} if told else {})
+def _table_hash(source):
+    return _hash(source.X, source.y) if isinstance(source, Table) else _file_hash(source)
 
 
-def _in_one_line(warning):
-    return f"{warning.category.__name__}: {' '.join(str(warning.message).split())}"
-
-
-def _scaled(scaler, X_train, X_test):
-    return scaler.fit_transform(X_train), scaler.transform(X_test)
-
-
-def _certify(X, y, radii=CERTIFIED_RADII):
-    """Certified AUROC of the detector that has just scored, where it has a bound."""
-    detector = _fitted.pop("detector")
-    if not hasattr(detector, "certified_auroc"):
-        return {}
-    bounds = detector.certified_auroc(X, y, radii)
-    return {
-        _CERTIFIED.format(radius): percent_below(bound)
-        for radius, bound in zip(radii, bounds, strict=True)
-    }
+def _hash(*parts):
+    """Hash texts, and arrays by shape and content."""
+    digest = hashlib.sha256()
+    for part in parts:
+        if not isinstance(part, str):
+            digest.update(f"{part.shape} {part.dtype}".encode())
+        digest.update(part.encode() if isinstance(part, str) else np.ascontiguousarray(part))
+    return digest.hexdigest()[:16]

@@ -53,7 +53,7 @@ def bench(
     """Compare detectors on tables, and write the figures and a report.
 
     Killed or stopped, it goes on where it was when the same command is given again. A cell that
-    fails or takes too long is a row that says so.
+    fails or takes too long is a row that says so; where every cell does, the command fails.
 
     Example: `ocsdf bench thyroid cardio --detectors OCSDF,IForest,KNN --seeds 3 --jobs 2`
     """
@@ -107,3 +107,5 @@ def _print_benchmark(rows, paths):
     for path in paths:
         if path.parent.name != "figures":
             typer.echo(str(path.resolve()))
+    if n_failed == len(rows):
+        raise typer.Exit(1)

@@ -7,7 +7,7 @@ import numpy as np
 from ocsdf.attacks.gradient_descent import attacked_auroc
 from ocsdf.benchmark.child_process import Children
 from ocsdf.benchmark.detectors import find_detector
-from ocsdf.benchmark.run import judge_detector
+from ocsdf.benchmark.evaluate import evaluate_detector
 
 MOST_ROWS = 500
 
@@ -176,7 +176,7 @@ def compare(
     known |= {"seed": random_state, "time_limit": time_limit}
     try:
         return [
-            _rival(name, judge_detector(children, name, X_train, X_test, y_test, **known), known)
+            _rival(name, evaluate_detector(children, name, X_train, X_test, y_test, **known), known)
             for name in track(names)
         ]
     finally:

@@ -14,7 +14,9 @@ import psutil
 import pytest
 from typer.testing import CliRunner
 
-from ocsdf.benchmark.run import judge_scores, run_benchmark, tables_at_hand
+from ocsdf.benchmark.evaluate import score_metrics
+from ocsdf.benchmark.run import run_benchmark, split_hash, tables_at_hand
+from ocsdf.benchmark.store import Store
 from ocsdf.cli.commands import app
 from ocsdf.data.splits import reduce_rows, split
 from ocsdf.data.tables import Table, load_table
@@ -76,6 +78,10 @@ class Fails(Center):
     def fit(self, X):
         raise ValueError("cannot fit this")
 
+class Scaled(Center):
+    def __init__(self, factor=1.0):
+        self.factor = factor
+
 class Mended(Center):
     def fit(self, X):
         if not Path(os.environ["TOLD"], "mended").exists():
@@ -122,10 +128,10 @@ def toy(*names):
     return [f"toy_detectors:{name}" for name in names]
 
 
-class TestJudgeScores:
+class TestScoreMetrics:
     def test_counted_by_hand(self):
         # Ranked: a n a n n; recalls 1/2, 1/2, 1, precisions 1, 1/2, 2/3.
-        metrics = judge_scores([1, 0, 1, 0, 0], [5.0, 4.0, 3.0, 2.0, 1.0])
+        metrics = score_metrics([1, 0, 1, 0, 0], [5.0, 4.0, 3.0, 2.0, 1.0])
         assert metrics == pytest.approx(
             {"auroc": 100 * 5 / 6, "aupr": 100 * (1 / 2 + 1 / 3), "fpr95": 100 / 3}
         )
@@ -133,13 +139,13 @@ class TestJudgeScores:
     def test_fpr_at_95_percent_needs_19_of_20(self):
         y = np.repeat([1, 0], [20, 10])
         scores = np.concatenate([np.full(19, 5.0), [0.0], np.full(3, 6.0), np.full(7, 1.0)])
-        assert judge_scores(y, scores)["fpr95"] == pytest.approx(30.0)
+        assert score_metrics(y, scores)["fpr95"] == pytest.approx(30.0)
         scores[:2] = 0.0
-        assert judge_scores(y, scores)["fpr95"] == pytest.approx(100.0)
+        assert score_metrics(y, scores)["fpr95"] == pytest.approx(100.0)
 
     def test_holes_are_counted(self):
         with pytest.raises(ValueError, match="2 of 3 scores are NaN or infinite"):
-            judge_scores([0, 1, 0], [np.nan, 1.0, np.inf])
+            score_metrics([0, 1, 0], [np.nan, 1.0, np.inf])
 
 
 class TestRows:
@@ -150,7 +156,7 @@ class TestRows:
         row = rows.iloc[0]
         train, test, _ = split(table.X, table.y, "oc", 3)
         scores = np.linalg.norm(table.X[test] - table.X[train].mean(axis=0), axis=1)
-        expected = judge_scores(table.y[test], scores)
+        expected = score_metrics(table.y[test], scores)
         assert row[list(expected)].to_dict() == pytest.approx(expected)
         certified = row[[f"certified_auroc_{radius}" for radius in (0.1, 0.2, 0.5)]].tolist()
         assert row["auroc"] > certified[0] > certified[1] > certified[2] > 0
@@ -179,20 +185,44 @@ class TestRows:
         assert list(added) == [0.0, 0.01, 0.05, 0.1, 0.2]
         assert added == pytest.approx({share: share for share in added}, abs=0.025)
 
-    def test_row_numbers_are_stored_in_the_tables_numbering(self, tmp_path):
+    def test_split_is_hashed_in_the_tables_numbering(self, tmp_path):
         table = small(6_000, 40)
-        run_benchmark([table], toy("Center"), [0, 1], ["oc"], tmp_path)
-        stored = [np.load(tmp_path / "rows" / f"small-oc-{seed}.npz") for seed in (0, 1)]
-        both = [np.sort(np.concatenate([one["train"], one["test"]])) for one in stored]
-        np.testing.assert_array_equal(both[0], reduce_rows(table.y))
-        np.testing.assert_array_equal(both[1], both[0])
-        assert table.y[stored[0]["train"]].sum() == 0
-        assert table.y[stored[0]["test"]].sum() == 33
+        rows = run_benchmark([table], toy("Center"), [0, 1], ["oc"], tmp_path)
+        kept = reduce_rows(table.y)
+        parts = [split(table.X[kept], table.y[kept], "oc", seed) for seed in (0, 1)]
+        expected = [split_hash(kept[part.train_rows], kept[part.test_rows]) for part in parts]
+        assert rows["split"].tolist() == expected and expected[0] != expected[1]
+        assert split_hash([1, 2], [3]) != split_hash([1], [2, 3])
 
-    def test_other_rows_in_the_folder_are_noticed(self, tmp_path):
+    def test_a_changed_table_is_done_anew(self, tmp_path):
+        run = (toy("Center"), [0], ["oc"], tmp_path)
+        first = run_benchmark([small()], *run)
+        second = run_benchmark([small(seed=1)], *run)
+        assert first["auroc"].tolist() != second["auroc"].tolist()
+        assert first["table_hash"].tolist() != second["table_hash"].tolist()
+        # Neither has taken the other's place.
+        pd.testing.assert_frame_equal(run_benchmark([small()], *run), first)
+        labels = small()._replace(y=1 - small().y)
+        assert run_benchmark([labels], *run)["auroc"].tolist() != first["auroc"].tolist()
+
+    def test_changed_parameters_and_versions_are_done_anew(self, tmp_path, toys, monkeypatch):
+        import toy_detectors
+
+        run = ([small()], toy("Scaled"), [0], ["oc"], tmp_path)
+        first = run_benchmark(*run)
+        monkeypatch.setattr(toy_detectors.Scaled.__init__, "__defaults__", (2.0,))
+        second = run_benchmark(*run)
+        assert first["parameters_hash"].tolist() != second["parameters_hash"].tolist()
+        monkeypatch.setattr("ocsdf.benchmark.detectors.__version__", "99")
+        assert run_benchmark(*run)["versions"][0].startswith("ocsdf 99, pyod ")
+        with Store(tmp_path / "cells.sqlite") as store:
+            assert len(store.rows()) == 3
+
+    def test_detectors_judged_on_different_rows_are_noticed(self, tmp_path, monkeypatch):
         run_benchmark([small()], toy("Center"), [0], ["oc"], tmp_path)
-        rows = run_benchmark([small(seed=1)], toy("Center", "Noisy"), [0], ["oc"], tmp_path)
-        assert rows["error"][1].endswith("are not this run's: take another folder")
+        monkeypatch.setattr("ocsdf.benchmark.run.split_hash", lambda train, test: "other")
+        with pytest.raises(ValueError, match=r"different rows \(oc, small, 0\): take a new folder"):
+            run_benchmark([small()], toy("Center", "Noisy"), [0], ["oc"], tmp_path)
 
     def test_all_rows_for_linear_time(self, tmp_path):
         table = small(6_000, 40)
@@ -264,7 +294,7 @@ class TestLabelsAndScales:
             ),
         }
         for cell, (y, scores) in by_hand.items():
-            assert auroc[cell] == pytest.approx(judge_scores(y, scores)["auroc"]), cell
+            assert auroc[cell] == pytest.approx(score_metrics(y, scores)["auroc"]), cell
         assert rows["transductive"].tolist() == [False, True, False, True]
 
 
@@ -287,9 +317,11 @@ class TestFailures:
         assert first["error"].tolist() == ["ValueError: not yet", "over the time limit of 0.5 s"]
         (tmp_path / "told" / "mended").touch()
         start = time.monotonic()
-        second = run_benchmark(*run)
+        second = run_benchmark(*run, time_limit=0.5)
         assert time.monotonic() - start < 40.0
         assert second["error"].fillna("").tolist() == ["", "over the time limit of 0.5 s"]
+        third = run_benchmark(*run, time_limit=0.6)
+        assert third["error"].fillna("").tolist() == ["", "over the time limit of 0.6 s"]
 
     def test_what_does_not_exist_is_said_before_any_work(self, tmp_path):
         folder = tmp_path / "run"
@@ -379,8 +411,11 @@ def test_kills_lose_nothing_and_double_nothing(tmp_path, monkeypatch):
         return subprocess.Popen(words, stderr=subprocess.DEVNULL, start_new_session=True)
 
     def kept():
-        cells = (folder / "cells").glob("*.json")
-        return {file.name: (file.read_bytes(), file.stat().st_mtime_ns) for file in cells}
+        path = folder / "cells.sqlite"
+        if not path.exists():
+            return {}
+        with Store(path) as store:
+            return {json.dumps(row): row for row in store.rows()}
 
     def logged(what):
         return [line.split() for line in log.read_text().splitlines() if line.startswith(what)]
@@ -411,7 +446,7 @@ def test_kills_lose_nothing_and_double_nothing(tmp_path, monkeypatch):
     assert start().wait(timeout=60) == 0
     final = kept()
     assert survivors.items() <= final.items()
-    rows = [json.loads(content) for content, _ in final.values()]
+    rows = list(final.values())
     assert len(rows) == len({(row["table"], row["detector"], row["seed"]) for row in rows}) == 20
     assert not any("error" in row for row in rows)
     # A cell is done a second time only where a kill came between its end and its row.
@@ -438,6 +473,11 @@ class TestCommand:
         assert any(mean in line and "Center" in line for line in lines)
         assert "8 of 24 cells failed" in result.stdout
         assert str(tmp_path / "ocsdf-bench" / "benchmark.csv") in lines
+
+    def test_without_any_figure_it_ends_in_failure(self, run):
+        result = run("wine", "--detectors", toy("Fails")[0])
+        assert result.exit_code == 1
+        assert "2 of 2 cells failed" in result.stdout
 
     def test_without_tables_those_at_hand(self, run, tmp_path, monkeypatch):
         result = run("--detectors", toy("Center")[0], "--protocols", "ad")

@@ -114,15 +114,6 @@ def test_summary_takes_the_margin_that_is_best_on_average(script):
     assert summary.loc[("oc", "thyroid", 128), "paper"] == 98.3
 
 
-def test_summary_leaves_out_cells_that_failed(script):
-    rows = pd.DataFrame(
-        cells("ad", "musk", 128, {0.05: [50.0]})
-        + [{**cells("ad", "musk", 128, {0.2: [np.nan]})[0], "error": "ValueError: x"}]
-    )
-    summary = script.summarize(rows)
-    assert summary["oracle margin"].tolist() == [0.05] and summary["seeds"].tolist() == [1]
-
-
 def test_slopes_find_a_false_bound(script):
     X = np.random.default_rng(1).normal(size=(100, 3))
     detector = OCSDF(hidden_layer_sizes=(16, 16), epochs=2, random_state=0).fit(X)

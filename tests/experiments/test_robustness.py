@@ -233,8 +233,10 @@ def test_networks_of_coloured_images_are_trained_and_attacked(
         monkeypatch.setattr(module, "load_images", lambda name: {"cifar10": sets}[name])
     cell = CELL | {"method": method, "network": network, "width": 0.0625, "n_train": 128}
     assert np.isfinite(robust_training.train(**cell, folder=tmp_path)["loss"])
-    row = robust_attacks.attack("PGD margin", cell, [cell], 20, 3, tmp_path)
-    assert 0.0 <= row["accuracy"][method] <= 100.0 and len(row["right"][method]) == 20
+    del cell["method"]
+    row = robust_attacks.attack("PGD margin", method, method, 20, 3, tmp_path, **cell)
+    packed = np.frombuffer(bytes.fromhex(row[f"right_{method}"][1:]), dtype=np.uint8)
+    assert row[f"accuracy_{method}"] == 100.0 * np.unpackbits(packed, count=20).mean()
 
 
 def test_resnet_18_has_the_size_of_the_papers_and_sees_one_image_at_a_time():
@@ -289,12 +291,13 @@ def test_a_run_writes_its_tables_and_goes_on(generated, monkeypatch, tmp_path, c
     methods, attacks = ["Standard", "ours"], ["PGD cross-entropy", "PGD margin"]
     monkeypatch.setattr(
         "sys.argv",
-        ["robustness", "--preset", "smoke", "--output", str(tmp_path)]
+        ["robustness", "--preset", "smoke", "--output", str(tmp_path), "--work", str(tmp_path)]
         + ["--methods", *methods, "--attacks", *attacks],
     )
     robustness.main()
     rows = pd.read_csv(tmp_path / "robustness_smoke.csv")
-    assert len(rows) == 2 * 2 * 2 and rows["accuracy"].between(0.0, 100.0).all()
+    accuracy = rows[["accuracy_Standard", "accuracy_ours"]].to_numpy()
+    assert accuracy.shape == (2 * 2, 2) and np.all((accuracy >= 0.0) & (accuracy <= 100.0))
     trained = pd.read_csv(tmp_path / "robustness_smoke_training.csv").set_index("method")
     assert trained.loc["Standard", ["forward", "backward"]].tolist() == [1.0, 1.0]
     assert "Not all models are there yet." in capsys.readouterr().out
@@ -318,16 +321,16 @@ def test_tables_and_figure(n_seeds, tmp_path):
             for name in names
         ]
     )
-    right = {"PGD cross-entropy": "1110", "PGD margin": "0111"}
+    right = {"PGD cross-entropy": "xe0", "PGD margin": "x70"}
     rows = [
-        {"attack": name, "source": {"method": source, "seed": seed}}
-        | {"accuracy": {t: 75.0 - 5.0 * (t == "TRADES") for t in names}}
-        | {"right": dict.fromkeys(names, text)}
+        {"attack": name, "source": source, "seed": seed, "targets": ", ".join(names), "n_test": 4}
+        | {f"accuracy_{t}": 75.0 - 5.0 * (t == "TRADES") for t in names}
+        | {f"right_{t}": text for t in names}
         for seed in range(n_seeds)
         for source in names
         for name, text in right.items()
     ]
-    attacked = table_of(rows)
+    attacked = table_of(pd.DataFrame(rows))
     lines = white_box(trained, attacked)
     assert lines["all attacks"].tolist() == [50.0] * 3 * n_seeds
     strongest = lines["strongest"].xs(0, level="seed")

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
+from experiments.common.verdicts import judge
 from experiments.speed import (
     fits,
     growth,
@@ -58,27 +59,6 @@ class TestProducts:
 
 
 class TestVerdicts:
-    @pytest.mark.parametrize(
-        ("values", "bounds", "met"),
-        [
-            ([9.0, 10.0, 30.0], {"least": 10.0}, True),
-            ([9.0, 9.9, 30.0], {"least": 10.0}, False),
-            ([1.0, 2.0, 9.0], {"most": 2.0}, True),
-            ([1.0, 2.1, 2.2], {"most": 2.0}, False),
-            ([], {"least": 0.0}, False),
-            ([np.nan], {"most": 1.0}, False),
-        ],
-    )
-    def test_the_median_is_judged(self, values, bounds, met):
-        assert suite.judge("x", values, **bounds).met is met
-
-    def test_lines(self):
-        met = suite.judge("fullsort", [11.0, 12.0, 13.0], least=10.0, note="kindest: 6")
-        assert str(met) == "met     fullsort: 12 [11, 13], target >= 10 (kindest: 6)"
-        missed = suite.judge("seconds", [70.0], most=60.0)
-        assert str(missed) == "missed  seconds: 70 [70, 70], target <= 60"
-        assert "not measured" in str(suite.judge("seconds", [], most=60.0))
-
     def test_failed_cells_are_told_and_left_out(self):
         rows = [{"a": 1}, {"a": 2, "error": "ValueError: no"}]
         assert suite.finished(rows)["a"].tolist() == [1]
@@ -113,7 +93,12 @@ class TestVerdicts:
         rows += [("wine", "reference", s, v) for s, v in enumerate([20.0, 90.0, 91.0])]
         rows += [("digits", "ours", 0, 80.0), ("digits", "reference", 0, 81.5)]
         rows += [("iris", "ours", 0, 80.0)]
+        rows += [("digits", "ours", seed, 99.0) for seed in (3, 4)]
         found = same_work.verdicts(table_of(rows, "table method seed auroc"))
+        # Seeds beyond those of all tables are told, and not counted.
+        assert found[1].note.endswith(
+            "; of all 3 seeds that were run: ours 99 [80, 99], reference 81.5 [81.5, 81.5]"
+        )
         assert [verdict.met for verdict in found] == [True, False, False]
         assert found[2].measured == "not measured"
 
@@ -181,23 +166,25 @@ class TestPerform:
             REQUIRES=(),
             run=lambda rounds, folder: [{"turn": turn} for turn in range(rounds)],
             describe=lambda table: f"{len(table)} rows",
-            verdicts=lambda table: [suite.judge("turn", table["turn"], least=0.0)],
+            verdicts=lambda table: [judge("turn", table["turn"], least=0.0)],
             draw=lambda table: Figure(),
         )
 
-    def test_files_and_lines(self, benchmark, tmp_path, capsys):
+    def test_files_and_lines(self, benchmark, tmp_path):
         folder = tmp_path / "new"
-        assert [verdict.met for verdict in suite.perform(benchmark, None, folder)] == [True]
+        text, verdicts = suite.perform(benchmark, None, folder)
+        assert text == "2 rows" and [verdict.met for verdict in verdicts] == [True]
         assert pd.read_csv(folder / "speed_toy.csv")["turn"].tolist() == [0, 1]
         assert (folder / "speed_toy.png").read_bytes().startswith(b"\x89PNG")
         assert sorted(file.name for file in folder.iterdir()) == ["speed_toy.csv", "speed_toy.png"]
-        assert capsys.readouterr().out == "-- toy\n2 rows\n\n"
+        benchmark.run = None
+        assert suite.perform(benchmark, None, folder, render=True) == (text, verdicts)
 
-    def test_a_benchmark_without_its_tables_says_so(self, benchmark, tmp_path, capsys, monkeypatch):
+    def test_a_benchmark_without_its_tables_says_so(self, benchmark, tmp_path, monkeypatch):
         monkeypatch.delenv("OCSDF_DATA_HOME", raising=False)
         benchmark.REQUIRES = (suite.DATA_HOME,)
-        assert suite.perform(benchmark, None, tmp_path) == []
-        assert capsys.readouterr().out.startswith("toy is skipped: it needs the tables: set OCSDF_")
+        text, verdicts = suite.perform(benchmark, None, tmp_path)
+        assert text.startswith("toy is skipped: it needs the tables: set OCSDF_") and not verdicts
         monkeypatch.setenv("OCSDF_DATA_HOME", str(tmp_path))
         assert suite.why_not(benchmark.REQUIRES) == ""
 
@@ -213,26 +200,24 @@ class TestPerform:
 
     def test_the_others_go_on(self, benchmark, tmp_path, capsys, monkeypatch):
         def find(name):
-            if name == "steps":
+            if name.endswith("steps"):
                 raise RuntimeError("no such luck")
             return benchmark
 
-        monkeypatch.setattr(suite_main, "find", find)
+        monkeypatch.setattr(suite_main.importlib, "import_module", find)
         only = ["--only", "growth", "steps", "--rounds", "3", "--output", str(tmp_path)]
         suite_main.main(only)
         printed = capsys.readouterr()
         assert "RuntimeError: no such luck" in printed.err
-        assert printed.out.splitlines() == [
-            "-- toy",
-            "3 rows",
-            "",
-            "met     turn: 1 [0, 2], target >= 0",
-            "not judged: steps; see above",
-        ]
+        text = (tmp_path / "speed.md").read_text()
+        assert printed.out == text + "\n"
+        assert "| met | turn     | 1 [0, 2]   | >= 0     |" in text
+        assert "## steps\n\n```\nIt failed: RuntimeError('no such luck')\n```" in text
+        assert "## growth\n\n```\n3 rows\n```" in text
 
     @pytest.mark.parametrize("name", suite_main.BENCHMARKS)
     def test_all_are_found(self, name):
-        benchmark = suite_main.find(name)
+        benchmark = importlib.import_module(f"experiments.speed.{name}")
         assert name == benchmark.NAME
         assert benchmark.ROUNDS >= 1
         assert set(benchmark.REQUIRES) <= {suite.DATA_HOME, suite.REFERENCE}
@@ -242,13 +227,12 @@ class TestPerform:
         rates |= {"NearestNeighbors": 1.0, "PyOD KNN": 0.5}
         rows = [(scoring.TABLE, name, 0, rate) for name, rate in rates.items()]
         table = table_of(rows, "benchmark detector round rows_per_second")
-        benchmark = suite_main.find("scoring")
-        found = benchmark.verdicts(table)
+        found = scoring.verdicts(table)
         assert [verdict.met for verdict in found] == [False, True, True, True]
         assert str(found[1]) == (
             "met     rows scored a second, OCSDF / IsolationForest: 0.5 [0.5, 0.5], target >= 0.5"
         )
-        assert isinstance(benchmark.draw(table), Figure)
+        assert isinstance(scoring.draw(table), Figure)
 
 
 class TestProblem:
@@ -309,7 +293,7 @@ class TestRace:
             type(self).closed += 1
 
     @pytest.fixture
-    def reference(self, monkeypatch):
+    def reference(self, monkeypatch, tmp_path):
         reference = type("Reference", (self.Reference,), {})
         fit = {"auroc": 90.0, "seconds": 1.0}
         problem = SimpleNamespace(
@@ -320,6 +304,7 @@ class TestRace:
             auroc=float,
         )
         monkeypatch.setattr(sooner, "Problem", SimpleNamespace(load=lambda name: problem))
+        monkeypatch.setattr(sooner, "BUILD", tmp_path)
         return reference
 
     def test_parts_hold_every_epoch_once(self):
@@ -343,7 +328,7 @@ class TestRace:
         assert resumed[1:] == whole[1:]
         # Nothing is left behind: three times two processes, and no state.
         assert reference.closed == 6
-        assert list((tmp_path / "killed").rglob("*.npz")) == []
+        assert list(tmp_path.rglob("*.npz")) == []
 
 
 class TestGrowth:

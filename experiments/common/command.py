@@ -1,0 +1,125 @@
+"""Command lines of the experiments: presets, options, names of files."""
+
+import argparse
+from pathlib import Path
+
+from experiments.common.results import RESULTS, ROOT
+from ocsdf.utils.files import write_whole
+
+# Its files bear the script's name alone.
+_COMMITTED = "cpu"
+
+
+def make_parser(description, presets=(), work=None):
+    """Make a parser of what experiments have in common.
+
+    Parameters
+    ----------
+    description : str
+        Shown as it is.
+    presets : iterable of str, default=()
+        Without any, there is no ``--preset``.
+    work : str or None, default=None
+        The folder below build/ that ``--work`` is by default; without, there is no such option.
+
+    Returns
+    -------
+    argparse.ArgumentParser
+        Of ``--jobs``, ``--output`` and ``--render`` as well.
+    """
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    if presets:
+        parser.add_argument("--preset", choices=tuple(presets), default=_COMMITTED)
+    parser.add_argument("--jobs", type=count, default=1, help="cells at a time")
+    parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the results")
+    parser.add_argument(
+        "--render", action="store_true", help="tables of the rows that are there; run nothing"
+    )
+    if work is not None:
+        folder = ROOT / "build" / work
+        parser.add_argument("--work", type=Path, default=folder, help="folder of arrays and meshes")
+    return parser
+
+
+def count(text):
+    """Read how many of something an option asks for: one or more.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        For anything else.
+    """
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"must be a whole number, 1 or more; got {text!r}")
+    return int(text)
+
+
+def keep_committed(parser, arguments, *options):
+    """Stop before a part of the cells is written over the tables of all.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+    arguments : argparse.Namespace
+        With ``output``.
+    *options : str
+        Names of options that choose a part of the cells, or other ones, unless left alone.
+
+    Raises
+    ------
+    SystemExit
+        If one is not as it is by default, but ``--output`` is.
+    """
+    given = [name for name in options if getattr(arguments, name) != parser.get_default(name)]
+    if given and arguments.output == RESULTS:
+        told = " and ".join(f"--{name}" for name in given)
+        parser.error(f"{told} would write over the tables of all cells: say where with --output")
+
+
+def file_name(script, preset):
+    """Name the files of a preset, so that none is written over another's."""
+    return script if preset == _COMMITTED else f"{script}_{preset}"
+
+
+def write_text(text, output, name):
+    """Write ``<name>.md`` into a folder, and print it.
+
+    Parameters
+    ----------
+    text : str
+    output : Path
+    name : str
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    write_whole(output / f"{name}.md", text)
+    print(text)
+
+
+def all_there(paths):
+    """Tell whether all files that a picture is made from are there; if not, say which is missing.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+
+    Returns
+    -------
+    bool
+    """
+    for path in paths:
+        if not path.exists():
+            print(
+                f"No new picture: there is no {path}. Without its row in the CSV it is made anew."
+            )
+            return False
+    return True

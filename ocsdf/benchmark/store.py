@@ -1,0 +1,178 @@
+"""Rows of cells in one SQLite file: each is in it whole or not at all, whatever ends a run."""
+
+import contextlib
+import hashlib
+import json
+import sqlite3
+import threading
+from pathlib import Path
+
+import joblib
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+# Seconds to wait while another process writes.
+_PATIENCE = 60
+_TABLE = "CREATE TABLE IF NOT EXISTS cells (key TEXT PRIMARY KEY, row TEXT NOT NULL)"
+# A row that another process has finished in the meantime stays.
+_KEEP = """
+INSERT INTO cells VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET row = excluded.row
+WHERE json_extract(cells.row, '$.error') IS NOT NULL
+"""
+
+
+class Store:
+    """The rows of cells, by their keys, in a file that several processes may open.
+
+    Each row is one transaction in SQLite's write-ahead log: a kill, a full disk or a crash of the
+    machine leaves all rows that were kept before, and nothing half.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        Made with its folder if it does not exist.
+
+    Raises
+    ------
+    ValueError
+        If the file is no store.
+    """
+
+    def __init__(self, path):
+        self.path = Path(path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        # joblib asks for the next cell in threads of its own; they take turns.
+        self._lock = threading.Lock()
+        self._connection = sqlite3.connect(
+            self.path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
+        )
+        try:
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute(_TABLE)
+        except sqlite3.DatabaseError as error:
+            self.close()
+            raise ValueError(f"{self.path} holds no cells ({error}): name another one") from error
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        """Close the file; its log is merged into it."""
+        self._connection.close()
+
+    def keep(self, cell, row):
+        """Keep a cell's row, for good when this returns.
+
+        Parameters
+        ----------
+        cell : dict
+            The cell's key: names to JSON values.
+        row : dict
+            Key and values.
+
+        Raises
+        ------
+        OSError
+            If the disk is full or the file cannot be written. Rows kept before stay.
+        """
+        try:
+            with self._lock:
+                self._connection.execute(_KEEP, (_key(cell), json.dumps(row)))
+        except sqlite3.OperationalError as error:
+            raise OSError(f"cannot write {self.path}: {error}; finished cells are kept") from error
+
+    def find(self, cell):
+        """Return a cell's row, or None if it has none."""
+        with self._lock:
+            found = self._connection.execute("SELECT row FROM cells WHERE key = ?", (_key(cell),))
+            row = found.fetchone()
+        return None if row is None else json.loads(row[0])
+
+    def rows(self):
+        """Return all rows, in the order in which they were first kept."""
+        with self._lock:
+            found = self._connection.execute("SELECT row FROM cells ORDER BY rowid").fetchall()
+        return [json.loads(row) for (row,) in found]
+
+
+def run_cells(cells, work, path, n_jobs=1, prefer=None, again=None):
+    """Do the work of each cell that has no row yet, and keep its row as soon as it is done.
+
+    A cell killed in the middle leaves nothing behind and is done again by the next call; a
+    finished one never is. A cell that raises, or whose work returns ``error``, keeps a row that
+    says so until a later call does it again. A second process may work on the same file: it does
+    no cell that this one has finished before it comes to it.
+
+    Parameters
+    ----------
+    cells : list of dict
+        Each is a cell's key: names to JSON values.
+    work : callable
+        ``work(**cell)`` returns a dict, the row's values.
+    path : str or os.PathLike
+        The :class:`Store` file.
+    n_jobs : int, default=1
+        Cells at a time, through ``joblib.Parallel``. This process alone writes.
+    prefer : {"processes", "threads"}, optional
+        joblib's hint; a backend that the caller has chosen (joblib.parallel_config) wins.
+    again : callable, optional
+        ``again(row)`` tells whether a cell with this failed row is to be done again; by default
+        all are.
+
+    Returns
+    -------
+    list of dict
+        The cells' keys and values, in the order of ``cells``.
+    """
+
+    def missing(cell):
+        row = store.find(cell)
+        return row is None or ("error" in row and (again is None or again(row)))
+
+    with contextlib.closing(Store(path)) as store:
+        to_do = [cell for cell in cells if missing(cell)]
+        failed = {_key(cell) for cell in to_do if store.find(cell) is not None}
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=Console(stderr=True)) as progress:
+            task = progress.add_task("cells", total=len(cells), completed=len(cells) - len(to_do))
+            parallel = joblib.Parallel(
+                n_jobs=n_jobs, prefer=prefer, return_as="generator_unordered"
+            )
+            jobs = (
+                joblib.delayed(_do_cell)(cell, work)
+                for cell in to_do
+                if _key(cell) in failed or store.find(cell) is None
+            )
+            for cell, row in parallel(jobs):
+                store.keep(cell, row)
+                progress.advance(task)
+        return [store.find(cell) for cell in cells]
+
+
+def _do_cell(cell, work):
+    try:
+        row = {**cell, **work(**cell)}
+        json.dumps(row)
+    except Exception as error:  # the row says so, and the other cells go on
+        row = {**cell, "error": f"{type(error).__name__}: {error}"}
+    return cell, row
+
+
+def _key(cell):
+    return hashlib.sha256(json.dumps(cell, sort_keys=True).encode()).hexdigest()
