@@ -91,7 +91,10 @@ def finish_cells(cells, work, path, n_jobs=1, render=False):
     if missing and not render:
         store = _store_of(path)
         state = describe_code()
-        fresh = [row | {COMMIT: state} for row in run_cells(missing, work, store, n_jobs)]
+        fresh = [
+            {name: value for name, value in row.items() if value is not None} | {COMMIT: state}
+            for row in run_cells(missing, work, store, n_jobs)
+        ]
         redone = {_key(row, names) for row in fresh}
         write_rows(path, [row for row in kept if _key(row, names) not in redone] + fresh)
         if not any("error" in row for row in fresh):

@@ -44,8 +44,13 @@ def main(arguments=None):
     write_text(describe(texts, verdicts), arguments.output, "speed")
 
 
+def find(name):
+    """Return the module of a benchmark."""
+    return importlib.import_module(f"experiments.speed.{name}")
+
+
 def _perform(name, arguments, render):
-    benchmark = importlib.import_module(f"experiments.speed.{name}")
+    benchmark = find(name)
     taken = inspect.signature(benchmark.run).parameters
     given = {option: getattr(arguments, option) for option in _OPTIONS if option in taken}
     options = {option: value for option, value in given.items() if value is not None}

@@ -52,6 +52,7 @@ def run(rounds, folder, tables=tuple(TARGETS), width=WIDTH, configuration=None):
     """
     configuration = FAST if configuration is None else configuration
     path, states = Path(folder) / "speed_sooner.csv", BUILD / "speed_sooner"
+    states.mkdir(parents=True, exist_ok=True)
     rows = []
     for table in tables:
         cells = [
