@@ -17,6 +17,8 @@ pytest.importorskip("tf_keras")
 
 from experiments.speed.reference import ReferenceProcess
 
+# Two processes with a Keras of their own; what they measure stands in no other part.
+pytestmark = pytest.mark.slow
 MARGIN = 0.1
 
 
@@ -83,7 +85,6 @@ def test_restored_runs_go_on_bit_for_bit(process, tmp_path):
     np.testing.assert_array_equal(process.score(blob()), expected)
 
 
-@pytest.mark.slow
 def test_a_run_survives_a_kill(kindest, tmp_path):
     kindest.save(tmp_path / "state.npz")
     kindest.train(5, newton_steps=4)

@@ -7,7 +7,7 @@ import trimesh
 
 from ocsdf.levelsets.architectures import fc_2
 from ocsdf.surfaces.neural import draw_queries, frame_cloud
-from ocsdf.surfaces.reconstruction import Effort, fit_level_sets, reconstruct
+from ocsdf.surfaces.reconstruction import Effort, fit_level_sets, reconstruct, regress
 
 SMALL = Effort(32, 6_000, 150, 15, 256, 5e-3, 5e-4)
 
@@ -89,10 +89,8 @@ def test_level_sets_move_to_the_points(fitted):
     network = fc_2(3, 1, width=32, seed=0)
     effort = SMALL._replace(steps=80, last_rate=3e-3)
     queries = np.random.default_rng(0).uniform(-0.7, 0.7, (256, 3)).astype(np.float32)
-    network.compile("adam", "mse")
-    targets = 0.4 - np.linalg.norm(queries, axis=1, keepdims=True)
-    network.optimizer.learning_rate.assign(5e-3)
-    network.fit(queries, targets, epochs=150, batch_size=256, verbose=0)
+    targets = 0.4 - np.linalg.norm(queries, axis=1)
+    regress(network, queries, targets, range(150), effort, np.random.default_rng(0))
     before = np.abs(network(points.astype(np.float32)).numpy()).mean()
     fit_level_sets(network, points, range(80), effort, np.random.default_rng(0))
     after = np.abs(network(points.astype(np.float32)).numpy()).mean()
