@@ -9,7 +9,7 @@ import numpy as np
 from deel.lip import layers as deel
 from keras import layers
 
-from ocsdf.networks import cones, distances, ensembles
+from ocsdf.networks import cones, distances, ensembles, nearest, piecewise
 from ocsdf.networks import layers as ours
 from ocsdf.operations.activations import Elu, Rectifier, Smooth
 from ocsdf.operations.base import freeze
@@ -19,6 +19,8 @@ from ocsdf.operations.convolution import Convolution
 from ocsdf.operations.distances import SubsampleDistance
 from ocsdf.operations.ensembles import ScaledMinimum, WeightedMean
 from ocsdf.operations.linear import Asinh, Centered, Dense, Scaling
+from ocsdf.operations.nearest import NearestRow, NearestValues
+from ocsdf.operations.piecewise import Piecewise
 from ocsdf.operations.pooling import (
     AveragePooling,
     GlobalAveragePooling,
@@ -366,3 +368,22 @@ register(distances.SubsampleDistance, _subsample_distance)
 register(cones.Cones, _cones)
 register(ensembles.WeightedMean, _weighted_mean)
 register(ensembles.ScaledMinimum, _scaled_minimum)
+register(
+    nearest.NearestRow,
+    lambda layer: [NearestRow(_weight(layer, "references"), _weight(layer, "setbacks"))],
+)
+register(
+    nearest.NearestValues,
+    lambda layer: [NearestValues(_weight(layer, "seen"), np.array(layer.counts))],
+)
+register(
+    piecewise.Piecewise,
+    lambda layer: [
+        Piecewise(
+            _weight(layer, "knots"),
+            _weight(layer, "slopes"),
+            np.array(layer.counts),
+            _weight(layer, "origins"),
+        )
+    ],
+)

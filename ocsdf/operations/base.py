@@ -21,6 +21,8 @@ _MODULES = (
     "distances",
     "ensembles",
     "linear",
+    "nearest",
+    "piecewise",
     "pooling",
     "rearrangements",
     "sorting",

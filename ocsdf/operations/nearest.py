@@ -1,0 +1,207 @@
+"""Exact distances to the nearest of many rows, and to the nearest value of each feature."""
+
+import math
+
+import numpy as np
+from numba import njit
+
+from ocsdf.operations.base import (
+    Operation,
+    Rounding,
+    as_array,
+    built,
+    freeze,
+    operation,
+    own_layer,
+    smallest_normal,
+)
+from ocsdf.operations.matrix_bounds import summation_error
+
+# Products of one pass, and references whose test is one reduction.
+_CELLS = 2**18
+_GROUP = 32
+
+
+@operation("nearest_row")
+class NearestRow(Operation):
+    r"""Minus the distance to the nearest of some rows, each set back by an amount of its own.
+
+    .. math:: f(x) = -\min_i \left( \|x - r_i\| + b_i \right)
+
+    A minimum of 1-Lipschitz functions is 1-Lipschitz, and f has slope 1 almost everywhere. A row
+    that lies far from all others has a large b and vouches for less: where the b are values of a
+    1-Lipschitz function, -f is its largest 1-Lipschitz extension (McShane, 1934).
+
+    Parameters
+    ----------
+    references : ndarray of shape (n_references, n_features)
+        r_i.
+    setbacks : ndarray of shape (n_references,)
+        b_i >= 0.
+    """
+
+    references: np.ndarray
+    setbacks: np.ndarray
+
+    def __post_init__(self):
+        references = as_array(self.references, 2, "references")
+        setbacks = as_array(self.setbacks, 1, "setbacks")
+        if len(setbacks) != len(references) or np.any(setbacks < 0.0):
+            raise ValueError(
+                f"setbacks must be {len(references)} numbers >= 0; got shape {setbacks.shape}."
+            )
+        freeze(self, references=references, setbacks=setbacks)
+        freeze(self, _squares=np.square(references).sum(axis=1))
+
+    def output_shape(self, shape):
+        return (1,)
+
+    def width(self, shape):
+        return len(self.references)
+
+    def evaluate(self, values, scratch=None):
+        return -self._nearest(values)[1][:, np.newaxis]
+
+    def linearize(self, values):
+        places, nearest = self._nearest(values)
+        offset = values - self.references[places]
+        length = np.linalg.norm(offset, axis=1, keepdims=True)
+        slope = -offset / np.where(length > 0.0, length, 1.0)
+        return -nearest[:, np.newaxis], lambda upstream: upstream * slope
+
+    def _nearest(self, values):
+        """Return each row's nearest reference and its distance to it, set back.
+
+        Products choose the reference; the distance to it is computed without cancellation.
+        """
+        places = np.empty(len(values), np.int64)
+        step = max(1, _CELLS // len(self.references))
+        transposed = -2.0 * self.references.T
+        for start in range(0, len(values), step):
+            rows = values[start : start + step]
+            products = rows @ transposed
+            squares = np.square(rows).sum(axis=1)
+            _choose(products, squares, self._squares, self.setbacks, places[start : start + step])
+        lengths = np.sqrt(np.square(values - self.references[places]).sum(axis=1))
+        return places, lengths + self.setbacks[places]
+
+    def _bound(self, shape):
+        return 1.0
+
+    def pass_on(self, norm, error, roundoff, shape):
+        r"""Carry bounds of the norm and of the error through the map.
+
+        A squared distance by products is off by :math:`\gamma (\|x\| + \|r\|)^2`, a distance by
+        the root of it, so the chosen reference is at most twice that farther off than the nearest.
+        """
+        n_features = self.references.shape[1]
+        gamma = summation_error(n_features + 8, roundoff)
+        farthest = np.sqrt(self._squares.max()) * (1.0 + 2.0**-40)
+        reach = norm + error + [farthest, 0.0]
+        setback = np.array([self.setbacks.max(), 0.0])
+        chosen = 2.5 * math.sqrt(gamma) * reach
+        rounding = chosen + 2.0 * gamma * (reach + setback)
+        underflow = 4.0 * math.sqrt((n_features + 8) * smallest_normal(roundoff))
+        return norm + [farthest, 0.0] + setback, error + rounding + [underflow, 0.0]
+
+    def to_keras(self, shape):
+        layer = own_layer("nearest.NearestRow", len(self.references))
+        return built(layer, shape, self.references, self.setbacks)
+
+
+@operation("nearest_values")
+class NearestValues(Operation):
+    r"""Minus the l2 norm of each feature's distance to the nearest of its values.
+
+    .. math:: f(x) = -\Big( \sum_j \min_{v \in V_j} (x_j - v)^2 \Big)^{1/2}
+
+    The distance of one feature to a set is 1-Lipschitz, so f is, in l2: it is minus the distance
+    to the grid :math:`V_1 \times \dots \times V_d`. It tells values that were never seen.
+
+    Parameters
+    ----------
+    seen : ndarray of shape (n_values,)
+        V_1, then V_2 and so on; increasing in each.
+    counts : ndarray of shape (n_features,)
+        How many values each feature has, at least 1.
+    """
+
+    seen: np.ndarray
+    counts: np.ndarray
+
+    def __post_init__(self):
+        seen, counts = as_array(self.seen, 1, "seen"), as_array(self.counts, 1, "counts")
+        sizes = counts.astype(np.int64)
+        if np.any(sizes != counts) or np.any(sizes < 1) or sizes.sum() != len(seen):
+            raise ValueError(f"counts must be integers >= 1 that sum to {len(seen)}.")
+        starts = np.concatenate([[0], np.cumsum(sizes)])
+        if any(np.any(np.diff(seen[a:b]) <= 0.0) for a, b in zip(starts, starts[1:], strict=False)):
+            raise ValueError("seen must increase within a feature.")
+        freeze(self, seen=seen, counts=counts, _starts=starts)
+
+    def output_shape(self, shape):
+        return (1,)
+
+    def evaluate(self, values, scratch=None):
+        offsets = _offsets(np.ascontiguousarray(values), self.seen, self._starts)
+        return -np.sqrt(np.square(offsets).sum(axis=1, keepdims=True))
+
+    def linearize(self, values):
+        offsets = _offsets(np.ascontiguousarray(values), self.seen, self._starts)
+        length = np.sqrt(np.square(offsets).sum(axis=1, keepdims=True))
+        slope = -offsets / np.where(length > 0.0, length, 1.0)
+        return -length, lambda upstream: upstream * slope
+
+    def _bound(self, shape):
+        return 1.0
+
+    def rounding(self, shape):
+        farthest = np.maximum.reduceat(np.abs(self.seen), self._starts[:-1])
+        n_terms = len(self.counts) + 6
+        return Rounding(n_terms, None, float(np.linalg.norm(farthest)), n_terms, len(self.counts))
+
+    def to_keras(self, shape):
+        layer = own_layer("nearest.NearestValues", [int(count) for count in self.counts])
+        return built(layer, shape, self.seen)
+
+
+@njit(nogil=True, cache=True)
+def _choose(products, squares, reference_squares, setbacks, places):
+    """Find each row's reference of least distance plus setback, from products -2 <x, r>.
+
+    Most groups of references hold no nearer one: one vectorized reduction tells.
+    """
+    n_rows, n_references = products.shape
+    for row in range(n_rows):
+        best, place, square, line = np.inf, 0, squares[row], products[row]
+        for start in range(0, n_references, _GROUP):
+            stop = min(start + _GROUP, n_references)
+            hits = 0
+            for i in range(start, stop):
+                gap = best - setbacks[i]
+                hits += (line[i] + reference_squares[i] + square < gap * gap) & (gap > 0.0)
+            if hits:
+                for i in range(start, stop):
+                    distance = math.sqrt(max(line[i] + reference_squares[i] + square, 0.0))
+                    if distance + setbacks[i] < best:
+                        best, place = distance + setbacks[i], i
+        places[row] = place
+
+
+@njit(nogil=True, cache=True)
+def _offsets(values, seen, starts):
+    """Each feature's offset from the nearest of its values."""
+    offsets = np.empty(values.shape)
+    for row in range(values.shape[0]):
+        for j in range(values.shape[1]):
+            x, low, high = values[row, j], starts[j], starts[j + 1]
+            while low < high:
+                middle = (low + high) // 2
+                if seen[middle] <= x:
+                    low = middle + 1
+                else:
+                    high = middle
+            above = x - seen[min(low, starts[j + 1] - 1)]
+            below = x - seen[max(low - 1, starts[j])]
+            offsets[row, j] = below if abs(below) <= abs(above) else above
+    return offsets

@@ -1,0 +1,181 @@
+"""Increasing, piecewise linear maps, one a feature."""
+
+import math
+
+import numpy as np
+from numba import njit
+
+from ocsdf.operations.base import (
+    Operation,
+    Rounding,
+    as_array,
+    built,
+    freeze,
+    operation,
+    own_layer,
+)
+from ocsdf.operations.matrix_bounds import ROUNDOFF
+
+
+@operation("piecewise")
+class Piecewise(Operation):
+    r"""Increasing, piecewise linear maps :math:`g_j` of single features.
+
+    With the knots :math:`k_0 < \dots < k_m` of a feature, its slopes :math:`s_0, \dots, s_{m+1}`
+    and the value v at the first knot,
+
+    .. math:: g(x) = v + s_0 (x - k_0) \;(x \le k_0), \qquad
+       g(x) = g(k_i) + s_{i+1} (x - k_i) \;(k_i \le x \le k_{i+1}),
+
+    and with the last slope beyond the last knot. The largest slope of all features is the
+    Lipschitz constant; the inverse has that of the smallest.
+
+    Parameters
+    ----------
+    knots : ndarray of shape (n_knots,)
+        Those of the first feature, then those of the next; increasing in each.
+    slopes : ndarray of shape (n_knots + n_features,)
+        Positive, one more a feature than it has knots.
+    counts : ndarray of shape (n_features,)
+        How many knots each feature has, at least 1.
+    origins : ndarray of shape (n_features,)
+        v.
+    """
+
+    knots: np.ndarray
+    slopes: np.ndarray
+    counts: np.ndarray
+    origins: np.ndarray
+
+    def __post_init__(self):
+        knots, slopes = as_array(self.knots, 1, "knots"), as_array(self.slopes, 1, "slopes")
+        counts, origins = as_array(self.counts, 1, "counts"), as_array(self.origins, 1, "origins")
+        sizes = counts.astype(np.int64)
+        if counts.shape != origins.shape or np.any(sizes != counts) or np.any(sizes < 1):
+            raise ValueError(f"counts must be integers >= 1, one a feature; got {counts}.")
+        if sizes.sum() != len(knots) or len(slopes) != len(knots) + len(counts):
+            raise ValueError(
+                f"counts {int(sizes.sum())} must fit {len(knots)} knots and {len(slopes)} slopes."
+            )
+        starts = np.concatenate([[0], np.cumsum(sizes)])
+        steps = np.diff(knots)
+        steps[starts[1:-1] - 1] = 0.0
+        inner = np.ones(len(knots) - 1, bool)
+        inner[starts[1:-1] - 1] = False
+        if not (np.all(steps[inner] > 0.0) and np.all(slopes > 0.0)):
+            raise ValueError("knots must increase within a feature, and slopes be positive.")
+        heights = np.empty(len(knots))
+        for j, (first, last) in enumerate(zip(starts, starts[1:], strict=False)):
+            rises = slopes[first + j + 1 : last + j] * np.diff(knots[first:last])
+            heights[first:last] = origins[j] + np.concatenate([[0.0], np.cumsum(rises)])
+        freeze(self, knots=knots, slopes=slopes, counts=counts, origins=origins)
+        freeze(self, _starts=starts, _heights=heights)
+
+    def evaluate(self, values, scratch=None):
+        return _follow(np.ascontiguousarray(values), self.knots, self._heights, self.slopes,
+                       self._starts)  # fmt: skip
+
+    def inverse(self, values):
+        """Return the rows whose images are given, up to rounding.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n, n_features), float64
+
+        Returns
+        -------
+        ndarray of shape (n, n_features), float64
+        """
+        return _follow(np.ascontiguousarray(values), self._heights, self.knots,
+                       1.0 / self.slopes, self._starts)  # fmt: skip
+
+    def slopes_at(self, values):
+        """Return each feature's slope at some rows, that of the piece above at a knot.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n, n_features), float64
+
+        Returns
+        -------
+        ndarray of shape (n, n_features)
+        """
+        return _slopes_at(np.ascontiguousarray(values), self.knots, self.slopes, self._starts)
+
+    def linearize(self, values):
+        slopes = self.slopes_at(values)
+        return self.evaluate(values), lambda upstream: upstream * slopes
+
+    def _bound(self, shape):
+        return float(self.slopes.max())
+
+    def rounding(self, shape):
+        ranges = np.maximum.reduceat(np.abs(self._heights), self._starts[:-1])
+        steepest = np.maximum.reduceat(self.slopes, self._starts[:-1] + np.arange(len(self.counts)))
+        reach = steepest * np.maximum.reduceat(np.abs(self.knots), self._starts[:-1])
+        # Heights are sums over knots; the products of all steps are no more than twice the range.
+        offset = float(np.linalg.norm(3.0 * ranges + 2.0 * reach)) * (1.0 + 2.0**-40)
+        n_terms = int(self.counts.max()) + 8
+        return Rounding(n_terms, None, offset, n_terms * math.sqrt(len(self.counts)))
+
+    def to_keras(self, shape):
+        layer = own_layer("piecewise.Piecewise", [int(count) for count in self.counts])
+        return built(layer, shape, self.knots, self.slopes, self.origins)
+
+
+def contraction(map_, slopes, origins):
+    """Return the map from a map's values to those of one with other, smaller slopes.
+
+    Both have the same knots. The slopes of the result are at most 1, exactly.
+
+    Parameters
+    ----------
+    map_ : Piecewise
+    slopes : ndarray of shape (n_knots + n_features,)
+        Of the other map, each at most that of `map_`.
+    origins : ndarray of shape (n_features,)
+        Its values at the first knots.
+
+    Returns
+    -------
+    Piecewise
+    """
+    ratios = np.minimum(slopes / map_.slopes * (1.0 - 4.0 * ROUNDOFF), 1.0)
+    return Piecewise(map_._heights, ratios, map_.counts, origins)
+
+
+@njit(nogil=True, cache=True)
+def _piece(knots, first, last, x):
+    """Number of the knots of a feature, from `first` to `last`, that are at most x."""
+    low, high = first, last
+    while low < high:
+        middle = (low + high) // 2
+        if knots[middle] <= x:
+            low = middle + 1
+        else:
+            high = middle
+    return low - first
+
+
+@njit(nogil=True, cache=True)
+def _follow(values, knots, heights, slopes, starts):
+    results = np.empty(values.shape)
+    for row in range(values.shape[0]):
+        for j in range(values.shape[1]):
+            x, first = values[row, j], starts[j]
+            piece = _piece(knots, first, starts[j + 1], x)
+            knot = first + max(piece - 1, 0)
+            results[row, j] = heights[knot] + slopes[first + j + piece] * (x - knots[knot])
+    return results
+
+
+@njit(nogil=True, cache=True)
+def _slopes_at(values, knots, slopes, starts):
+    results = np.empty(values.shape)
+    for row in range(values.shape[0]):
+        for j in range(values.shape[1]):
+            first = starts[j]
+            results[row, j] = slopes[
+                first + j + _piece(knots, first, starts[j + 1], values[row, j])
+            ]
+    return results

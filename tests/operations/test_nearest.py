@@ -1,0 +1,165 @@
+"""Nearest rows and nearest values, against loops, closed forms and the bound of rounding."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ocsdf.certificate.network import CertifiedNetwork
+from ocsdf.networks.translate import translate
+from ocsdf.operations.chain import Chain
+from ocsdf.operations.nearest import NearestRow, NearestValues
+from ocsdf.operations.piecewise import Piecewise, contraction
+
+
+def nearest_row(n_references, n_features, seed=0, scale=1.0):
+    rng = np.random.default_rng(seed)
+    references = scale * rng.normal(size=(n_references, n_features))
+    return NearestRow(references.astype(np.float32), np.float32(rng.random(n_references)))
+
+
+def nearest_values(n_features, seed=0):
+    rng = np.random.default_rng(seed)
+    parts = [np.unique(np.float32(rng.normal(size=size))) for size in 1 + np.arange(n_features)]
+    return NearestValues(np.concatenate(parts), np.array([len(part) for part in parts]))
+
+
+def maps(n_features=3, seed=0):
+    rng = np.random.default_rng(seed)
+    counts = 1 + np.arange(n_features)
+    knots = np.concatenate([np.unique(np.float32(rng.normal(size=size))) for size in counts])
+    slopes = np.float32(rng.uniform(1.0, 5.0, size=len(knots) + n_features))
+    return Piecewise(knots, slopes, counts, np.float32(rng.normal(size=n_features)))
+
+
+def rows(n_features, seed=1):
+    return 2.0 * np.random.default_rng(seed).normal(size=(50, n_features))
+
+
+@pytest.mark.parametrize("n_references, n_features", [(1, 1), (7, 3), (33, 5), (300, 20)])
+def test_nearest_row_is_the_formula(n_references, n_features):
+    head, points = nearest_row(n_references, n_features), rows(n_features)
+    distances = np.linalg.norm(points[:, None] - head.references, axis=2) + head.setbacks
+    assert -head.evaluate(points)[:, 0] == pytest.approx(distances.min(axis=1), abs=1e-12)
+
+
+def test_a_reference_without_setback_has_the_value_zero_exactly():
+    references = np.float32(1e3 + np.random.default_rng(0).normal(size=(40, 9)))
+    head = NearestRow(references, np.zeros(40))
+    assert np.all(head.evaluate(head.references) == 0.0)
+
+
+def test_setbacks_that_are_1_lipschitz_are_kept_at_the_references():
+    references = np.random.default_rng(0).normal(size=(40, 4))
+    setbacks = 0.5 * np.linalg.norm(references, axis=1)
+    head = NearestRow(references, setbacks)
+    assert -head.evaluate(references)[:, 0] == pytest.approx(setbacks, abs=1e-12)
+
+
+def test_nearest_values_is_the_distance_to_the_grid():
+    head = NearestValues(np.array([0.0, 1.0, -2.0, 5.0]), np.array([2, 2]))
+    points = np.array([[0.4, 5.0], [1.0, -2.0], [4.0, 9.0], [0.0, 0.0]])
+    assert -head.evaluate(points)[:, 0] == pytest.approx([0.4, 0.0, 5.0, 2.0])
+
+
+@pytest.mark.parametrize("head", [nearest_row(30, 3), nearest_values(3), maps()])
+def test_gradients_are_finite_differences(head):
+    points, step = rows(3), 1e-6
+    values, pull_back = head.linearize(points)
+    assert np.array_equal(values, head.evaluate(points))
+    gradient = pull_back(np.ones_like(values))
+    for j in range(3):
+        moved = points + step * np.eye(3)[j]
+        differences = (head.evaluate(moved) - values).sum(axis=1) / step
+        # A kink may lie in between.
+        assert np.mean(np.abs(differences - gradient[:, j]) < 1e-4) > 0.95
+
+
+@pytest.mark.parametrize("head", [nearest_row(30, 3), nearest_values(3)])
+def test_scores_change_no_more_than_rows(head):
+    first, second = rows(3), rows(3, seed=2)
+    change = np.abs(head.evaluate(first) - head.evaluate(second))[:, 0]
+    assert np.all(change <= np.linalg.norm(first - second, axis=1) * (1.0 + 1e-12))
+    assert head.bound((3,)) == 1.0
+
+
+@pytest.mark.parametrize("head", [nearest_row(30, 3), nearest_values(3)])
+def test_rounding_covers_float128(head):
+    chain = Chain((head,), (3,))
+    points = 1e3 + rows(3)
+    wide = points.astype(np.longdouble)
+    if isinstance(head, NearestRow):
+        offsets = wide[:, None] - head.references
+        exact = (np.sqrt(np.square(offsets).sum(axis=2)) + head.setbacks).min(axis=1)
+    else:
+        parts = np.split(head.seen, np.cumsum(head.counts.astype(int))[:-1])
+        gaps = [np.abs(wide[:, [j]] - part).min(axis=1) for j, part in enumerate(parts)]
+        exact = np.sqrt(np.square(gaps).sum(axis=0))
+    constant, slope = chain.float_error()
+    error = np.abs(-head.evaluate(points)[:, 0] - exact)
+    bound = constant + slope * np.linalg.norm(points, axis=1)
+    assert np.all(error <= bound) and np.all(bound < 1e-2)
+
+
+@pytest.mark.parametrize("head", [nearest_row(30, 3), nearest_values(3), maps()])
+def test_keras_computes_the_same_and_translates_back(head):
+    parts = (head,) if head.output_shape((3,)) == (1,) else (head, nearest_values(3))
+    chain = Chain(parts, (3,))
+    model, points = chain.to_keras(), rows(3).astype(np.float32)
+    expected = chain.evaluate(points.astype(float))
+    assert np.asarray(model(points)) == pytest.approx(expected, abs=1e-4)
+    assert np.array_equal(translate(model).evaluate(points.astype(float)), expected)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_maps_increase_and_are_inverted(seed):
+    map_ = maps(seed=seed)
+    points = np.sort(rows(3, seed), axis=0)
+    images = map_.evaluate(points)
+    assert np.all(np.diff(images, axis=0) >= np.diff(points, axis=0) * (1.0 - 1e-6) - 1e-12)
+    assert np.all(np.diff(images, axis=0) <= map_.bound((3,)) * np.diff(points, axis=0) + 1e-12)
+    assert map_.inverse(images) == pytest.approx(points, abs=1e-9)
+
+
+def test_maps_go_through_their_knots():
+    map_ = Piecewise([0.0, 1.0, 3.0], [1.0, 2.0, 0.5, 4.0], [3], [10.0])
+    points = np.array([[-1.0], [0.0], [0.5], [1.0], [2.0], [3.0], [4.0]])
+    assert map_.evaluate(points)[:, 0] == pytest.approx([9.0, 10.0, 11.0, 12.0, 12.5, 13.0, 17.0])
+    assert map_.slopes_at(points)[:, 0] == pytest.approx([1.0, 2.0, 2.0, 0.5, 0.5, 4.0, 4.0])
+
+
+def test_a_contraction_leads_to_the_other_map_and_lengthens_nothing():
+    map_ = maps()
+    smaller = np.float32(0.5 + 0.5 * map_.slopes)
+    other = Piecewise(map_.knots, smaller, map_.counts, map_.origins)
+    between = contraction(map_, smaller, map_.origins)
+    points = rows(3)
+    assert between.evaluate(map_.evaluate(points)) == pytest.approx(other.evaluate(points))
+    assert between.bound((3,)) <= 1.0
+
+
+def test_a_chain_of_them_is_certified():
+    map_ = maps()
+    chain = Chain((contraction(map_, np.ones(len(map_.slopes)), map_.origins),
+                   nearest_row(20, 3)), (3,))  # fmt: skip
+    network = CertifiedNetwork(chain)
+    assert network.lipschitz_bound <= 1.0
+    assert np.all(network.rounding_error(rows(3)) < 1e-5)
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: NearestRow(np.ones((2, 3)), [-1.0, 0.0]), "setbacks must be 2 numbers"),
+        (lambda: NearestValues([1.0, 0.0], [2]), "seen must increase"),
+        (lambda: NearestValues([1.0, 0.0], [3]), "counts must be integers"),
+        (lambda: Piecewise([1.0, 0.0], [1.0, 1.0, 1.0], [2], [0.0]), "knots must increase"),
+        (lambda: Piecewise([0.0, 1.0], [1.0, 0.0, 1.0], [2], [0.0]), "slopes be positive"),
+        (lambda: Piecewise([0.0], [1.0], [1], [0.0]), "must fit"),
+        (lambda: Piecewise([0.0], [1.0, 1.0], [1.5], [0.0]), "integers >= 1"),
+    ],
+)
+def test_what_fits_no_proof_is_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
