@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from ocsdf.attacks.gradient_descent import judge_candidates
+from ocsdf.attacks.inputs import check_direction, take_subject
 from ocsdf.utils.threads import slices
 
 # Of the radius, and how many: as those of ocsdf.attacks.gradient_descent.pgd.
@@ -24,29 +25,31 @@ _BATCH = 1024
 
 
 def foolbox_attack(
-    network, points, direction, radius, *, attack=None, offset=0.0, domain=None, lipschitz=1.0
+    network, points, direction, radius, *, attack=None, offset=None, domain=None, lipschitz=None
 ):
     """Attack rows with foolbox; its results are projected and judged as our own.
 
     Parameters
     ----------
-    network : CertifiedNetwork or object
-        Has ``score(points)``, f in float64, of shape (n,); and ``model``, f as a Keras model.
+    network : OCSDF or another detector of this package, or a network
+        Fitted. A network has ``score(points)``, f in float64, of shape (n,); and ``model``, f as a
+        Keras model.
     points : array-like of shape (n_samples, n_features)
-        Standardized rows.
-    direction : {-1, 1} or array-like of shape (n_samples,)
-        -1 attacks a row as one that is inside, to push its score down; 1 as one that is outside.
+        In the units of X for a detector, in its own for a network.
+    direction : {-1, 1}, array-like of shape (n_samples,) or None
+        -1 attacks a row as one that is inside, to push its score down; 1 as one that is outside;
+        None each as what it is.
     radius : float
-        In the units of the points.
+        In standardized units.
     attack : foolbox.attacks.base.Attack, default=None
         None is its l2 PGD with 50 steps of 0.025 of the radius, from the rows themselves. What an
         attack draws, it draws from TensorFlow's global generator. One that looks for the smallest
         change gives up rows that are on the wrong side of the threshold already.
-    offset : float, default=0.0
-        The threshold c.
+    offset : float, default=None
+        The threshold c; None is a detector's own, or 0.
     domain : Box or Ball, default=None
         As for :func:`ocsdf.attacks.gradient_descent.pgd`; foolbox does not know of it.
-    lipschitz : float, default=1.0
+    lipschitz : float, default=None
         As for :func:`ocsdf.attacks.gradient_descent.pgd`.
 
     Returns
@@ -80,29 +83,39 @@ def foolbox_attack(
 
 
 def art_attack(
-    network, points, direction, radius, *, make_attack=None, offset=0.0, domain=None, lipschitz=1.0
+    network,
+    points,
+    direction,
+    radius,
+    *,
+    make_attack=None,
+    offset=None,
+    domain=None,
+    lipschitz=None,
 ):
     """Attack rows with ART; its results are projected and judged as our own.
 
     Parameters
     ----------
-    network : CertifiedNetwork or object
-        Has ``score(points)``, f in float64, of shape (n,); and ``model``, f as a Keras model.
+    network : OCSDF or another detector of this package, or a network
+        Fitted. A network has ``score(points)``, f in float64, of shape (n,); and ``model``, f as a
+        Keras model.
     points : array-like of shape (n_samples, n_features)
-        Standardized rows.
-    direction : {-1, 1} or array-like of shape (n_samples,)
-        -1 attacks a row as one that is inside, to push its score down; 1 as one that is outside.
+        In the units of X for a detector, in its own for a network.
+    direction : {-1, 1}, array-like of shape (n_samples,) or None
+        -1 attacks a row as one that is inside, to push its score down; 1 as one that is outside;
+        None each as what it is.
     radius : float
-        In the units of the points.
+        In standardized units.
     make_attack : callable, default=None
         ``make_attack(classifier, radius)`` gives an ART evasion attack on an ART classifier. None
         makes its l2 PGD with 50 steps of 0.025 of the radius, from the rows themselves. What an
         attack draws, it draws from NumPy's global generator.
-    offset : float, default=0.0
-        The threshold c.
+    offset : float, default=None
+        The threshold c; None is a detector's own, or 0.
     domain : Box or Ball, default=None
         As for :func:`ocsdf.attacks.gradient_descent.pgd`; ART does not know of it.
-    lipschitz : float, default=1.0
+    lipschitz : float, default=None
         As for :func:`ocsdf.attacks.gradient_descent.pgd`.
 
     Returns
@@ -157,11 +170,14 @@ def _judge_proposals(propose, network, points, direction, radius, offset, **judg
     clean = judge_candidates(network, points, points, direction, radius, **judging)
     if radius == 0.0:
         return clean
-    rows = np.asarray(points, dtype=np.float32)
-    labels = np.broadcast_to(np.asarray(direction) > 0, len(rows)).astype(np.int64)
-    classify = _as_classifier(network, offset)
+    subject = take_subject(network, points, offset=offset)
+    rows = subject.points.astype(np.float32)
+    labels = (check_direction(direction, subject) > 0).astype(np.int64)
+    classify = _as_classifier(subject.network, subject.offset)
     proposals = [propose(classify, rows[part], labels[part]) for part in slices(len(rows), _BATCH)]
-    candidates = np.concatenate(proposals)
+    candidates = np.concatenate(proposals).astype(np.float64)
+    if subject.detector is not None:
+        candidates = candidates * subject.detector.scale_ + subject.detector.mean_
     return judge_candidates(network, points, candidates, direction, radius, **judging)
 
 

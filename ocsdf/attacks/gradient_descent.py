@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ocsdf.attacks.inputs import check_direction
+from ocsdf.attacks.inputs import check_direction, take_subject
 from ocsdf.certificate.metrics import certified_auroc
 from ocsdf.networks.gradients import BLOCK, input_gradient, unit
-from ocsdf.utils.checks import check_count, check_labels, check_number, check_radii, check_rows
+from ocsdf.utils.checks import check_count, check_labels, check_number, check_radii
 from ocsdf.utils.threads import slices
 
 # Rows attacked at a time, whole blocks for any number of restarts.
@@ -25,17 +25,22 @@ class Attack(NamedTuple):
     Attributes
     ----------
     points : ndarray of shape (n_samples, n_features), float64
-        No farther from the rows than the radius, as float64 computes it.
+        No farther from the rows than the radius, as float64 computes it. In the units of X where
+        a detector was attacked.
     scores : ndarray of shape (n_samples,), float64
         f at these points; never worse for the attacker than f at the rows.
     excess : ndarray of shape (n_samples,), float64
         The largest :math:`|f(x') - f(x)| - L \\|x' - x\\|` of all points x' tried for a row x, x
         among them: 0 or more. More than rounding disproves that L is a Lipschitz constant of f.
+    certified : ndarray of shape (n_samples,) or None
+        The radius within which a detector certifies each row's verdict, in standardized units: no
+        attack of a smaller radius flips it. None where a network was attacked.
     """
 
     points: np.ndarray
     scores: np.ndarray
     excess: np.ndarray
+    certified: np.ndarray | None = None
 
 
 def pgd(
@@ -48,7 +53,7 @@ def pgd(
     n_restarts=3,
     step=0.025,
     n_steps=50,
-    lipschitz=1.0,
+    lipschitz=None,
     random_state=0,
 ):
     r"""Move the score of rows by projected gradient descent or ascent in l2 balls.
@@ -66,15 +71,16 @@ def pgd(
 
     Parameters
     ----------
-    network : CertifiedNetwork or object
-        Has ``score(points)``, f in float64, of shape (n,); and ``model``, f as a Keras model, or
-        ``value_and_gradient(points)`` as for :func:`ocsdf.training.newton.newton_step`.
+    network : OCSDF or another detector of this package, or a network
+        Fitted. A network has ``score(points)``, f in float64, of shape (n,); and ``model``, f as a
+        Keras model, or ``value_and_gradient(points)`` as for
+        :func:`ocsdf.training.newton.newton_step`.
     points : array-like of shape (n_samples, n_features)
-        Standardized rows x.
-    direction : {-1, 1} or array-like of shape (n_samples,)
-        1 pushes a score up, -1 pushes it down.
+        Rows x, in the units of X for a detector, in its own for a network.
+    direction : {-1, 1}, array-like of shape (n_samples,) or None
+        1 pushes a score up, -1 pushes it down; None pushes each towards the other verdict.
     radius : float
-        eps >= 0, in the units of the points.
+        eps >= 0, in standardized units.
     domain : Box or Ball, default=None
         None lets iterates go anywhere in the ball.
     n_restarts : int, default=3
@@ -82,8 +88,9 @@ def pgd(
     step : float, default=0.025
         Length of a step, as a share of the radius.
     n_steps : int, default=50
-    lipschitz : float, default=1.0
-        L, of which :attr:`Attack.excess` tells by how much it was exceeded.
+    lipschitz : float, default=None
+        L, of which :attr:`Attack.excess` tells by how much it was exceeded; None is a detector's
+        bound, or 1.
     random_state : int or numpy.random.Generator, default=0
         Draws the starts.
 
@@ -99,31 +106,41 @@ def pgd(
     TypeError
         If the network has no gradient.
     """
-    points = check_rows("points", points)
-    signs = check_direction(direction, len(points))
+    subject = take_subject(network, points, lipschitz=lipschitz)
+    signs = check_direction(direction, subject)
     radius = check_number("radius", radius, 0.0)
-    settings = _settings(domain, n_restarts, step, n_steps, lipschitz)
-    return _pgd(
-        network, input_gradient(network), points, signs, radius, settings, random_state=random_state
+    settings = _settings(domain, n_restarts, step, n_steps, subject.lipschitz)
+    gradient = input_gradient(subject.network)
+    found = _pgd(
+        subject.network,
+        gradient,
+        subject.points,
+        signs,
+        radius,
+        settings,
+        random_state=random_state,
     )
+    return subject.in_units_of_X(found, radius)
 
 
-def judge_candidates(network, points, candidates, direction, radius, *, domain=None, lipschitz=1.0):
+def judge_candidates(
+    network, points, candidates, direction, radius, *, domain=None, lipschitz=None
+):
     """Judge what any attacker proposes, as :func:`pgd` judges its own iterates.
 
     Parameters
     ----------
-    network : CertifiedNetwork or object
-        Has ``score(points)``, f in float64, of shape (n,).
+    network : OCSDF or another detector of this package, or a network
+        As for :func:`pgd`; a network needs no gradient.
     points : array-like of shape (n_samples, n_features)
-        Standardized rows.
+        As for :func:`pgd`.
     candidates : array-like of shape (n_samples, n_features)
-        A proposal for each; they are projected as in :func:`pgd`. Those that are not finite are
+        A proposal for each, in their units; they are projected as in :func:`pgd`. Those that are not finite are
         replaced by their rows.
-    direction : {-1, 1} or array-like of shape (n_samples,)
+    direction : {-1, 1}, array-like of shape (n_samples,) or None
     radius : float
     domain : Box or Ball, default=None
-    lipschitz : float, default=1.0
+    lipschitz : float, default=None
 
     Returns
     -------
@@ -134,18 +151,20 @@ def judge_candidates(network, points, candidates, direction, radius, *, domain=N
     ValueError
         As :func:`pgd`, and if the candidates have another shape than the points.
     """
-    points = check_rows("points", points)
+    subject = take_subject(network, points, lipschitz=lipschitz)
+    points = subject.points
     candidates = np.asarray(candidates, dtype=np.float64)
     if candidates.shape != points.shape:
         raise ValueError(
             f"candidates must have the shape of the points, {points.shape}; got {candidates.shape}."
         )
-    signs = check_direction(direction, len(points))
+    signs = check_direction(direction, subject)
     radius = check_number("radius", radius, 0.0)
+    candidates = subject.standardize(candidates)
     candidates = np.where(np.isfinite(candidates).all(axis=1, keepdims=True), candidates, points)
-    search = _Search(network, points, signs, radius, domain, check_number("lipschitz", lipschitz))
+    search = _Search(subject.network, points, signs, radius, domain, subject.lipschitz)
     search.judge(search.confine(candidates[:, np.newaxis]))
-    return search.found()
+    return subject.in_units_of_X(search.found(), radius)
 
 
 def attacked_auroc(
@@ -199,8 +218,8 @@ def attacked_auroc(
         As :func:`pgd`, and if y does not fit X, or has not two classes, or `attacked` is none of
         the three.
     """
-    network, points = _network_and_points(detector, X)
-    points = check_rows("X", points)
+    subject = take_subject(detector, X, "X")
+    network, points = subject.network, subject.points
     anomaly = check_labels(y, pos_label, len(points))
     radii = check_radii(radii)
     movable = {"both": np.full(len(points), True), "anomalies": anomaly, "normals": ~anomaly}
@@ -281,7 +300,8 @@ def _pgd(network, gradient, points, signs, radius, settings, *, random_state):
         _pgd_chunk(network, gradient, points[rows], signs[rows], radius, settings, random_state)
         for rows in slices(len(points), _CHUNK)
     ]
-    return Attack(*map(np.concatenate, zip(*chunks, strict=True)))
+    parts = zip(*((chunk.points, chunk.scores, chunk.excess) for chunk in chunks), strict=True)
+    return Attack(*map(np.concatenate, parts))
 
 
 def _pgd_chunk(network, gradient, points, signs, radius, settings, random_state):
@@ -305,10 +325,3 @@ def _uniform_in_ball(n_rows, n_each, n_features, random_state):
     """Draw from the unit ball: some coordinates of a sphere's, of two dimensions more."""
     normal = random_state.standard_normal((n_rows, n_each, n_features + 2))
     return unit(normal)[:, :, :n_features]
-
-
-def _network_and_points(detector, X):
-    if not hasattr(detector, "score_samples"):
-        return detector, X
-    # What the detectors' own scores and certificates are computed from.
-    return detector._network, detector._checked_points(X)[:]

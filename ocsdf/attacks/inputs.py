@@ -1,16 +1,124 @@
-"""A check of what attacks alone are given."""
+"""What is attacked: a detector in the units of its rows, or a network in its own."""
+
+from typing import NamedTuple
 
 import numpy as np
 
+from ocsdf.utils.checks import check_number, check_rows
 
-def check_direction(direction, n_rows):
-    """Return the direction of each row.
+
+class Subject(NamedTuple):
+    """A network under attack, and the detector that it is part of, if it is part of one.
+
+    Attributes
+    ----------
+    network : object
+        Has ``score(points)``.
+    points : ndarray of shape (n_samples, n_features)
+        Standardized rows.
+    lipschitz : float
+    offset : float
+        Score at the boundary of the verdict.
+    detector : CertifiedDetector or None
+    certified : ndarray of shape (n_samples,) or None
+        The rows' certified radii; None of a network.
+    precision : dtype
+        Of the points, as the detector makes them.
+    """
+
+    network: object
+    points: np.ndarray
+    lipschitz: float
+    offset: float
+    detector: object
+    certified: np.ndarray | None
+    precision: np.dtype
+
+    def standardize(self, rows):
+        """Turn rows in the units of X into the network's points."""
+        if self.detector is None:
+            return rows
+        points = (rows - self.detector.mean_) / self.detector.scale_
+        return points.astype(self.precision, copy=False)
+
+    def in_units_of_X(self, attack, radius):
+        """Turn an attack's points into rows, and judge these: rounding may have moved them."""
+        if self.detector is None:
+            return attack
+        rows = attack.points * self.detector.scale_ + self.detector.mean_
+        points = self.standardize(rows)
+        stays = np.linalg.norm(points - self.points, axis=1) <= radius
+        clean = self.points * self.detector.scale_ + self.detector.mean_
+        rows = np.where(stays[:, np.newaxis], rows, clean)
+        scores = self.network.score(self.standardize(rows))
+        return attack._replace(points=rows, scores=scores, certified=self.certified)
+
+
+def take_subject(detector, rows, name="points", lipschitz=None, offset=None):
+    """Check what is to be attacked.
 
     Parameters
     ----------
-    direction : int or array-like of shape (n_rows,)
-        1 (up) or -1 (down).
-    n_rows : int
+    detector : CertifiedDetector, OCSDFDetector, or a network
+        Detectors are fitted; a network has ``score(points)``.
+    rows : array-like of shape (n_samples, n_features)
+        In the units of X for a detector, in its own for a network.
+    name : str, default="points"
+        Of the rows, for the message.
+    lipschitz, offset : float or None, default=None
+        None takes a detector's bound and threshold, or 1 and 0.
+
+    Returns
+    -------
+    Subject
+
+    Raises
+    ------
+    ValueError
+        If the rows or a number are not finite.
+    TypeError
+        If it is neither a detector nor a network.
+    """
+    # Behind PyOD's contract stands one of ours.
+    detector = getattr(detector, "detector_", detector)
+    certified, network = None, detector
+    if hasattr(detector, "score_samples"):
+        if not hasattr(detector, "_checked_points"):
+            raise TypeError(
+                f"a {type(detector).__name__} is no detector of this package: its score has no "
+                "gradient here, and no certificate."
+            )
+        # What the detector's own scores and certificates are computed from.
+        certified = detector.certified_radius(rows)
+        rows = detector._checked_points(rows)[:]
+        network = detector._network
+        lipschitz = detector.lipschitz_bound_ if lipschitz is None else lipschitz
+        offset = detector.offset_ if offset is None else offset
+    elif not hasattr(network, "score"):
+        raise TypeError(
+            f"what is attacked must be a fitted detector, or have score(points); a "
+            f"{type(network).__name__} has neither."
+        )
+    points = check_rows(name, rows)
+    return Subject(
+        network,
+        points,
+        check_number("lipschitz", 1.0 if lipschitz is None else lipschitz),
+        check_number("offset", 0.0 if offset is None else offset),
+        detector if certified is not None else None,
+        certified,
+        points.dtype if certified is None else rows.dtype,
+    )
+
+
+def check_direction(direction, subject):
+    """Return the direction in which each row's score is pushed.
+
+    Parameters
+    ----------
+    direction : int, array-like of shape (n_rows,) or None
+        1 (up) or -1 (down); None pushes each towards the other verdict.
+    subject : Subject
 
     Returns
     -------
@@ -21,10 +129,13 @@ def check_direction(direction, n_rows):
     ValueError
         If it is anything else.
     """
+    n_rows = len(subject.points)
+    if direction is None:
+        return np.where(subject.network.score(subject.points) >= subject.offset, -1.0, 1.0)
     signs = np.asarray(direction)
     if signs.shape not in ((), (n_rows,)) or not np.isin(signs, (-1, 1)).all():
         raise ValueError(
-            f"direction must be 1 (up) or -1 (down), or {n_rows} of these, one a row; got "
+            f"direction must be 1 (up) or -1 (down), or {n_rows} of these, one a row, or None; got "
             f"{direction!r}."
         )
     return np.broadcast_to(signs.astype(np.float64), n_rows)

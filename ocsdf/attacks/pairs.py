@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ocsdf.attacks.inputs import take_subject
 from ocsdf.networks.gradients import input_gradient, or_one, unit
-from ocsdf.utils.checks import check_count, check_number, check_rows
+from ocsdf.utils.checks import check_count, check_number
 
 
 class SteepPairs(NamedTuple):
@@ -16,7 +17,7 @@ class SteepPairs(NamedTuple):
     ratios : ndarray of shape (n_starts,), float64
         :math:`|f(x) - f(y)| / \\|x - y\\|`.
     first, second : ndarray of shape (n_starts, n_features), float64
-        x and y.
+        x and y, in standardized units.
     """
 
     ratios: np.ndarray
@@ -38,10 +39,10 @@ def steepest_pairs(network, starts, *, longest=1.0, shortest=1e-3, n_steps=50, r
 
     Parameters
     ----------
-    network : CertifiedNetwork or object
+    network : OCSDF or another detector of this package, or a network
         As for :func:`ocsdf.attacks.gradient_descent.pgd`.
     starts : array-like of shape (n_starts, n_features)
-        Middles of the first pairs, whose directions are random.
+        Middles of the first pairs, whose directions are random; rows of X for a detector.
     longest, shortest : float, default=1.0 and 1e-3
         Length of the first and of the last pairs. An error of delta in f is one of
         2 delta / `shortest` in R: far shorter pairs would measure rounding.
@@ -61,7 +62,8 @@ def steepest_pairs(network, starts, *, longest=1.0, shortest=1e-3, n_steps=50, r
     TypeError
         If the network has no gradient.
     """
-    middles = check_rows("starts", starts)
+    subject = take_subject(network, starts, "starts")
+    network, middles = subject.network, subject.points.copy()
     shortest, longest = check_number("shortest", shortest), check_number("longest", longest)
     if not 0.0 < shortest <= longest:
         raise ValueError(
