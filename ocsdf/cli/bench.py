@@ -5,16 +5,24 @@ from typing import Annotated
 
 import typer
 
+from ocsdf.cli.console import warnings_told
+from ocsdf.cli.options import Anomaly, Label, reads_tables
 
+_ALL_FAILED = 1
+
+
+@reads_tables
 def bench(
     tables: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="TABLES",
-            help="Names or .npz and .mat files with labels y.",
+            help="Names, or files with labels: y in .npz and .mat, else the column of --label.",
             show_default="all in $OCSDF_DATA_HOME/adbench",
         ),
     ] = None,
+    label: Label = None,
+    anomaly: Anomaly = None,
     detectors: Annotated[
         str | None,
         typer.Option(
@@ -49,6 +57,8 @@ def bench(
     adbench_csv: Annotated[
         bool, typer.Option("--adbench-csv", help="Also write CSV files of ADBench's form.")
     ] = False,
+    *,
+    reading,
 ):
     """Compare detectors on tables, and write the figures and a report.
 
@@ -57,7 +67,7 @@ def bench(
 
     Example: `ocsdf bench thyroid cardio --detectors OCSDF,IForest,KNN --seeds 3 --jobs 2`
     """
-    from ocsdf.benchmark.detectors import DETECTORS
+    from ocsdf.benchmark.detectors import DETECTORS, spell
     from ocsdf.benchmark.files import write_report
     from ocsdf.benchmark.run import run_benchmark, tables_at_hand
     from ocsdf.data.tables import EMBEDDED
@@ -70,17 +80,53 @@ def bench(
             "put ADBench's .npz or ODDS' .mat files there for more",
             err=True,
         )
-    rows = run_benchmark(
-        tables,
-        detectors.split(",") if detectors else list(DETECTORS),
-        range(seeds),
-        protocols.split(","),
-        output,
-        n_jobs=jobs,
-        all_rows=all_rows,
-        time_limit=time_limit,
-    )
+    _say_which(tables)
+    detectors = spell(_listed(detectors)) if detectors else list(DETECTORS)
+    with warnings_told():
+        rows = run_benchmark(
+            _loaded(tables, label, anomaly, reading),
+            detectors,
+            range(seeds),
+            _listed(protocols),
+            output,
+            n_jobs=jobs,
+            all_rows=all_rows,
+            time_limit=time_limit,
+        )
     _print_benchmark(rows, write_report(rows, output, adbench_csv=adbench_csv))
+    if rows["error"].notna().all():
+        raise typer.Exit(_ALL_FAILED)
+
+
+def _listed(text):
+    """Split a list; a comma at its end is most likely one that a shell parted from the rest."""
+    if text.rstrip().endswith(","):
+        raise ValueError(f"{text!r} ends with a comma: quote lists with spaces, such as 'A, B'")
+    return [part.strip() for part in text.split(",")]
+
+
+def _say_which(tables):
+    """Say which of two tables of one name is meant: scikit-learn's, or ADBench's."""
+    from ocsdf.data.downloads import registered_stem
+    from ocsdf.data.tables import EMBEDDED, load_table
+
+    for name in tables:
+        if name in EMBEDDED and registered_stem(name):
+            typer.echo(
+                f"{name} is scikit-learn's table of {len(load_table(name).X)} rows; ADBench's is "
+                f"{registered_stem(name)}",
+                err=True,
+            )
+
+
+def _loaded(tables, label, anomaly, reading):
+    """Load tables that the runner could not load by name alone."""
+    from ocsdf.data.tables import load_table
+
+    given = {name: value for name, value in reading.items() if value not in (None, (), True)}
+    if label is None and anomaly is None and not given:
+        return tables
+    return [load_table(table, label, anomaly, **reading) for table in tables]
 
 
 def _print_benchmark(rows, paths):

@@ -5,17 +5,12 @@ from typing import Annotated
 
 import typer
 
-from ocsdf.cli.console import (
-    load_estimator,
-    print_json,
-    progress_bar,
-    tracked,
-    warnings_told,
-)
-from ocsdf.cli.fitting import frame
-from ocsdf.cli.options import Data, Json
+from ocsdf.cli.console import print_json, progress_bar, tracked
+from ocsdf.cli.loading import load_model, load_rows
+from ocsdf.cli.options import Data, Json, reads_tables
 
 
+@reads_tables
 def explain(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A file written by ocsdf fit.")],
     data: Data,
@@ -34,6 +29,8 @@ def explain(
         ),
     ] = None,
     as_json: Json = False,
+    *,
+    reading,
 ):
     """Say why each flagged row is flagged: what would flip its verdict, and what cannot.
 
@@ -44,26 +41,25 @@ def explain(
     """
     import numpy as np
 
-    from ocsdf.data.tables import load_features
     from ocsdf.utils.files import check_output, write_whole
 
     if output is not None:
         check_output(output, inputs=[model, data])
-    table = load_features(data, drop=label)
-    X, OCSDF = frame(table, slice(None)), load_estimator()
-    with warnings_told():
-        estimator = OCSDF.load(model)
+    estimator, _ = load_model(model)
+    X, name = load_rows(estimator, data, label, reading)
     with progress_bar("scoring"):
         flagged = estimator.predict(X) == -1
     rows = np.arange(len(X)) if every else np.flatnonzero(flagged)
     if len(rows):
         with progress_bar("explaining") as bar:
-            explanation = estimator.explain(X.iloc[rows], track=tracked(bar))
+            explanation = estimator.explain(
+                X[rows] if isinstance(X, np.ndarray) else X.iloc[rows], track=tracked(bar)
+            )
         reasons, said = explanation.to_frame(top), explanation.sentences(min(2, top))
     else:
         reasons, said = None, []
     summary = {
-        "data": table.name,
+        "data": name,
         "rows": len(X),
         "rows_called_anomalies": int(flagged.sum()),
         "radius_unit": "scaled l2",

@@ -7,9 +7,23 @@ import typer
 
 from ocsdf.cli.console import print_json
 from ocsdf.cli.fitting import fit_rows
-from ocsdf.cli.options import Anomaly, Data, Epochs, Json, Label, Margin, Method, MethodOption, Seed
+from ocsdf.cli.loading import load_labelled
+from ocsdf.cli.options import (
+    Anomaly,
+    Contamination,
+    Data,
+    Epochs,
+    Json,
+    Label,
+    Margin,
+    Method,
+    MethodOption,
+    Seed,
+    reads_tables,
+)
 
 
+@reads_tables
 def fit(
     data: Data,
     output: Annotated[Path, typer.Option(metavar="MODEL.ocsdf", help="Where the model goes.")],
@@ -17,23 +31,26 @@ def fit(
     anomaly: Anomaly = None,
     method: MethodOption = Method.ANCHORED,
     margin: Margin = "auto",
+    contamination: Contamination = "auto",
     epochs: Epochs = None,
     seed: Seed = 0,
     as_json: Json = False,
+    *,
+    reading,
 ):
     """Fit a model and save it.
 
-    With a label, the model is fitted on the normal rows only, and the label is no feature.
+    With a label, the model is fitted on the normal rows only, and the label is no feature. There
+    may be normal rows only.
 
     Example: `ocsdf fit transactions.csv --label fraud --output fraud.ocsdf`
     """
-    from ocsdf.data.tables import load_table
     from ocsdf.utils.files import check_output
 
     check_output(output, inputs=[data])
-    table = load_table(data, label=label, anomaly=anomaly)
+    table, told = load_labelled(data, label, anomaly, reading, both=False)
     rows = slice(None) if table.y is None else table.y == 0
-    estimator, warned = fit_rows(table, rows, method, margin, epochs, seed)
+    estimator, warned = fit_rows(table, rows, method, margin, contamination, epochs, seed)
     estimator.save(output)
     summary = {
         "data": table.name,
@@ -43,7 +60,7 @@ def fit(
         "margin": float(estimator.margin_),
         "epochs": estimator.n_iter_,
         "seed": seed,
-        "warnings": list(warned),
+        "warnings": [*told, *warned],
         "model": str(output.resolve()),
     }
     if as_json:

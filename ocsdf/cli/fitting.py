@@ -1,18 +1,16 @@
 """Table rows to a fitted detector, with a progress bar and warnings on stderr."""
 
 from ocsdf.cli.console import epoch_callback, load_estimator, progress_bar, warnings_told
+from ocsdf.cli.loading import frame
 
 
-def frame(table, rows):
-    """Return rows as a data frame, so that the model remembers and checks feature names."""
-    import pandas as pd
-
-    return pd.DataFrame(table.X[rows], columns=list(table.feature_names))
-
-
-def fit_rows(table, rows, method, margin, epochs, seed):
+def fit_rows(table, rows, method, margin, contamination, epochs, seed):
     """Fit a detector; return it, and the texts of what the fit warned of."""
-    settings = {"method": method.value, "margin": _margin(margin), "random_state": seed}
+    settings = {"method": method.value, "random_state": seed}
+    settings |= {"margin": _number_or_auto(margin, "margin", "a number > 0")}
+    settings |= {
+        "contamination": _number_or_auto(contamination, "contamination", "a share up to 0.5")
+    }
     if epochs is not None:
         settings |= {"epochs": epochs, "uniform_epochs": min(5, epochs // 8)}
     OCSDF = load_estimator()
@@ -23,10 +21,10 @@ def fit_rows(table, rows, method, margin, epochs, seed):
     return estimator, tuple(told)
 
 
-def _margin(text):
+def _number_or_auto(text, option, what):
     if text == "auto":
         return text
     try:
         return float(text)
     except ValueError:
-        raise ValueError(f"--margin must be 'auto' or a number > 0; got {text!r}") from None
+        raise ValueError(f"--{option} must be 'auto' or {what}; got {text!r}") from None

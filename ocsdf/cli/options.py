@@ -1,6 +1,8 @@
 """Arguments and options that several commands take."""
 
 from enum import StrEnum
+from functools import wraps
+from inspect import Parameter, signature
 from typing import Annotated
 
 import typer
@@ -23,7 +25,9 @@ class Method(StrEnum):
 Data = Annotated[
     str,
     typer.Argument(
-        metavar="DATA", help="An embedded data set's name, or a CSV, Parquet, .npz or .mat file."
+        metavar="DATA",
+        help="An embedded data set's name; a .csv, .tsv or .txt file (also .gz), or - for the "
+        "standard input; a .parquet, .npz or .mat file.",
     ),
 ]
 Label = Annotated[
@@ -47,4 +51,75 @@ Epochs = Annotated[
     int | None, typer.Option(min=1, help="Passes over the data.", show_default="the estimator's")
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the split, the training, the intervals.")]
+Contamination = Annotated[
+    str,
+    typer.Option(
+        metavar="SHARE|auto",
+        help="Share of the rows fitted on that are called anomalies; 'auto': f = 0 is the edge.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+
+# How a table is read. Commands get all of it as one argument, see reads_tables.
+_READING = {
+    "sep": Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIGN|tab", help="Text: the sign between columns.", show_default="detected"
+        ),
+    ],
+    "decimal": Annotated[
+        str | None,
+        typer.Option(metavar="SIGN", help="Text: the decimal sign.", show_default="detected"),
+    ],
+    "encoding": Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Text: such as cp1252.", show_default="utf-8"),
+    ],
+    "no_header": Annotated[
+        bool, typer.Option("--no-header", help="Text: the first line is data; columns: x0, x1, ...")
+    ],
+    "drop": Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN,...", help="Columns that are no features.", show_default=False
+        ),
+    ],
+    "features": Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN,...", help="The features.", show_default="all but label and dropped"
+        ),
+    ],
+}
+_DEFAULTS = {"no_header": False}
+
+
+def reads_tables(command):
+    """Give a command the options of how tables are read, as one dictionary ``reading``.
+
+    Parameters
+    ----------
+    command : callable
+
+    Returns
+    -------
+    callable
+        What it takes by name is what :func:`ocsdf.load_table` takes.
+    """
+
+    @wraps(command)
+    def run(*, sep, decimal, encoding, no_header, drop, features, **options):
+        reading = {"sep": sep, "decimal": decimal, "encoding": encoding, "header": not no_header}
+        reading |= {"drop": tuple(drop or ()), "features": tuple(features) if features else None}
+        return command(**options, reading=reading)
+
+    own = [one for one in signature(command).parameters.values() if one.name != "reading"]
+    added = [
+        Parameter(name, Parameter.KEYWORD_ONLY, annotation=kind, default=_DEFAULTS.get(name))
+        for name, kind in _READING.items()
+    ]
+    run.__signature__ = signature(command).replace(
+        parameters=[one.replace(kind=Parameter.KEYWORD_ONLY) for one in own] + added
+    )
+    return run

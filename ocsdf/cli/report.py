@@ -8,10 +8,12 @@ from typing import Annotated
 
 import typer
 
-from ocsdf.cli.console import load_estimator, print_json, progress_bar, tracked, warnings_told
-from ocsdf.cli.fitting import fit_rows, frame
+from ocsdf.cli.console import print_json, progress_bar, tracked
+from ocsdf.cli.fitting import fit_rows
+from ocsdf.cli.loading import frame, known_columns, load_labelled, load_model
 from ocsdf.cli.options import (
     Anomaly,
+    Contamination,
     Data,
     Epochs,
     Json,
@@ -21,6 +23,7 @@ from ocsdf.cli.options import (
     MethodOption,
     Protocol,
     Seed,
+    reads_tables,
 )
 from ocsdf.cli.report_tables import print_summary
 
@@ -33,6 +36,7 @@ class Format(StrEnum):
     JSON = "json"
 
 
+@reads_tables
 def report(
     data: Data,
     label: Label = None,
@@ -66,6 +70,7 @@ def report(
     ] = None,
     method: MethodOption = Method.ANCHORED,
     margin: Margin = "auto",
+    contamination: Contamination = "auto",
     epochs: Epochs = None,
     seeds: Annotated[
         int,
@@ -97,6 +102,8 @@ def report(
         typer.Option("--format", help="What to write.", show_default="by the suffix, or html"),
     ] = None,
     as_json: Json = False,
+    *,
+    reading,
 ):
     """Fit, judge and certify on one table, and write a report.
 
@@ -105,7 +112,6 @@ def report(
     Example: `ocsdf report transactions.csv --label fraud --anomaly yes --attack --versus knn`
     """
     from ocsdf.benchmark.detectors import spell
-    from ocsdf.data.tables import load_table
     from ocsdf.decisions.checks import check_share
     from ocsdf.report.costs import check_costs
     from ocsdf.report.evaluation import increasing_radii
@@ -117,8 +123,10 @@ def report(
     check_share(alpha, "alpha")
     check_costs(cost_miss, cost_alarm)
     rivals = [] if versus is None else spell(versus.split(","))
-    _refuse_with_model(model, method, margin, epochs, seeds, rivals)
-    table = load_table(data, label=label, anomaly=anomaly)
+    how = (method, margin, contamination, epochs)
+    _refuse_with_model(model, how, seeds, rivals)
+    estimator, warned = (None, ()) if model is None else load_model(model)
+    table, told = load_labelled(data, label, anomaly, reading | known_columns(estimator))
     needing = {"--attack": attack, "--versus": rivals, "--seeds": seeds > 1}
     if table.y is None and any(needing.values()):
         option = next(name for name, asked in needing.items() if asked)
@@ -129,18 +137,15 @@ def report(
     if by is not None and by not in table.feature_names:
         raise ValueError(f"--by must name a feature of {table.name}; it has no {by!r}")
     protocol, fitted, rows = _share_out(table, protocol, model, seed)
-    how = (method, margin, epochs)
     if model is None:
         estimator, warned = fit_rows(table, fitted, *how, seed)
-    else:
-        estimator, warned = _load(model)
     summary = _summarize(
         *(estimator, table, protocol, fitted, rows, radii, seed),
         chosen={"alpha": alpha, "cost_miss": cost_miss, "cost_alarm": cost_alarm},
         by=by,
         model=model,
         data=data,
-        warned=warned,
+        warned=(*told, *warned),
         attack=attack,
         rivals=rivals,
         refit=(how, seeds),
@@ -207,10 +212,12 @@ def _summarize(
 
 def _format(kind, output, data):
     """What to write and where, each by the other if only one is given."""
+    from ocsdf.data.readers import table_name
+
     if kind is None:
         suffixes = {f".{one.value}": one for one in Format}
         kind = Format.HTML if output is None else suffixes.get(output.suffix.lower(), Format.HTML)
-    return kind, output or Path(f"ocsdf-report-{_slug(data)}.{kind.value}")
+    return kind, output or Path(f"ocsdf-report-{_slug(table_name(data))}.{kind.value}")
 
 
 def _written(summary, kind):
@@ -222,13 +229,15 @@ def _written(summary, kind):
     return (render_html if kind is Format.HTML else render_markdown)(summary)
 
 
-def _refuse_with_model(model, method, margin, epochs, seeds, rivals):
+def _refuse_with_model(model, how, seeds, rivals):
     """Options of a fit make no sense where a model is there already."""
     if model is None:
         return
+    method, margin, contamination, epochs = how
     given = {
         "--method": method is not Method.ANCHORED,
         "--margin": margin != "auto",
+        "--contamination": contamination != "auto",
         "--epochs": epochs is not None,
         "--seeds": seeds > 1,
         "--versus": bool(rivals),
@@ -236,14 +245,6 @@ def _refuse_with_model(model, method, margin, epochs, seeds, rivals):
     for option, asked in given.items():
         if asked:
             raise ValueError(f"{option} is for a fit, and --model reports on one that is done")
-
-
-def _load(model):
-    """Read a model; return it, and the texts of what reading it warned of."""
-    OCSDF = load_estimator()
-    with warnings_told() as told:
-        estimator = OCSDF.load(model)
-    return estimator, tuple(told)
 
 
 def _numbers(text):
@@ -310,5 +311,5 @@ def _other_seeds(table, fitted, how, evaluation, X, seed, n_seeds):
     )
 
 
-def _slug(data):
-    return re.sub(r"[^\w.-]+", "-", Path(data).stem) or "data"
+def _slug(name):
+    return re.sub(r"[^\w.-]+", "-", name) or "data"

@@ -5,11 +5,12 @@ from typing import Annotated
 
 import typer
 
-from ocsdf.cli.console import load_estimator, print_json, progress_bar, warnings_told
-from ocsdf.cli.fitting import frame
-from ocsdf.cli.options import Data, Json
+from ocsdf.cli.console import print_json, progress_bar
+from ocsdf.cli.loading import load_model, load_rows
+from ocsdf.cli.options import Data, Json, reads_tables
 
 
+@reads_tables
 def score(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A file written by ocsdf fit.")],
     data: Data,
@@ -22,23 +23,23 @@ def score(
         typer.Option(metavar="SCORES.csv", help="Where the scores go.", show_default="stdout"),
     ] = None,
     as_json: Json = False,
+    *,
+    reading,
 ):
     """Score each row: score, verdict, and the certified radius (scaled l2) no change below flips.
 
-    Labels are not needed; name their column with --label so that it is left out.
+    Columns are found by the names that the model was fitted on; others are left out. Labels are
+    not needed; name their column with --label where the model has no names.
 
     Example: `ocsdf score fraud.ocsdf today.csv --output scores.csv`
     """
-    from ocsdf.data.tables import load_features
     from ocsdf.utils.files import check_output, write_whole
 
     if output is not None:
         check_output(output, inputs=[model, data])
-    table = load_features(data, drop=label)
-    with progress_bar("scoring"):
-        scores = _score_table(model, table)
+    name, scores = _score(model, data, label, reading)
     summary = {
-        "data": table.name,
+        "data": name,
         "rows": len(scores),
         "rows_called_anomalies": int((scores["verdict"] == "anomaly").sum()),
         "radius_unit": "scaled l2",
@@ -59,13 +60,13 @@ def score(
         typer.echo(text, nl=False)
 
 
-def _score_table(model, table):
-    """Score a table with a saved model."""
-    OCSDF, X = load_estimator(), frame(table, slice(None))
+def _score(model, data, label, reading):
+    """Score a table with a saved model; return the table's name and the scores."""
     from ocsdf.sklearn_compat import score_frame
 
-    with warnings_told():
-        estimator = OCSDF.load(model)
-    scores = score_frame(estimator, X)
+    estimator, _ = load_model(model)
+    X, name = load_rows(estimator, data, label, reading)
+    with progress_bar("scoring"):
+        scores = score_frame(estimator, X)
     scores.insert(0, "row", range(len(scores)))
-    return scores
+    return name, scores

@@ -5,6 +5,7 @@ from ocsdf.utils.lazy import lazy_names
 __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
+        "Reading": "ocsdf.data.features",
         "Split": "ocsdf.data.splits",
         "Table": "ocsdf.data.tables",
         "data_home": "ocsdf.data.downloads",

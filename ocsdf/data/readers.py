@@ -1,26 +1,59 @@
-"""Files of tables: CSV, Parquet, NumPy and MATLAB archives, as arrays."""
+"""Files of tables: delimited text, Parquet, NumPy and MATLAB archives, as arrays."""
+
+from pathlib import Path
 
 import numpy as np
 
+from ocsdf.data.features import (
+    AS_IT_IS,
+    choose_features,
+    listed,
+    named_index_as_columns,
+    without_saved_index,
+)
+from ocsdf.data.delimited import STDIN, TEXT_SUFFIXES, is_text, read_delimited
 from ocsdf.utils.exactness import refuse_inexact
+from ocsdf.utils.extras import how_to_install
 
+_TEXT = "a CSV file, or other delimited text, with a header row"
 EXPECTED = {
-    ".csv": "a CSV file with a header row",
+    **dict.fromkeys(TEXT_SUFFIXES, _TEXT),
     ".parquet": "a Parquet table",
     ".npz": "a NumPy archive with numeric arrays X and, if labelled, y",
     ".mat": "a MATLAB file (v4 to v7) with numeric arrays X and, if labelled, y",
 }
 
 
-def read_table(path, label=None):
+def table_name(source):
+    """Return what a table is called: the file's name without its suffixes, or the name it has.
+
+    Parameters
+    ----------
+    source : str or Path
+
+    Returns
+    -------
+    str
+    """
+    path = Path(source)
+    if str(source) == STDIN or path.parts[:2] == ("/", "dev"):
+        return "stdin"
+    stem = path.stem
+    return Path(stem).stem if Path(stem).suffix.lower() in EXPECTED else stem
+
+
+def read_table(path, label=None, reading=AS_IT_IS):
     """Read a table from a file.
 
     Parameters
     ----------
     path : Path
-        Ends in .csv, .parquet, .npz or .mat.
+        Delimited text (.csv, .tsv or .txt, also compressed, .csv.gz; "-", a pipe or a device),
+        or a file that ends in .parquet, .npz or .mat.
     label : str, optional
         The column of labels; "y" or None for the array y of .npz and .mat files.
+    reading : Reading, optional
+        How it is read, and which columns are features.
 
     Returns
     -------
@@ -35,31 +68,28 @@ def read_table(path, label=None):
         As :func:`ocsdf.data.tables.load_table`.
     """
     suffix = path.suffix.lower()
-    if suffix not in EXPECTED:
+    text = is_text(path)
+    if not text and suffix not in EXPECTED:
         raise ValueError(
             f"cannot read {path}: its suffix is {path.suffix!r}, not one of {', '.join(EXPECTED)}"
         )
-    if not path.exists():
+    if not path.exists() and str(path) != STDIN:
         raise FileNotFoundError(f"no file at {path}: check the path")
-    reader = {".csv": _read_csv, ".parquet": _read_parquet, ".npz": _read_npz, ".mat": _read_mat}
+    readers = {".parquet": _read_parquet, ".npz": _read_npz, ".mat": _read_mat}
     try:
-        content = reader[suffix](path)
+        content = read_delimited(path, reading, label) if text else readers[suffix](path)
     except ImportError:
         raise
     except Exception as error:  # parsers answer damaged files with anything, from zlib to struct
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(f"cannot read {path}: {reason} (expected {EXPECTED[suffix]})") from error
-    table = (_from_arrays if isinstance(content, dict) else _from_frame)(content, label, path)
+        expected = _TEXT if text else EXPECTED[suffix]
+        raise ValueError(f"cannot read {path}: {reason} (expected {expected})") from error
+    convert = _from_arrays if isinstance(content, dict) else _from_frame
+    table = convert(content, label, path, reading)
     n_rows, n_features = table[0].shape
     if 0 in (n_rows, n_features):
         raise ValueError(f"{path} is empty: it holds {n_rows} rows of {n_features} features")
     return table
-
-
-def _read_csv(path):
-    import pandas as pd
-
-    return pd.read_csv(path, low_memory=False)
 
 
 def _read_parquet(path):
@@ -68,7 +98,7 @@ def _read_parquet(path):
     try:
         return pd.read_parquet(path, engine="pyarrow")
     except ImportError as error:
-        raise ImportError(f"reading {path} needs pyarrow: pip install 'ocsdf[parquet]'") from error
+        raise ImportError(f"reading {path} needs pyarrow: {how_to_install('parquet')}") from error
 
 
 def _read_npz(path):
@@ -88,9 +118,9 @@ def _read_mat(path):
     return {key: content[key] for key in ("X", "y") if key in content}
 
 
-def _from_arrays(arrays, label, path):
+def _from_arrays(arrays, label, path, reading):
     if label not in (None, "y"):
-        raise ValueError(f"the label of {path} is its array 'y': got label={label!r}")
+        raise ValueError(f"the label of {path} is its array 'y': got {label!r}")
     missing = [key for key in ("X", label or "X") if key not in arrays]
     if missing:
         expected = EXPECTED[path.suffix.lower()]
@@ -113,20 +143,26 @@ def _from_arrays(arrays, label, path):
             )
         labels = labels.ravel()
     names = [f"x{i}" for i in range(X.shape[1])]
-    refuse_inexact(str(path), X, lambda column: repr(names[column]))
-    return np.ascontiguousarray(X, dtype=np.float64), labels, names
+    reading = reading._replace(drop=[name for name in reading.drop if name != "y"])
+    features = choose_features(names, reading)
+    X = X[:, [names.index(name) for name in features]]
+    refuse_inexact(str(path), X, lambda column: repr(features[column]))
+    return np.ascontiguousarray(X, dtype=np.float64), labels, features
 
 
-def _from_frame(frame, label, path):
+def _from_frame(frame, label, path, reading):
     from pandas.api.types import is_complex_dtype, is_numeric_dtype
 
     frame.columns = [str(column) for column in frame.columns]
+    frame = named_index_as_columns(frame, reading, label)
+    frame = without_saved_index(frame, reading, label)
     labels = None
     if label is not None:
         if label not in frame.columns:
             columns = listed(frame.columns)
             raise ValueError(f"{path} has no column {label!r} for the label; it has {columns}")
-        labels = frame.pop(label)
+        labels = frame[label]
+    frame = frame[choose_features(list(frame.columns), reading, label)]
     odd = [
         column
         for column, dtype in frame.dtypes.items()
@@ -141,20 +177,3 @@ def _from_frame(frame, label, path):
             refuse_inexact(str(path), values, lambda _, name=column: repr(name))
     X = frame.to_numpy(dtype=np.float64, na_value=np.nan)
     return np.ascontiguousarray(X), labels, list(frame.columns)
-
-
-def listed(items, limit=10):
-    """Write out the first items of a list for a message.
-
-    Parameters
-    ----------
-    items : iterable
-    limit : int, default=10
-
-    Returns
-    -------
-    str
-    """
-    items = [repr(item) for item in items]
-    more = f" and {len(items) - limit} more" if len(items) > limit else ""
-    return ", ".join(items[:limit]) + more

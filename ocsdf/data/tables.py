@@ -4,13 +4,16 @@ Labels leave this module as 0 (normal) and 1 (anomaly), or as None. Values of X 
 here: NaN and infinities are for the estimator to report.
 """
 
+import warnings
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from ocsdf.data.features import Reading, choose_features, listed, warn_of_identifiers
+from ocsdf.data.delimited import STDIN
 from ocsdf.data.downloads import data_home, fetch_table, registered_stem
-from ocsdf.data.readers import EXPECTED, listed, read_table
+from ocsdf.data.readers import EXPECTED, read_table, table_name
 from ocsdf.utils.checks import check_labels
 
 # Which classes of scikit-learn's embedded sets are the anomalies.
@@ -43,7 +46,7 @@ class Table(NamedTuple):
     name: str
 
 
-def load_table(source, label=None, anomaly=None):
+def load_table(source, label=None, anomaly=None, *, both=True, **reading):
     """Load a table from scikit-learn, from a file, or from the data home.
 
     Parameters
@@ -54,7 +57,8 @@ def load_table(source, label=None, anomaly=None):
         - an embedded data set of scikit-learn: ``"breast_cancer"`` (malignant is the anomaly),
           ``"wine"`` (class_2 is the anomaly) or ``"digits"`` (0 is normal, the nine other digits
           are anomalies: one class against the rest);
-        - a path to a .csv, .parquet, .npz or .mat file;
+        - a path to a .csv, .tsv or .txt file (also compressed, .csv.gz), or "-" for text from
+          the standard input; to a .parquet, .npz or .mat file;
         - the bare name of a table in the data home, ``$OCSDF_DATA_HOME/adbench/<stem>.npz``:
           the stem itself, or what follows the first part of one stem, as ``"thyroid"`` for
           ``38_thyroid``. Embedded names win. One of ADBench's tables that is not there is
@@ -67,6 +71,11 @@ def load_table(source, label=None, anomaly=None):
         The value of the label that means anomaly, 1 by default if the label holds only 0 and 1.
         All other values are normal. It may be text, as from a command line: it is compared as
         a number with numeric labels ("2.0" is 2, "true" is True) and as text with others.
+    both : bool, default=True
+        Whether there must be normal rows and anomalies; False also takes normal rows only.
+    **reading
+        ``sep``, ``decimal``, ``encoding``, ``header``, ``drop`` and ``features``: see
+        :class:`ocsdf.data.Reading`.
 
     Returns
     -------
@@ -85,26 +94,36 @@ def load_table(source, label=None, anomaly=None):
         If `source` is neither text nor a path.
     ImportError
         If a Parquet file is given and pyarrow is not installed.
+
+    Warns
+    -----
+    UserWarning
+        Where a saved index is left out, a feature looks like the number of a row, names look like
+        data, or three or more labels become two.
     """
-    path = _locate(source)
+    path, reading = _locate(source), _reading(**reading)
     if path is None:
-        return _load_embedded(source, label, anomaly)
-    X, labels, feature_names = read_table(path, label)
+        return _load_embedded(source, label, anomaly, reading)
+    X, labels, feature_names = read_table(path, label, reading)
     if labels is None and anomaly is not None:
-        raise ValueError(f"anomaly={anomaly!r} was given but no label: name its column in {path}")
-    y = None if labels is None else _encode(labels, anomaly, f"label {label or 'y'!r} of {path}")
-    return Table(X, y, feature_names, path.stem)
+        raise ValueError(
+            f"the anomaly {anomaly!r} was given but no label: name its column in {path}"
+        )
+    what = f"label {label or 'y'!r} of {path}"
+    y = None if labels is None else _encode(labels, anomaly, what, both)
+    warn_of_identifiers(X, feature_names)
+    return Table(X, y, feature_names, table_name(path))
 
 
-def load_features(source, drop=None):
+def load_features(source, **reading):
     """Load a table to be scored: its labels, if it has any, are neither read nor needed.
 
     Parameters
     ----------
     source : str or Path
         As for :func:`load_table`; the array y of a .npz or .mat file is left out.
-    drop : str, optional
-        CSV and Parquet: a column that is no feature, such as the label.
+    **reading
+        As for :func:`load_table`.
 
     Returns
     -------
@@ -116,11 +135,11 @@ def load_features(source, drop=None):
     FileNotFoundError, ValueError, TypeError, ImportError
         As :func:`load_table`.
     """
-    path = _locate(source)
+    path, reading = _locate(source), _reading(**reading)
     if path is None:
-        return _load_embedded(source, drop, None)._replace(y=None)
-    X, _, feature_names = read_table(path, drop)
-    return Table(X, None, feature_names, path.stem)
+        return _load_embedded(source, None, None, reading)._replace(y=None)
+    X, _, feature_names = read_table(path, reading=reading)
+    return Table(X, None, feature_names, table_name(path))
 
 
 def split_one_class(y, random_state):
@@ -157,6 +176,15 @@ def split_one_class(y, random_state):
     return train_rows, np.setdiff1d(np.arange(len(anomaly)), train_rows)
 
 
+def _reading(**reading):
+    """Make a Reading of keyword arguments; one column's name may stand without a list."""
+    for name in ("drop", "features"):
+        if isinstance(reading.get(name), str):
+            reading[name] = (reading[name],)
+    reading["drop"] = reading.get("drop") or ()
+    return Reading(**reading)
+
+
 def _locate(source):
     """Return the file that a source means, None for an embedded set."""
     if not isinstance(source, str | Path):
@@ -164,23 +192,27 @@ def _locate(source):
     if source in EMBEDDED:
         return None
     path = Path(source).expanduser()
-    if isinstance(source, str) and source == path.name and not path.suffix:
+    is_name = isinstance(source, str) and source == path.name and not path.suffix
+    if is_name and source != STDIN:
         return _find_in_data_home(source)
     return path
 
 
-def _load_embedded(name, label, anomaly):
+def _load_embedded(name, label, anomaly, reading):
     from sklearn import datasets
 
     if label is not None:
-        raise ValueError(f"{name!r} carries its own label: leave label={label!r} out")
+        raise ValueError(f"{name!r} carries its own label: leave the label {label!r} out")
     bunch = getattr(datasets, f"load_{name}")()
     classes = bunch.target_names[bunch.target]
     if anomaly is None:
         y = np.isin(classes, _EMBEDDED_ANOMALIES[name]).astype(np.int64)
     else:
         y = _encode(classes, anomaly, f"label of {name!r}")
-    return Table(bunch.data.astype(np.float64), y, [str(f) for f in bunch.feature_names], name)
+    names = [str(feature) for feature in bunch.feature_names]
+    features = choose_features(names, reading)
+    X = bunch.data.astype(np.float64)[:, [names.index(feature) for feature in features]]
+    return Table(X, y, features, name)
 
 
 def _find_in_data_home(name):
@@ -209,8 +241,8 @@ def _find_in_data_home(name):
         raise ValueError(f"{missing}; {error}") from error
 
 
-def _encode(labels, anomaly, what):
-    """Return labels as int64: 1 where they equal `anomaly`, 0 elsewhere; both must occur."""
+def _encode(labels, anomaly, what, both=True):
+    """Return labels as int64: 1 where they equal `anomaly`, 0 elsewhere."""
     import pandas as pd
 
     # Categories, nullable integers and boxed booleans become plain columns.
@@ -219,21 +251,33 @@ def _encode(labels, anomaly, what):
     if n_missing:
         raise ValueError(f"{what} is missing (NaN) in {n_missing} rows: fill or drop them")
     values = labels.unique().tolist()
-    if len(values) < 2:
+    if both and len(values) < 2:
         raise ValueError(f"{what} has one class only, {values[0]!r}: normal and anomaly are needed")
     if anomaly is None:
         if any(value not in (0, 1) for value in values):
+            hint = " (-1, where they are as scikit-learn writes them)" if -1 in values else ""
             raise ValueError(
-                f"{what} is not 0/1: say with anomaly= which of its values means anomaly, "
-                f"{listed(values)}"
+                f"{what} is not 0/1: say which of its values is the anomaly{hint}, on the command "
+                f"line with --anomaly, {listed(values)}"
             )
         anomaly = 1
     if pd.api.types.is_numeric_dtype(labels):
         is_anomaly = labels.to_numpy(dtype=np.float64) == _as_number(anomaly)
     else:
         is_anomaly = (labels.astype(str) == str(anomaly)).to_numpy()
-    if not is_anomaly.any():
-        raise ValueError(f"{what} never is anomaly={anomaly!r}; its values are {listed(values)}")
+    if not is_anomaly.any() and (both or len(values) > 1):
+        raise ValueError(
+            f"{what} never is {anomaly!r}, the anomaly; its values are {listed(values)}"
+        )
+    if is_anomaly.all():
+        raise ValueError(
+            f"{what} is {values[0]!r}, the anomaly, in every row: normal ones are needed"
+        )
+    if len(values) > 2:
+        normal = [value for value in values if not is_anomaly[labels == value].any()]
+        warnings.warn(
+            f"{what} has {len(values)} values: {listed(normal)} count as normal", stacklevel=3
+        )
     return is_anomaly.astype(np.int64)
 
 

@@ -204,10 +204,28 @@ def test_fit_then_score_agree_with_the_estimator(run, table, tmp_path):
     assert as_json["scores"][0]["verdict"] == scores["verdict"][0]
 
 
-def test_score_refuses_other_columns_and_foreign_models(run, table, tmp_path):
+def test_C3_score_finds_the_models_columns_by_name_and_says_so(run, table, tmp_path):
     assert run("fit", table, "--label", "label", "--output", "m.ocsdf", *QUICK).exit_code == 0
+    expected = run("score", "m.ocsdf", table, "--label", "label")
+    assert expected.stderr == ""
     result = run("score", "m.ocsdf", table)
-    assert_one_line_error(result, "label")
+    assert result.stderr.splitlines() == [
+        "warning: left out, as the model does not know them: 'label'"
+    ]
+    assert result.stdout == expected.stdout
+    frame = pd.read_csv(table).assign(text="x", id=range(60))[["text", "b", "id", "a"]]
+    frame.to_csv("other.csv")
+    result = run("score", "m.ocsdf", "other.csv")
+    assert result.stdout == expected.stdout
+    left, unknown, moved = result.stderr.splitlines()
+    assert "'Unnamed: 0' has no name" in left
+    assert "does not know them: 'text', 'id'" in unknown
+    assert "into the order that the model was fitted on" in moved
+    frame[["b", "id"]].to_csv("less.csv", index=False)
+    assert_one_line_error(run("score", "m.ocsdf", "less.csv"), "the model's features 'a'", "'id'")
+
+
+def test_score_refuses_foreign_models(run, table, tmp_path):
     (tmp_path / "foreign.ocsdf").write_text("not a model")
     assert_one_line_error(run("score", "foreign.ocsdf", table, "--label", "label"), "foreign.ocsdf")
     assert_one_line_error(run("score", "none.ocsdf", table, "--label", "label"), "none.ocsdf")
@@ -264,10 +282,10 @@ def test_output_is_checked_before_the_data_is_read(run, monkeypatch):
 
 def test_a_missing_extra_is_one_line_and_a_broken_import_is_not(run, monkeypatch):
     def extra(*_, **__):
-        raise ImportError("reading t.parquet needs pyarrow: pip install 'ocsdf[parquet]'")
+        raise ImportError("reading t.parquet needs pyarrow: pip install -e '.[parquet]'")
 
     monkeypatch.setattr("ocsdf.data.tables.load_table", extra)
-    assert_one_line_error(run("report", "t.parquet"), "pip install 'ocsdf[parquet]'")
+    assert_one_line_error(run("report", "t.parquet"), "pip install -e '.[parquet]'")
 
     def broken(*_, **__):
         import ocsdf.no_such_module  # noqa: F401
@@ -354,3 +372,95 @@ def test_P3_score_evaluates_the_network_once(run, table, monkeypatch):
         rows.clear()
         assert run("score", "m.ocsdf", table, "--label", "label", *words).exit_code == 0
         assert rows == [60]
+
+
+LAYOUTS = {
+    "semicolons": ({"sep": ";", "decimal": ","}, ()),
+    "tabs": ({"sep": "\t"}, ()),
+    "saved index": ({"index": True}, ()),
+    "no header": ({"header": False}, ("--no-header", "--label", "x2")),
+    "cp1252": ({"encoding": "cp1252", "sep": ";"}, ("--encoding", "cp1252")),
+    "given": ({"sep": "~", "decimal": ","}, ("--sep", "~", "--decimal", ",")),
+    "dropped": ({}, ("--drop", "größe")),
+    "chosen": ({}, ("--features", "a,b")),
+}
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_C1_C2_every_command_reads_tables_as_people_have_them(run, table, name):
+    written, words = LAYOUTS[name]
+    frame = pd.read_csv(table)
+    if name in ("dropped", "chosen", "cp1252"):
+        frame.insert(0, "größe", frame["b"])
+    frame.to_csv("people.csv", **{"index": False} | written)
+    label = () if "--label" in words else ("--label", "label")
+    fitted = run("fit", "people.csv", *label, *words, "--output", "m.ocsdf", *QUICK)
+    assert fitted.exit_code == 0, fitted.stderr
+    said = [
+        "warning: 'Unnamed: 0' has no name in the file and looks like a saved index: it is left out"
+    ]
+    assert fitted.stderr.splitlines() == (said if name == "saved index" else [])
+    scored = run("score", "m.ocsdf", "people.csv", *label, *words, "--json")
+    assert scored.exit_code == 0, scored.stderr
+    assert json.loads(scored.stdout)["rows"] == 60
+    reported = run("report", "people.csv", *label, *words, "--json", *QUICK)
+    assert reported.exit_code == 0, reported.stderr
+    assert json.loads(reported.stdout)["features"] == (3 if name == "cp1252" else 2)
+
+
+@pytest.mark.parametrize("command", ["fit", "report", "bench"])
+@pytest.mark.parametrize("values", [["no", "yes"], [-1, 1], [1, 2]])
+def test_C3_a_label_that_does_not_tell_asks_for_the_option(run, table, command, values):
+    frame = pd.read_csv(table)
+    frame.assign(label=frame["label"].map(dict(enumerate(values)))).to_csv("t.csv", index=False)
+    output = ("--output", "m.ocsdf") if command == "fit" else ()
+    result = run(command, "t.csv", "--label", "label", *output)
+    assert_one_line_error(result, "is not 0/1", "--anomaly")
+    assert "anomaly=" not in result.stderr
+
+
+@pytest.mark.parametrize("anomaly", [None, "yes"])
+@pytest.mark.parametrize("value", [0, False, "no"])
+def test_C3_fit_takes_normal_rows_only(run, table, value, anomaly):
+    if (value == "no") != (anomaly == "yes"):
+        pytest.skip("text needs --anomaly, and 0 is normal without")
+    pd.read_csv(table).assign(label=value).to_csv("t.csv", index=False)
+    words = () if anomaly is None else ("--anomaly", anomaly)
+    result = run(
+        "fit", "t.csv", "--label", "label", *words, "--output", "m.ocsdf", "--json", *QUICK
+    )
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["rows_fitted"] == 60
+    result = run("report", "t.csv", "--label", "label", *words)
+    assert_one_line_error(result, "has one class only")
+
+
+def test_C3_a_third_label_is_spoken_of_and_in_the_summary(run, table):
+    frame = pd.read_csv(table)
+    frame["label"] = frame["label"].map({0: "no", 1: "yes"}).where(frame.index > 4, "maybe")
+    frame.to_csv("t.csv", index=False)
+    words = ("--label", "label", "--anomaly", "yes", "--json", *QUICK)
+    for command in (("fit", "t.csv", "--output", "m.ocsdf"), ("report", "t.csv")):
+        result = run(*command, *words)
+        assert result.exit_code == 0, result.stderr
+        assert "has 3 values: 'maybe', 'no' count as normal" in result.stderr
+        assert "has 3 values: 'maybe', 'no'" in json.loads(result.stdout)["warnings"][0]
+
+
+@pytest.mark.parametrize("contamination", ["0.1", "0.25", "auto"])
+def test_contamination_is_the_estimators(run, table, contamination):
+    words = ("--label", "label", "--contamination", contamination, *QUICK)
+    assert run("fit", table, *words, "--output", "m.ocsdf").exit_code == 0
+    set_to = ocsdf.OCSDF.load("m.ocsdf").contamination
+    assert set_to == (contamination if contamination == "auto" else float(contamination))
+    assert_one_line_error(
+        run("report", table, "--contamination", "some"), "--contamination must be 'auto' or a share"
+    )
+
+
+def test_C1_score_reads_the_standard_input(run, table, tmp_path):
+    assert run("fit", table, "--label", "label", "--output", "m.ocsdf", *QUICK).exit_code == 0
+    named = run("score", "m.ocsdf", table)
+    command = [sys.executable, "-c", "from ocsdf.cli import main; main()", "score", "m.ocsdf", "-"]
+    ran = subprocess.run(command, input=table.read_text(), capture_output=True, text=True)
+    assert ran.stdout == named.stdout, ran.stderr

@@ -1,0 +1,44 @@
+"""What commands read: tables with labels, models, and rows with the columns that a model knows."""
+
+from ocsdf.cli.console import load_estimator, warnings_told
+
+
+def load_labelled(data, label, anomaly, reading, both=True):
+    """Load a table with its labels; return it, and the texts of what its reader warned of."""
+    from ocsdf.data.tables import load_table
+
+    with warnings_told() as told:
+        table = load_table(data, label=label, anomaly=anomaly, both=both, **reading)
+    return table, tuple(told)
+
+
+def load_model(path):
+    """Load a model; return it, and the texts of what its reader warned of."""
+    OCSDF = load_estimator()
+    with warnings_told() as told:
+        estimator = OCSDF.load(path)
+    return estimator, tuple(told)
+
+
+def known_columns(estimator):
+    """Return how a table is read whose columns a model may know by name."""
+    names = getattr(estimator, "feature_names_in_", None)
+    return {} if names is None else {"model_features": tuple(map(str, names))}
+
+
+def load_rows(estimator, data, label, reading):
+    """Load rows for a model; return them, and the table's name."""
+    from ocsdf.data.tables import load_features
+
+    known = known_columns(estimator)
+    dropped = reading["drop"] if label is None else (*reading["drop"], label)
+    with warnings_told():
+        table = load_features(data, **reading | {"drop": dropped} | known)
+    return (frame(table, slice(None)) if known else table.X), table.name
+
+
+def frame(table, rows):
+    """Return rows as a data frame, so that the model remembers and checks feature names."""
+    import pandas as pd
+
+    return pd.DataFrame(table.X[rows], columns=list(table.feature_names))
