@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ocsdf.data.delimited import STDIN, TEXT_SUFFIXES, is_text, read_delimited
 from ocsdf.data.features import (
     AS_IT_IS,
     choose_features,
@@ -11,7 +12,6 @@ from ocsdf.data.features import (
     named_index_as_columns,
     without_saved_index,
 )
-from ocsdf.data.delimited import STDIN, TEXT_SUFFIXES, is_text, read_delimited
 from ocsdf.utils.exactness import refuse_inexact
 from ocsdf.utils.extras import how_to_install
 

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ocsdf.data.features import Reading, choose_features, listed, warn_of_identifiers
 from ocsdf.data.delimited import STDIN
 from ocsdf.data.downloads import data_home, fetch_table, registered_stem
+from ocsdf.data.features import Reading, choose_features, listed, warn_of_identifiers
 from ocsdf.data.readers import EXPECTED, read_table, table_name
 from ocsdf.utils.checks import check_labels
 
