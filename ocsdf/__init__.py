@@ -5,10 +5,19 @@
 >>> detector.score_samples(X)                         # signed distance, negative outside
 >>> detector.certified_radius(X)                      # no smaller l2 change flips a verdict
 
+Detectors       OCSDF, ImageOCSDF, ConformalDetector
+Certificates    certified_radius, certified_auroc, certified_tpr, certified_recall
+Tables, scorer  load_table, make_outlier_scorer
+Displays        CertifiedAUROCDisplay, CertifiedROCDisplay, ScoreHistogramDisplay,
+                SignedDistanceDisplay, TrainingHistoryDisplay, ExplanationDisplay
+More            ocsdf.sklearn_compat (PyOD, ADBench, data frames), ocsdf.attacks,
+                ocsdf.levelsets, ocsdf.surfaces, ocsdf.decisions; on the command line: ocsdf
+
 Method: Béthune et al., "Robust One-Class Classification with Signed Distance Function using
 1-Lipschitz Neural Networks", ICML 2023. Importing this package does not load TensorFlow.
 """
 
+import sys
 from importlib import import_module
 
 from ocsdf._version import __version__
@@ -37,18 +46,24 @@ __all__ = ["__version__", *sorted(_HOME)]
 def __getattr__(name):
     if name not in _HOME:
         raise AttributeError(f"module 'ocsdf' has no attribute {name!r}")
-    try:
-        module = import_module(_HOME[name])
-    except ModuleNotFoundError as error:
-        if error.name != "ocsdf.sklearn_compat":
-            raise
-        raise ModuleNotFoundError(
-            "ocsdf was imported from its source tree, where ocsdf.sklearn_compat is not installed: "
-            "run 'pip install -e .' there, or start Python in another folder.",
-            name=error.name,
-        ) from None
-    return getattr(module, name)
+    return getattr(import_module(_HOME[name]), name)
 
 
 def __dir__():
     return __all__
+
+
+class _NotInstalled:
+    """Says what to do where a part is not installed; asked after all other finders of modules."""
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name == "ocsdf.sklearn_compat":
+            raise ModuleNotFoundError(
+                "ocsdf was imported from its source tree, where ocsdf.sklearn_compat is not "
+                "installed: run 'pip install -e .' there, or start Python in another folder.",
+                name=name,
+            )
+
+
+sys.meta_path.append(_NotInstalled)

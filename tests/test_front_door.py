@@ -85,18 +85,55 @@ def test_unknown_name():
         from ocsdf import OneClass  # noqa: F401
 
 
-def test_source_tree_without_installation_says_what_to_do(tmp_path):
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import ocsdf; ocsdf.OCSDF",
+        "from ocsdf import OCSDF",
+        "from ocsdf.sklearn_compat import OCSDF",
+        "import ocsdf.sklearn_compat",
+        "import ocsdf.sklearn_compat.estimator",
+        "from ocsdf.sklearn_compat.pyod_detector import OCSDFDetector",
+        "from ocsdf import make_outlier_scorer",
+    ],
+)
+def test_P9_source_tree_without_installation_says_what_to_do(tmp_path, statement):
     shutil.copytree(PACKAGE, tmp_path / "ocsdf", ignore=shutil.ignore_patterns("__pycache__"))
     code = WITHOUT_INSTALLATION + (
         "import ocsdf; print(ocsdf.__file__)\n"
         "print(ocsdf.certified_auroc([1.0], [0.0], 0.0)[0])\n"
-        "try: ocsdf.OCSDF\n"
+        f"try: {statement}\n"
         "except ModuleNotFoundError as error: print(error.name, error, sep='\\n')"
     )
     place, value, missing, *message = python(code, tmp_path)
     assert Path(place) == tmp_path / "ocsdf" / "__init__.py"
     assert (value, missing) == ("1.0", "ocsdf.sklearn_compat")
     assert len(message) == 1 and "pip install -e ." in message[0]
+
+
+def test_P9_help_names_the_public_things():
+    import pydoc
+
+    description = pydoc.plain(pydoc.render_doc("ocsdf")).split("PACKAGE CONTENTS")[0]
+    assert [name for name in ocsdf.__all__ if name not in description] == ["__version__"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--version"], 0, f"ocsdf {ocsdf.__version__}"),
+        (["--help"], 0, "Usage: "),
+        (["fit", "--help"], 0, "Fit a model and save it."),
+        (["none"], 2, "No such command"),
+        (["score", "none.ocsdf", "none.csv"], 2, "error: "),
+    ],
+)
+def test_P9_python_m_ocsdf_is_the_command(tmp_path, words, code, said):
+    command = [sys.executable, "-m", "ocsdf", *words]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert ran.returncode == code
+    assert said in ran.stdout + ran.stderr
+    assert "Traceback" not in ran.stderr
 
 
 def test_another_missing_library_is_named(tmp_path):

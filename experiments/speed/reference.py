@@ -91,7 +91,7 @@ class ReferenceProcess:
             if value not in known:
                 raise ValueError(f"{name} is one of {known}; got {value!r}.")
         if importlib.util.find_spec("tf_keras") is None:
-            raise RuntimeError("The reference needs tf-keras: pip install 'ocsdf[experiments]'")
+            raise RuntimeError("The reference needs tf-keras: pip install -e '.[experiments]'")
         self._folder = tempfile.TemporaryDirectory()
         self._log = open(Path(self._folder.name, "log"), "w+", errors="replace")  # noqa: SIM115
         self._process = subprocess.Popen(

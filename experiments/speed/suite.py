@@ -61,7 +61,7 @@ def why_not(requirements):
         Empty if it can.
     """
     if REFERENCE in requirements and importlib.util.find_spec("tf_keras") is None:
-        return "it needs tf-keras: pip install 'ocsdf[experiments]'"
+        return "it needs tf-keras: pip install -e '.[experiments]'"
     if DATA_HOME in requirements and data_home() is None:
         return "it needs the tables: set OCSDF_DATA_HOME to the folder that holds adbench/*.npz"
     return ""

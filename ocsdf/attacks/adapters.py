@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from ocsdf.attacks.gradient_descent import judge_candidates
 from ocsdf.attacks.inputs import check_direction, take_subject
+from ocsdf.utils.extras import how_to_install
 from ocsdf.utils.threads import slices
 
 # Of the radius, and how many: as those of ocsdf.attacks.gradient_descent.pgd.
@@ -196,5 +197,5 @@ def _import_extra(module, distribution):
         return import_module(module)
     except ImportError as error:
         raise ImportError(
-            f"This attack needs {distribution}: pip install 'ocsdf[attacks]' ({error})"
+            f"This attack needs {distribution}: {how_to_install('attacks')} ({error})"
         ) from None

@@ -4,6 +4,7 @@ import typer
 
 from ocsdf.cli.console import load_estimator, print_json
 from ocsdf.cli.options import Json
+from ocsdf.utils.extras import how_to_install
 
 
 def info(as_json: Json = False):
@@ -30,5 +31,5 @@ def _print_info(facts):
         typer.echo(f"{name:14} {version or 'not installed'}")
     typer.echo(f"{'devices':14} {', '.join(facts['devices'])}")
     for name, installed in facts["extras"].items():
-        how = "installed" if installed else f"not installed: pip install 'ocsdf[{name}]'"
+        how = "installed" if installed else f"not installed: {how_to_install(name)}"
         typer.echo(f"{'[' + name + ']':14} {how}")

@@ -85,9 +85,7 @@ def fetch_table(stem):
     try:
         import pooch
     except ImportError as error:
-        raise ImportError(
-            f"downloading {stem} needs pooch: pip install 'ocsdf[experiments]'"
-        ) from error
+        raise ImportError(f"downloading {stem} needs pooch: pip install pooch") from error
     path = (data_home() or pooch.os_cache("ocsdf")) / "adbench" / f"{stem}.npz"
     # pooch would write over a file with another checksum, and it may be the user's own.
     if path.exists() and pooch.file_hash(str(path)) != REGISTRY[stem]:

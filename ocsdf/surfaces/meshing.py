@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ocsdf.utils.extras import how_to_install
+
 # Cells along the side of the first blocks, and of the last, whose corners are evaluated.
 _COARSEST, _FINEST = 32, 2
 _ROWS_AT_ONCE = 2**16
@@ -201,7 +203,7 @@ def import_surface_package(module):
         return import_module(module)
     except ImportError as error:
         raise ImportError(
-            f"Surfaces need {module.split('.')[0]}: pip install 'ocsdf[surfaces]' ({error})"
+            f"Surfaces need {module.split('.')[0]}: {how_to_install('surfaces')} ({error})"
         ) from None
 
 

@@ -12,6 +12,7 @@ def how_to_install(extra):
     Returns
     -------
     str
+        A command, for the project's folder.
     """
     # As long as no index has the package, it is installed from the project's folder.
-    return f"pip install -e '.[{extra}]' in the project's folder"
+    return f"pip install -e '.[{extra}]'"

@@ -187,7 +187,7 @@ def test_without_scikit_posthocs_the_rest_is_written(tmp_path, monkeypatch):
     paths = write_report(benchmark(), tmp_path)
     assert not [path for path in paths if "ranks" in path.name]
     text = (tmp_path / "benchmark.md").read_text()
-    assert "pip install 'ocsdf[experiments]'" in text
+    assert "pip install -e '.[experiments]'" in text
     assert "Friedman test that all 4 detectors rank alike, over 5 tables: p" in text
 
 

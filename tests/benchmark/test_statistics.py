@@ -188,7 +188,7 @@ def test_without_scikit_posthocs(monkeypatch):
     told = compare(frame({"A": [1, 1], "B": [2, 3], "C": [3, 2]}))
     assert told.friedman is not None
     assert told.p_values is None
-    assert told.note.endswith("pip install 'ocsdf[experiments]'")
+    assert told.note.endswith("pip install -e '.[experiments]'")
 
 
 def test_spread_of_the_seeds_that_finished():
