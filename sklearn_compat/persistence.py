@@ -12,7 +12,14 @@ from pathlib import Path
 import keras
 import numpy as np
 
-import ocsdf.networks.layers  # noqa: F401  registers the layers that a saved network names
+# They register the layers that a saved network names.
+import ocsdf.networks.cones
+import ocsdf.networks.convolutions
+import ocsdf.networks.distances
+import ocsdf.networks.ensembles
+import ocsdf.networks.layers
+import ocsdf.networks.nearest
+import ocsdf.networks.piecewise  # noqa: F401
 from ocsdf._version import __version__
 from ocsdf.certificate.network import CertifiedNetwork
 from ocsdf.training.domain import DOMAINS
