@@ -6,8 +6,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from ocsdf.utils.extras import how_to_install
-
 # The better of these two is what a user would otherwise take.
 REFERENCES = ("IForest", "KNN")
 # Tables made of the same rows, or of the same source, are one piece of evidence.
@@ -240,7 +238,7 @@ def compare(ranks):
     except ImportError:
         return told._replace(
             note="The Nemenyi test and its diagram need scikit-posthocs: "
-            f"{how_to_install('experiments')}"
+            "pip install -e '.[experiments]'"
         )
     return told._replace(
         critical_difference=critical_difference(k, n_tables),
