@@ -6,7 +6,7 @@ INSTALLED = $(VENV)/.installed
 # TensorFlow's C++ notices say nothing about this project.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo test test-slow test-processors lint speed
+.PHONY: demo test test-slow test-processors lint speed numbers
 
 demo: $(INSTALLED)
 	mkdir -p reports
@@ -29,6 +29,10 @@ lint: $(INSTALLED)
 
 speed: $(INSTALLED)
 	$(BIN)/python -m experiments.speed
+
+# Measured numbers of README.md and docs/ anew, from the CSV files.
+numbers: $(INSTALLED)
+	$(BIN)/python -m experiments.numbers
 
 $(INSTALLED): setup.cfg
 	$(PYTHON) -m venv $(VENV)

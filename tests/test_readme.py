@@ -1,30 +1,106 @@
-"""What the README says runs, and what it shows exists."""
+"""What the README and docs/ say runs, and what they name exists."""
 
 import re
+import shlex
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md"))]
+}
+CODE = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
+WITH_CODE = [name for name, text in PAGES.items() if CODE.search(text)]
 
 
-def test_example_runs_and_certifies(tmp_path, monkeypatch):
+def commands(text):
+    """The lines of a page's indented blocks, and the commands within its sentences."""
+    text = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    yield from re.findall(r"^ {4}(\S.*?)(?:\s+#.*)?$", text, re.MULTILINE)
+    yield from re.findall(r"`([a-z][^`\n]* [^`\n]*)`", text)
+
+
+def anchor(title):
+    """The fragment by which GitHub links to a heading."""
+    return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
+
+
+def take_few_steps(monkeypatch):
+    """Let fits end soon: what they learn is judged by the README's own and by other tests."""
+    from ocsdf import OCSDF, ImageOCSDF
+
+    for estimator in (OCSDF, ImageOCSDF):
+        fit = estimator.fit
+        monkeypatch.setattr(
+            estimator,
+            "fit",
+            lambda self, X, *rest, fit=fit: fit(self.set_params(max_steps=5), X, *rest),
+        )
+
+
+@pytest.mark.parametrize("name", WITH_CODE)
+def test_examples_run(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    code = re.search(r"```python\n(.*?)```", README, re.DOTALL).group(1)
+    if name != "README.md":
+        take_few_steps(monkeypatch)
     names = {}
-    exec(code, names)
-    detector, X, y = names["detector"], names["X"], names["y"]
-    assert (tmp_path / "detector.ocsdf").exists()
-    clean, attacked = detector.certified_auroc(X, y, radii=[0.0, 0.1], pos_label=0)
-    assert 0.9 < clean <= 1.0
-    assert attacked < clean
+    for code in CODE.findall(PAGES[name]):
+        exec(code, names)
+    if name == "README.md":
+        detector, X, y = names["detector"], names["X"], names["y"]
+        clean, attacked = detector.certified_auroc(X, y, radii=[0.0, 0.1], pos_label=0)
+        assert 0.9 < clean <= 1.0
+        assert attacked < clean
 
 
-def test_commands_and_files_named_exist():
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", PAGES)
+def test_links_lead_somewhere(name):
+    for link in re.findall(r"\]\(([^)\s]+)\)", PAGES[name]):
+        if "://" in link:
+            continue
+        path, _, fragment = link.partition("#")
+        target = (ROOT / name).parent / path if path else ROOT / name
+        assert target.exists(), link
+        if fragment:
+            titles = re.findall(r"^#+ (.*)$", target.read_text(encoding="utf-8"), re.MULTILINE)
+            assert fragment in map(anchor, titles), link
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_commands_exist(name):
+    from typer.main import get_command
+
+    from ocsdf.cli import app
+
+    known = get_command(app).commands
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for command in commands(PAGES[name]):
+        tool, *words = shlex.split(command, comments=True)
+        if tool == "make":
+            assert {word for word in words if "=" not in word} <= targets, command
+        elif tool == "ocsdf" and words[0] in known:
+            options = {name for one in known[words[0]].params for name in one.opts}
+            used = {word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)}
+            assert used <= options | {"--help"}, command
+        elif tool == "ocsdf":
+            assert words[0] == "COMMAND", command
+        elif [tool, *words[:1]] == ["python", "-m"]:
+            assert find_spec(words[1]), command
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_names_exist(name):
+    for dotted in re.findall(r"`(ocsdf(?:\.\w+)+)", PAGES[name]):
+        module, _, attribute = dotted.rpartition(".")
+        if not find_spec(module) or not hasattr(import_module(module), attribute):
+            assert find_spec(dotted), dotted
+
+
+def test_the_first_commands_are_ci_s():
     for target in ("demo", "test"):
-        assert f"    make {target}" in README
-        assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+        assert f"    make {target}" in PAGES["README.md"]
     assert "make test" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
-    links = re.findall(r"\]\(([\w./]+)\)", README)
-    assert links
-    assert [link for link in links if not (ROOT / link).exists()] == []

@@ -1,0 +1,1 @@
+"""Measured numbers of the README and of docs/, written from the committed CSV files."""

@@ -1,0 +1,39 @@
+"""Write the measured numbers of the README and of docs/ anew, from the committed CSV files.
+
+Run ``python -m experiments.numbers`` (or ``make numbers``) after an experiment has changed its CSV
+file. ``--check`` writes nothing, and names the pages that differ.
+"""
+
+import argparse
+import sys
+
+from experiments.numbers import audit, images, level_sets, speed, surfaces, tables
+from experiments.numbers.markers import ROOT, fill, pages
+from ocsdf.utils.files import write_whole
+
+PARTS = audit.PARTS | images.PARTS | level_sets.PARTS | speed.PARTS | surfaces.PARTS | tables.PARTS
+
+
+def main(arguments=None):
+    """Write the pages, or compare them, and return the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.numbers", description=__doc__.split("\n\n")[0]
+    )
+    parser.add_argument("--check", action="store_true", help="write nothing; 1 if a page differs")
+    check = parser.parse_args(arguments).check
+    stale = []
+    for page in pages():
+        text = page.read_text(encoding="utf-8")
+        fresh = fill(text, PARTS)
+        if fresh != text:
+            stale.append(page)
+            if not check:
+                write_whole(page, fresh)
+    for page in stale:
+        verb = "differs from the CSV files" if check else "written anew"
+        print(f"{page.relative_to(ROOT)}: {verb}")
+    return int(check and bool(stale))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

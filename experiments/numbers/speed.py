@@ -1,0 +1,158 @@
+"""What the pages say of speed: ratios within one run, and what they do not say."""
+
+from experiments.numbers.words import at_most, listed, nearest, record, table
+from experiments.speed.same_work import WITHIN as SAME_WORK_WITHIN
+from experiments.speed.sooner import WITHIN
+
+
+def _steps(width, activation):
+    rows = record("speed_steps")
+    rows = rows[(rows["width"] == width) & (rows["activation"] == activation)]
+    seconds = rows[rows["quantity"] == "seconds a step"]
+    by_round = seconds.pivot(index="round", columns="method", values="value")
+    return by_round
+
+
+def steps():
+    """Times that a training step is faster than the reference's two forms."""
+    lines = []
+    for width in (128, 512):
+        for activation in ("fullsort", "groupsort2"):
+            by_round = _steps(width, activation)
+            ratios = [
+                nearest((by_round[form] / by_round["ours"]).median())
+                for form in ("authors", "kindest")
+            ]
+            milliseconds = nearest(1e3 * by_round["ours"].median())
+            lines.append([f"4 x {width}, {activation}", milliseconds, *ratios])
+    head = ["network", "ours, ms a step", "times the authors' form", "times its kindest form"]
+    return table(head, lines)
+
+
+def sooner():
+    """Times that a fit is sooner level with the reference, kindly and unkindly measured."""
+    lines = []
+    for name, rows in record("speed_sooner").groupby("table", sort=False):
+        rows = rows.sort_values("turn")
+        ours = rows["our_seconds"].median()
+        goal = rows["reference_auroc"].iloc[-1]
+        reached = (rows["reference_auroc"] >= goal).to_numpy().argmax()
+        ratios = [
+            nearest(seconds / ours, 0)
+            for seconds in (
+                rows["authors_seconds"].iloc[: reached + 1].sum(),
+                rows["kindest_seconds"].iloc[: reached + 1].sum(),
+                rows["authors_seconds"].sum(),
+                rows["kindest_seconds"].sum(),
+            )
+        ]
+        aurocs = f"{nearest(rows['our_auroc'].median())} / {nearest(goal)}"
+        lines.append([name, aurocs, nearest(ours), *ratios])
+    head = ["table", "AUROC, ours / reference", "seconds of our fit"]
+    head += ["to the first look", "kindest form", "to the end", "kindest form, to the end"]
+    return table(head, lines)
+
+
+def within():
+    """Points of AUROC below the reference that still count as level with it."""
+    return f"{WITHIN:g}"
+
+
+def same_work_verdict():
+    """On which tables the target of the same AUROC after the same work is missed."""
+    medians = record("speed_same_work").groupby(["table", "method"])["auroc"].median().unstack()
+    missed = medians.index[medians["ours"] < medians["reference"] - SAME_WORK_WITHIN]
+    target = f"at most {SAME_WORK_WITHIN:g} point below the reference"
+    if not len(missed):
+        return f"The target, {target}, is met on all {len(medians)} tables."
+    return f"The target, {target}, is missed on {len(missed)} of {len(medians)}: {listed(missed)}."
+
+
+def same_work():
+    """AUROC and seconds of both after the same number of steps."""
+    lines = []
+    rows = record("speed_same_work")
+    rows = rows[rows["auroc"].notna()]
+    for name, part in rows.groupby("table", sort=False):
+        by_method = dict(part.groupby("method"))
+        aurocs = [nearest(by_method[method]["auroc"].median()) for method in ("ours", "reference")]
+        seconds = [
+            nearest(by_method[method]["seconds"].median()) for method in ("ours", "reference")
+        ]
+        least = nearest(by_method["ours"]["auroc"].min())
+        lines.append([name, str(len(by_method["ours"])), *aurocs, least, *seconds])
+    head = ["table", "seeds", "AUROC, ours", "reference", "least of ours"]
+    return table([*head, "seconds, ours", "reference"], lines)
+
+
+def growth():
+    """Seconds and memory of a default fit by the size of a table."""
+    rows = record("speed_growth")
+    ours = rows[(rows["detector"] == "OCSDF") & (rows["width"] == 128) & (rows["depth"] == 4)]
+    lines = []
+    for _, row in ours.sort_values(["n", "d"]).iterrows():
+        gigabytes = at_most(row["fit_megabytes"] / 1e3, 2)
+        name = f"{row['n']:,} x {row['d']}" + (
+            "" if row["data"] == "generated" else f" ({row['data']})"
+        )
+        same = rows[
+            (rows["n"] == row["n"]) & (rows["d"] == row["d"]) & (rows["data"] == row["data"])
+        ]
+        others = same.set_index("detector")
+        peers = [
+            nearest(others["fit_seconds"].get(detector, float("nan")))
+            for detector in ("IsolationForest",)
+        ]
+        lines.append([name, nearest(row["fit_seconds"]), gigabytes, *peers])
+    head = ["rows x features", "seconds of fit", "gigabytes at most", "IsolationForest, seconds"]
+    return table(head, lines)
+
+
+def fits():
+    """Seconds of a default fit on small tables, beside others'."""
+    rows = record("speed_fits")
+    rows = rows[rows["quantity"] == "seconds of fit"]
+    by_size = rows.groupby(["detector", "rows"], sort=False)["value"].median().unstack()
+    lines = [[name, *(nearest(value, 2) for value in cells)] for name, cells in by_size.iterrows()]
+    return table(["detector", *(f"{size:,.0f} rows" for size in by_size)], lines)
+
+
+def fit_range():
+    """The range of a default fit's seconds over the records of speed and of the benchmark."""
+    growth = record("speed_growth")
+    plain = (growth["detector"] == "OCSDF") & (growth["width"] == 128) & (growth["depth"] == 4)
+    growth = growth[plain & (growth["n"] <= 10_000) & (growth["d"] <= 100)]["fit_seconds"]
+    fits = record("speed_fits")
+    fits = fits[(fits["quantity"] == "seconds of fit") & (fits["detector"] == "OCSDF")]["value"]
+    table_rows = record("tabular/benchmark")
+    benchmark = table_rows[table_rows["detector"] == "OCSDF"]["fit_seconds"]
+    ranges = [
+        f"{nearest(part.min(), 0)} to {nearest(part.max(), 0)}"
+        for part in (growth, fits, benchmark)
+    ]
+    return f"{ranges[0]} s (growth), {ranges[1]} s (fits) and {ranges[2]} s (the benchmark)"
+
+
+def scoring():
+    """Rows scored in a second, and how many times as many as others."""
+    rows = record("speed_scoring")
+    rows = rows[rows["benchmark"] == "a table"]
+    rates = rows.groupby("detector", sort=False)["rows_per_second"].median()
+    lines = [
+        [name, f"{round(rate, -3):,.0f}", nearest(rates["OCSDF"] / rate, 2)]
+        for name, rate in rates.items()
+    ]
+    return table(["detector", "rows a second", "OCSDF scores times as many"], lines)
+
+
+PARTS = {
+    "speed-steps": steps,
+    "speed-sooner": sooner,
+    "speed-within": within,
+    "speed-same-work": same_work,
+    "speed-same-work-verdict": same_work_verdict,
+    "speed-growth": growth,
+    "speed-fits": fits,
+    "fit-range": fit_range,
+    "speed-scoring": scoring,
+}

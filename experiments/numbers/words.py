@@ -1,0 +1,70 @@
+"""Numbers as words: which way they are rounded, and tables of them.
+
+A lower bound is rounded down and an upper bound up, so that what is printed is proved as well; what
+was measured is rounded to the nearest.
+"""
+
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+from functools import cache
+
+import pandas as pd
+
+from experiments.numbers.markers import ROOT
+
+RESULTS = ROOT / "experiments" / "results"
+
+
+@cache
+def record(name):
+    """Return the rows of an experiment: experiments/results/``name``.csv."""
+    return pd.read_csv(RESULTS / f"{name}.csv", low_memory=False)
+
+
+def nearest(value, digits=1):
+    """Round what was measured."""
+    return _rounded(value, digits, ROUND_HALF_EVEN)
+
+
+def at_least(value, digits=1):
+    """Round a lower bound."""
+    return _rounded(value, digits, ROUND_FLOOR)
+
+
+def at_most(value, digits=1):
+    """Round an upper bound."""
+    return _rounded(value, digits, ROUND_CEILING)
+
+
+def _rounded(value, digits, way):
+    if pd.isna(value):
+        return "-"
+    return str(Decimal(repr(float(value))).quantize(Decimal(1).scaleb(-digits), way))
+
+
+def spread(values, digits=1):
+    """Return the mean and, of two values or more, their standard deviation."""
+    mean = nearest(values.mean(), digits)
+    return f"{mean} ± {nearest(values.std(), digits)}" if len(values) > 1 else mean
+
+
+def listed(names):
+    """Join words: ``a, b and c``."""
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def table(head, rows):
+    """Return a Markdown table.
+
+    Parameters
+    ----------
+    head : sequence of str
+        Titles of the columns; the first is left, the others right.
+    rows : iterable of sequence of str
+
+    Returns
+    -------
+    str
+    """
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

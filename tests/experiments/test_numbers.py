@@ -1,0 +1,109 @@
+"""Measured numbers in the pages are those of the CSV files, and nothing else is one."""
+
+import re
+
+import pandas as pd
+import pytest
+
+from experiments.numbers import __main__ as numbers
+from experiments.numbers import markers, words
+
+PAGES = {path.relative_to(markers.ROOT).as_posix(): path for path in markers.pages()}
+# Numbers of prose that nobody measured here: versions, settings, shares, and what papers print.
+SETTINGS = {
+    "3.11",  # Python
+    "1.0.0",  # PyOD, pinned by ADBench
+    "1.13",  # torch, pinned by ADBench
+    "0.05",  # the margin of the paper's settings
+    "0.1",  # a radius
+    "0.2",  # a radius; a lambda of the paper
+    "0.3",  # l-inf radius of robust training
+    "0.02",  # a lambda that was tried
+    "0.005",  # a lambda that was tried
+    "0.03",  # promised in Figure 1
+    "0.039",  # asked for in Figure 1
+    "0.55",  # the paper's Chamfer ratio
+    "0.12",  # the paper's Hausdorff ratio
+    "30 %",  # of the training rows lie beyond what is typical
+    "99.9 %",  # of randomized smoothing's guarantee
+}
+
+
+def test_a_number_is_rounded_to_the_side_it_bounds():
+    assert words.at_least(96.09) == "96.0" and words.at_most(96.01) == "96.1"
+    # 2.3 is stored as a little less, and is 2.3 all the same.
+    assert words.at_least(2.3) == words.at_most(2.3) == words.nearest(2.3) == "2.3"
+    assert words.nearest(95.36) == "95.4" and words.nearest(133.4, 0) == "133"
+    assert words.at_least(99.999, 2) == "99.99" and words.at_least(float("nan")) == "-"
+    assert words.spread(pd.Series([1.0, 3.0])) == "2.0 ± 1.4"
+    assert words.spread(pd.Series([1.0])) == "1.0"
+    assert words.listed(["a"]) == "a" and words.listed("abc") == "a, b and c"
+
+
+def test_parts_are_written_between_their_markers():
+    text = "# T\n<!-- numbers: one -->\n<!-- end -->\nof <!-- numbers: two -->9<!-- end -->.\n"
+    page = markers.fill(text, {"one": lambda: "| a |", "two": lambda: "7"})
+    assert page == (
+        "# T\n<!-- numbers: one -->\n\n| a |\n\n<!-- end -->\n"
+        "of <!-- numbers: two -->7<!-- end -->.\n"
+    )
+    assert markers.fill(page, {"one": lambda: "| a |", "two": lambda: "7"}) == page
+    assert re.sub(r"\s+", " ", markers.outside(page)) == "# T of . "
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("<!-- numbers: none --> <!-- end -->", "no part is named 'none'"),
+        ("<!-- numbers: one --> 7", "no <!-- end -->"),
+        ("<!-- numbers: One --> 7 <!-- end -->", "small letters"),
+    ],
+)
+def test_markers_that_mean_nothing_are_errors(text, message):
+    with pytest.raises(ValueError, match=message):
+        markers.fill(text, {"one": lambda: "7"})
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_pages_are_as_the_record_has_it(name):
+    text = PAGES[name].read_text(encoding="utf-8")
+    assert markers.fill(text, numbers.PARTS) == text, "run make numbers"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_marker_within_a_paragraph_does_not_begin_its_line(name):
+    # There it would end the paragraph.
+    lines = PAGES[name].read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if re.match(r"<!-- .*? -->.", line)] == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_no_measured_number_stands_elsewhere(name):
+    prose = markers.outside(PAGES[name].read_text(encoding="utf-8"))
+    found = {
+        re.sub(r"\s", " ", number)
+        for number in re.findall(r"(?<![\w.])\d+(?:\.\d+)+|\d+(?:\.\d+)?\s%", prose)
+    }
+    percentages = {number.removesuffix(" %") for number in found if number.endswith("%")}
+    assert found - percentages - SETTINGS == set()
+
+
+def test_every_part_stands_on_a_page():
+    pages = "".join(path.read_text(encoding="utf-8") for path in PAGES.values())
+    assert {name for _, name, _, _ in markers.PART.findall(pages)} == set(numbers.PARTS)
+
+
+def test_a_number_changed_by_hand_is_found_and_mended(tmp_path, monkeypatch, capsys):
+    page = tmp_path / "README.md"
+    true = markers.pages()[0].read_text(encoding="utf-8")
+    start, _, inner, end = markers.PART.search(true).groups()
+    changed = re.sub(r"\d(?=\.\d \|)", lambda digit: str((int(digit[0]) + 1) % 10), inner, count=1)
+    assert changed != inner
+    page.write_text(true.replace(start + inner + end, start + changed + end), encoding="utf-8")
+    monkeypatch.setattr(numbers, "pages", lambda: [page])
+    monkeypatch.setattr(numbers, "ROOT", tmp_path)
+    assert numbers.main(["--check"]) == 1
+    assert capsys.readouterr().out == "README.md: differs from the CSV files\n"
+    assert numbers.main([]) == 0
+    assert page.read_text(encoding="utf-8") == true
+    assert numbers.main(["--check"]) == 0
