@@ -1,6 +1,7 @@
 """What the pages say of speed: ratios within one run, and what they do not say."""
 
 from experiments.numbers.words import at_most, listed, nearest, record, table
+from experiments.speed.same_work import ROUNDS
 from experiments.speed.same_work import WITHIN as SAME_WORK_WITHIN
 from experiments.speed.sooner import WITHIN
 
@@ -60,12 +61,19 @@ def within():
 
 def same_work_verdict():
     """On which tables the target of the same AUROC after the same work is missed."""
-    medians = record("speed_same_work").groupby(["table", "method"])["auroc"].median().unstack()
-    missed = medians.index[medians["ours"] < medians["reference"] - SAME_WORK_WITHIN]
-    target = f"at most {SAME_WORK_WITHIN:g} point below the reference"
-    if not len(missed):
-        return f"The target, {target}, is met on all {len(medians)} tables."
-    return f"The target, {target}, is missed on {len(missed)} of {len(medians)}: {listed(missed)}."
+    rows = record("speed_same_work")
+    target = f"{SAME_WORK_WITHIN:g} point below the reference at most"
+    first, every = _missed(rows[rows["seed"] < ROUNDS]), _missed(rows)
+    return (
+        f"The target is {target}. Over the first {ROUNDS} seeds, for which it was set, it is "
+        f"missed on {first}; over all seeds, on {every}."
+    )
+
+
+def _missed(rows):
+    medians = rows.groupby(["table", "method"])["auroc"].median().unstack()
+    names = medians.index[medians["ours"] < medians["reference"] - SAME_WORK_WITHIN]
+    return f"{len(names)} of {len(medians)} ({listed(names)})" if len(names) else "none"
 
 
 def same_work():
@@ -74,14 +82,14 @@ def same_work():
     rows = record("speed_same_work")
     rows = rows[rows["auroc"].notna()]
     for name, part in rows.groupby("table", sort=False):
-        by_method = dict(part.groupby("method"))
-        aurocs = [nearest(by_method[method]["auroc"].median()) for method in ("ours", "reference")]
-        seconds = [
-            nearest(by_method[method]["seconds"].median()) for method in ("ours", "reference")
-        ]
-        least = nearest(by_method["ours"]["auroc"].min())
-        lines.append([name, str(len(by_method["ours"])), *aurocs, least, *seconds])
-    head = ["table", "seeds", "AUROC, ours", "reference", "least of ours"]
+        ours, reference = (part[part["method"] == method] for method in ("ours", "reference"))
+        cells = (
+            nearest(side[column].median())
+            for column in ("auroc", "seconds")
+            for side in (ours, reference)
+        )
+        lines.append([name, str(len(ours)), nearest(ours["auroc"].min()), *cells])
+    head = ["table", "seeds", "least AUROC of ours", "AUROC, ours", "reference"]
     return table([*head, "seconds, ours", "reference"], lines)
 
 

@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from experiments.numbers.words import at_least, at_most, listed, nearest, record, spread, table
+from experiments.numbers.words import at_least, listed, nearest, record, spread, table
 from experiments.paper_tables import LONGER, MARGINS, NETWORKS, PAPER
 from ocsdf.benchmark.statistics import BESIDE, REFERENCES, contamination_curve, standing
 
@@ -35,8 +35,8 @@ def _rows(protocol, detectors):
 def benchmark():
     """The README's table: both ways to train side by side."""
     shown = ["OCSDF", *BESIDE, *REFERENCES]
-    names = {"nearest neighbour": "nearest neighbour, exact distance", "KNN": "KNN of PyOD"}
-    names["random subsamples"] = "mean distance to random subsamples"
+    names = {"nearest neighbour": "nearest neighbour, exact", "KNN": "KNN of PyOD"}
+    names["random subsamples"] = "random subsamples, exact"
     columns = [f"certified at {' / '.join(map(str, RADII))}", "mean rank"]
     sides = [[*_rows(protocol, shown)] for protocol in WAYS]
     lines = [
@@ -61,24 +61,22 @@ def benchmark_remarks():
     for protocol, way in WAYS.items():
         found = standing_of(protocol)
         ours = found.certified.loc["OCSDF"]
-        parts = []
-        better = found.beside["mean_auroc"]
-        better = better[better > ours[0.0]]
-        if len(better):
-            parts.append(
-                f"{listed(better.index)} {'has' if len(better) == 1 else 'have'} a higher AUROC"
-            )
-        above = found.certified[found.certified > ours].drop(columns=0.0).dropna(how="all")
-        for name, radii in above.iterrows():
-            at = listed([str(radius) for radius in radii.dropna().index])
-            parts.append(f"{name} certify more at {at}")
-        worst = found.summary.loc["OCSDF"]
-        parts.append(
-            f"OCSDF is {at_most(worst['shortfall'])} points behind the better of IForest and KNN "
-            f"on {_bare(worst['shortfall_table'])}, where it falls back furthest"
-        )
-        ranks = found.summary["family_mean_rank"]
-        parts.append(f"with tables of one source averaged, {ranks.idxmin()} has the best mean rank")
+        auroc = found.beside["mean_auroc"]
+        higher = [name for name in auroc.index if auroc[name] > ours[0.0]]
+        parts = [f"the AUROC of {listed(higher)} is higher"] if higher else []
+        by_radii = {}
+        for name, row in found.certified.iterrows():
+            radii = [f"{radius}" for radius in RADII if row[radius] > ours[radius]]
+            if radii:
+                by_radii.setdefault(listed(radii), []).append(name)
+        parts += [f"{listed(names)} certify more at {radii}" for radii, names in by_radii.items()]
+        worst, ranks = found.summary.loc["OCSDF"], found.summary["family_mean_rank"]
+        parts += [
+            f"OCSDF is {nearest(worst['shortfall'])} points behind the better of "
+            f"{listed(REFERENCES)} on {_bare(worst['shortfall_table'])}, where it falls back "
+            f"furthest",
+            f"with tables of one source averaged, {ranks.idxmin()} has the best mean rank",
+        ]
         lines.append(f"- Trained on {way}: {'; '.join(parts)}.")
     return "\n".join(lines)
 

@@ -1,8 +1,8 @@
 """Numbers as words: which way they are rounded, and tables of them.
 
 A lower bound is rounded down and an upper bound up, so that what is printed is proved as well; what
-was measured is rounded to the nearest. A number is the float64 that it is: the one nearest to 0.3 is a
-hair less, and is at least 0.2.
+was measured is rounded to the nearest. A number is the float64 that it is: the one nearest to 0.3
+is a hair less, and is at least 0.2.
 """
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
