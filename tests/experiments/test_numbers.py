@@ -8,7 +8,11 @@ import pytest
 from experiments.numbers import __main__ as numbers
 from experiments.numbers import markers, words
 
-PAGES = {path.relative_to(markers.ROOT).as_posix(): path for path in markers.pages()}
+PAGES = {
+    path.relative_to(markers.ROOT).as_posix(): path
+    for path in markers.pages()
+    if markers.PART.search(path.read_text(encoding="utf-8"))
+}
 # Numbers of prose that nobody measured here: versions, settings, shares, and what papers print.
 SETTINGS = {
     "3.11",  # Python
