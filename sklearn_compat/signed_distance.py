@@ -66,6 +66,35 @@ class SignedDistance(CertifiedDetector):
         """The set of standardized rows, convex, that the detector takes; None takes all."""
         return None
 
+    def export(self, path, dtype="float64"):
+        """Write the detector as one ONNX graph; needs the extra ``onnx``.
+
+        Standardization, score, verdict and certified radius in one: see
+        :func:`ocsdf.export.detector.detector_graph`.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            Such as ``model.onnx``.
+        dtype : {"float64", "float32"}, default="float64"
+            Of the input and of the computation. float32 is for runtimes without float64: the
+            radius is smaller by what float32 may round.
+
+        Raises
+        ------
+        TypeError
+            If a part of the network has no ONNX form.
+        ImportError
+            Without onnx.
+        """
+        from ocsdf.export.detector import detector_graph
+        from ocsdf.utils.files import check_output, write_whole
+
+        check_is_fitted(self)
+        check_output(path)
+        model = detector_graph(self._network, self.mean_, self.scale_, self.offset_, dtype)
+        write_whole(path, model.SerializeToString())
+
     def sample_level_set(self, n_samples, level=0.0):
         """Sample points where f has a given value, such as the edge of the data at 0.
 

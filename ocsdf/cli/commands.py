@@ -9,6 +9,7 @@ from ocsdf._version import __version__
 from ocsdf.cli.bench import bench
 from ocsdf.cli.console import OneLineErrors
 from ocsdf.cli.explain import explain
+from ocsdf.cli.export import export
 from ocsdf.cli.fit import fit
 from ocsdf.cli.info import info
 from ocsdf.cli.report import report
@@ -41,7 +42,7 @@ def _root(
     """
 
 
-for command in (report, fit, score, explain, bench, surface, info):
+for command in (report, fit, score, explain, export, bench, surface, info):
     app.command()(command)
 
 

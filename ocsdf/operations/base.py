@@ -186,6 +186,32 @@ class Operation:
         """Make the Keras layer of this map, with its weights, for inputs of a shape."""
         raise NotImplementedError
 
+    def to_onnx(self, graph, values, shape):
+        """Add this map to an ONNX graph.
+
+        Parameters
+        ----------
+        graph : ocsdf.export.graph.Graph
+        values : str
+            The name of what it is given, of shape (n, ...).
+        shape : tuple of (int or None)
+            The same without the batch.
+
+        Returns
+        -------
+        str
+            The name of the result.
+
+        Raises
+        ------
+        TypeError
+            If it has no ONNX form.
+        """
+        raise TypeError(
+            f"{self.label or type(self).__name__} has no ONNX form yet; networks of rows made of "
+            "dense layers, sorts, distances, asinh, means and minima can be exported."
+        )
+
     def describe(self, prefix=""):
         """Describe the map as JSON and plain arrays.
 

@@ -101,6 +101,11 @@ class Chain(Operation):
         constant, slope = error * (1.0 + 1e-6)
         return float(constant), float(slope)
 
+    def to_onnx(self, graph, values, shape=None):
+        for part, inner in zip(self.operations, self.shapes, strict=False):
+            values = part.to_onnx(graph, values, inner)
+        return values
+
     def to_keras(self, shape=None):
         import keras
         import tensorflow as tf

@@ -121,6 +121,34 @@ class SubsampleDistance(Operation):
         n_squares = n_features if self.norm == "l2" else 0
         return Rounding(n_terms, None, float(farthest), n_terms, n_squares)
 
+    def to_onnx(self, graph, values, shape):
+        # A feature at a time: all at once would take rows x references x features.
+        columns, total = self._arranged.T, None
+        for feature, column in enumerate(columns):
+            value = graph.add("Gather", values, graph.integers([feature]), axis=1)
+            offset = graph.add("Sub", value, graph.constant(column[np.newaxis]))
+            term = (
+                graph.add("Abs", offset) if self.norm == "l1" else graph.add("Mul", offset, offset)
+            )
+            total = term if total is None else graph.add("Add", total, term)
+        if self.norm == "l1":
+            total = graph.add("Div", total, graph.constant(math.sqrt(len(columns))))
+        else:
+            total = graph.add("Sqrt", total)
+        size = self.group_sizes[0]
+        n_groups = len(self.references) // size
+        nearest = graph.least(total, size, n_groups)
+        sizes, means = (*self.group_sizes, None), []
+        for small, large in zip(sizes, sizes[1:], strict=False):
+            means.append(graph.add("ReduceMean", nearest, graph.integers([1])))
+            if large is not None:
+                n_groups = n_groups * small // large
+                nearest = graph.least(nearest, large // small, n_groups)
+        mean = means[0]
+        for other in means[1:]:
+            mean = graph.add("Add", mean, other)
+        return graph.add("Div", mean, graph.constant(-float(len(means))))
+
     def to_keras(self, shape):
         settings = len(self.references), self.group_sizes, self.norm
         return built(own_layer("distances.SubsampleDistance", *settings), shape, self.references)

@@ -110,6 +110,13 @@ class WeightedMean(_Ensemble):
         underflow = [2.0 * n_terms * smallest_normal(roundoff), 0.0]
         return norm + bias, error + gamma * (norm + error + bias) + underflow
 
+    def to_onnx(self, graph, values, shape):
+        total = graph.constant(self.bias)
+        for share, member in zip(self.shares, self.members, strict=True):
+            part = graph.add("Mul", graph.constant(share), member.to_onnx(graph, values))
+            total = graph.add("Add", part, total)
+        return total
+
     def to_keras(self, shape):
         members = [member.to_keras() for member in self.members]
         layer = own_layer("ensembles.WeightedMean", members, self.shares)
@@ -184,6 +191,13 @@ class ScaledMinimum(_Ensemble):
         underflow = [(2.0 + 2.0 * max(self.scales)) * smallest_normal(roundoff), 0.0]
         # Constants and slopes alike: the largest sum is no larger than the sum of the largest.
         return np.max(norms, axis=0), np.max(errors, axis=0) + underflow
+
+    def to_onnx(self, graph, values, shape):
+        parts = []
+        for scale, member, level in zip(self.scales, self.members, self.levels, strict=True):
+            above = graph.add("Sub", member.to_onnx(graph, values), graph.constant(level))
+            parts.append(graph.add("Mul", graph.constant(scale), above))
+        return graph.add("Min", *parts)
 
     def to_keras(self, shape):
         members = [member.to_keras() for member in self.members]

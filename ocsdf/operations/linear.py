@@ -66,6 +66,10 @@ class Dense(Operation):
         n_places = None if shape is None else count(shape[:-1])
         return affine_rounding(np.abs(self.kernel), self.bias, len(self.kernel), n_places)
 
+    def to_onnx(self, graph, values, shape):
+        products = graph.add("MatMul", values, graph.constant(self.kernel))
+        return graph.add("Add", products, graph.constant(self.bias))
+
     def to_keras(self, shape):
         import keras
 
@@ -117,6 +121,10 @@ class Scaling(Operation):
 
     def _bound(self, shape):
         return float(np.max(np.abs(self.scale))) * (1.0 + 2.0**-50)
+
+    def to_onnx(self, graph, values, shape):
+        scaled = graph.add("Mul", values, graph.constant(self.scale))
+        return graph.add("Add", scaled, graph.constant(self.shift))
 
     def to_keras(self, shape):
         import keras
@@ -177,6 +185,32 @@ class Asinh(Operation):
             return None
         # Two roundings, and an arcsinh that is right to four units in the last place.
         return Rounding(10, n_results=(2.0 + self.scale) * count(shape))
+
+    def to_onnx(self, graph, values, shape):
+        r"""Write asinh out, as runtimes have it in float32 only.
+
+        .. math:: \mathrm{sign}(u) \, \mathrm{log1p}\Big(|u| +
+           \frac{u^2}{1 + \sqrt{1 + u^2}}\Big)
+
+        keeps small values; log1p(y) is log(1 + y), times y over what 1 + y was rounded to less 1.
+        Squares are of numbers of at most 1, so that none overflows.
+        """
+        one, scale = graph.constant(1.0), graph.constant(self.scale)
+        ratio = graph.add("Div", values, scale)
+        size = graph.add("Abs", ratio)
+        larger = graph.add("Max", size, one)
+        parts = [graph.add("Div", part, larger) for part in (one, size)]
+        squares = [graph.add("Mul", part, part) for part in parts]
+        root = graph.add("Mul", larger, graph.add("Sqrt", graph.add("Add", *squares)))
+        share = graph.add("Div", size, graph.add("Add", one, root))
+        term = graph.add("Add", size, graph.add("Mul", size, share))
+        above = graph.add("Add", one, term)
+        rounded = graph.add("Sub", above, one)
+        lost = graph.add("Equal", rounded, graph.constant(0.0))
+        safe = graph.add("Where", lost, one, rounded)
+        log = graph.add("Mul", graph.add("Log", above), graph.add("Div", term, safe))
+        found = graph.add("Where", lost, term, log)
+        return graph.add("Mul", scale, graph.add("Mul", graph.add("Sign", ratio), found))
 
     def to_keras(self, shape):
         return own_layer("layers.Asinh", self.scale)

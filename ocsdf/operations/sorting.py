@@ -32,6 +32,11 @@ class _Sorting(Operation):
         # A coefficient that float32 rounds, and the product.
         return Rounding(2, n_results=2 * count(shape))
 
+    def _scaled_onnx(self, graph, values):
+        if self.coefficient == 1.0:
+            return values
+        return graph.add("Mul", values, graph.constant(self.coefficient))
+
     def _scaled(self, values):
         if self.coefficient != 1.0:
             values *= self.coefficient
@@ -74,6 +79,13 @@ class GroupSort(_Sorting):
             return gradient.reshape(values.shape)
 
         return self._scaled(found), pull_back
+
+    def to_onnx(self, graph, values, shape):
+        width = shape[-1]
+        size = width if self.size is None else min(self.size, width)
+        groups = graph.reshape(values, (-1, *shape[:-1], width // size, size))
+        ordered = graph.add("TopK", groups, graph.integers([size]), outputs=2, largest=0)[0]
+        return self._scaled_onnx(graph, graph.reshape(ordered, (-1, *shape)))
 
     def to_keras(self, shape):
         if self.size is None or self.size >= shape[-1]:
@@ -118,6 +130,11 @@ class SortedHalves(_Sorting):
 
         return self.evaluate(values), pull_back
 
+    def to_onnx(self, graph, values, shape):
+        first, second = graph.add("Split", values, outputs=2, axis=-1, num_outputs=2)
+        parts = graph.add("Min", first, second), graph.add("Max", first, second)
+        return self._scaled_onnx(graph, graph.add("Concat", *parts, axis=-1))
+
     def to_keras(self, shape):
         return built(own_layer("layers.GroupSort2", k_coef_lip=self.coefficient), shape)
 
@@ -149,6 +166,11 @@ class MaxMin(_Sorting):
             return np.where(values > 0.0, upper, 0.0) - np.where(values < 0.0, lower, 0.0)
 
         return self.evaluate(values), pull_back
+
+    def to_onnx(self, graph, values, shape):
+        zero = graph.constant(0.0)
+        parts = [graph.add("Max", side, zero) for side in (values, graph.add("Neg", values))]
+        return self._scaled_onnx(graph, graph.add("Concat", *parts, axis=-1))
 
     def to_keras(self, shape):
         from deel.lip.layers import MaxMin as Layer
