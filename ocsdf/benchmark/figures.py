@@ -14,12 +14,12 @@ _OURS = "OCSDF"
 TIGHT = {"bbox_inches": "tight"}
 
 
-def rank_diagram(comparison):
+def rank_diagram(test):
     """Draw the critical-difference diagram of mean ranks.
 
     Parameters
     ----------
-    comparison : Comparison
+    test : RankTest
         With Nemenyi's p-values.
 
     Returns
@@ -30,12 +30,12 @@ def rank_diagram(comparison):
     import matplotlib
     from scikit_posthocs import critical_difference_diagram
 
-    ranks = comparison.mean_ranks
+    ranks = test.mean_ranks
     ink = matplotlib.rcParams["text.color"]
     figure, ax = _figure(7.6, 1.5 + 0.19 * len(ranks))
     critical_difference_diagram(
         ranks,
-        comparison.p_values,
+        test.p_values,
         ax=ax,
         label_fmt_left="{label} ({rank:.2f})",
         label_fmt_right="({rank:.2f}) {label}",
@@ -45,7 +45,7 @@ def rank_diagram(comparison):
         marker_props={"s": 14},
         text_h_margin=0.15,
     )
-    _annotate_ranks(ax, ranks.iloc[0], comparison.critical_difference)
+    _annotate_ranks(ax, ranks.iloc[0], test.critical_difference)
     return figure
 
 

@@ -8,12 +8,11 @@ import pandas as pd
 from ocsdf.benchmark.report import pages, pictures
 from ocsdf.benchmark.sections import NAMES
 from ocsdf.benchmark.statistics import (
-    BESIDE,
     CONTAMINATED,
     contamination_curve,
     has_failed,
-    standing,
 )
+from ocsdf.benchmark.summary import BESIDE, summarize_protocol
 from ocsdf.utils.files import write_whole
 
 _KEY = ["protocol", "table", "detector", "seed", "contamination"]
@@ -54,12 +53,14 @@ def write_report(rows, folder, adbench_csv=False, beside=BESIDE):
     folder = Path(folder)
     protocols = [name for name in NAMES if name in set(rows["protocol"])]
     by_protocol = {name: rows[rows["protocol"] == name] for name in protocols}
-    standings = [
-        standing(part, beside) for name, part in by_protocol.items() if name != CONTAMINATED
+    summaries = [
+        summarize_protocol(part, beside)
+        for name, part in by_protocol.items()
+        if name != CONTAMINATED
     ]
     curve = contamination_curve(rows) if CONTAMINATED in by_protocol else None
-    drawn = pictures(standings, curve)
-    html, markdown = pages(standings, curve, drawn)
+    drawn = pictures(summaries, curve)
+    html, markdown = pages(summaries, curve, drawn)
     contents = {
         "benchmark.csv": rows.to_csv(index=False),
         "benchmark.md": markdown,

@@ -10,16 +10,17 @@ from ocsdf.benchmark.figures import (
     rank_diagram,
     spread_strip,
 )
-from ocsdf.benchmark.sections import Grid, Picture, count, sections
+from ocsdf.benchmark.grids import Grid
+from ocsdf.benchmark.sections import Picture, count, sections
 from ocsdf.utils.html import fill_template, inline_svg
 
 
-def pictures(standings, curve):
+def pictures(summaries, curve):
     """Draw what there is to draw.
 
     Parameters
     ----------
-    standings : list of Standing
+    summaries : list of ProtocolSummary
     curve : tuple of (DataFrame, int) or None
         Contamination curve and its number of tables.
 
@@ -27,7 +28,7 @@ def pictures(standings, curve):
     -------
     drawn : list of Picture
     """
-    plans = [plan for standing in standings for plan in _plans(standing)]
+    plans = [plan for summary in summaries for plan in _plans(summary)]
     if curve is not None and len(curve[0]):
         caption = (
             "Mean AUROC against the share of anomalies among the rows fitted on, over the "
@@ -40,12 +41,12 @@ def pictures(standings, curve):
     ]
 
 
-def pages(standings, curve, drawn):
+def pages(summaries, curve, drawn):
     """Render the report.
 
     Parameters
     ----------
-    standings : list of Standing
+    summaries : list of ProtocolSummary
     curve : tuple of (DataFrame, int) or None
     drawn : list of Picture
 
@@ -56,7 +57,7 @@ def pages(standings, curve, drawn):
     markdown : str
         Short; refers to figures/<name>.png.
     """
-    parts = sections(standings, curve, drawn)
+    parts = sections(summaries, curve, drawn)
     tests = {
         "grid": lambda block: isinstance(block, Grid),
         "picture": lambda block: isinstance(block, Picture),
@@ -65,12 +66,12 @@ def pages(standings, curve, drawn):
     return html, _markdown(parts)
 
 
-def _plans(standing):
+def _plans(summary):
     """Name, caption and drawing of each picture of a protocol."""
-    protocol = standing.protocol
+    protocol = summary.protocol
     for suffix, comparison in (
-        ("", standing.comparison),
-        ("_families", standing.family_comparison),
+        ("", summary.rank_test),
+        ("_families", summary.family_rank_test),
     ):
         if comparison is not None and comparison.p_values is not None:
             what = "tables, families averaged first" if suffix else "tables"
@@ -81,16 +82,16 @@ def _plans(standing):
                 f"(critical difference {comparison.critical_difference:.2f}).",
                 partial(rank_diagram, comparison),
             )
-    if len(standing.certified):
+    if len(summary.certified):
         caption = (
-            f"Certified AUROC, mean over {count(standing.certified_tables, 'table')}: no attack "
+            f"Certified AUROC, mean over {count(summary.certified_tables, 'table')}: no attack "
             "of at most that radius on every row can push the AUROC below the line."
         )
-        yield f"{protocol}_certified", caption, partial(certified_curves, standing.certified)
-    if len(standing.spread):
-        order = [name for name in standing.costs.index if name in set(standing.spread["detector"])]
+        yield f"{protocol}_certified", caption, partial(certified_curves, summary.certified)
+    if len(summary.spread):
+        order = [name for name in summary.costs.index if name in set(summary.spread["detector"])]
         caption = "Spread over seeds: a dot for each table, a bar at the median."
-        yield f"{protocol}_spread", caption, partial(spread_strip, standing.spread, order)
+        yield f"{protocol}_spread", caption, partial(spread_strip, summary.spread, order)
 
 
 def _markdown(sections):

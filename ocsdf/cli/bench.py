@@ -134,18 +134,19 @@ def _print_benchmark(rows, paths):
     from rich.console import Console
     from rich.table import Table
 
-    from ocsdf.benchmark.statistics import CONTAMINATED, standing
+    from ocsdf.benchmark.statistics import CONTAMINATED
+    from ocsdf.benchmark.summary import summarize_protocol
 
     for protocol, part in rows.groupby("protocol", sort=False):
         if protocol == CONTAMINATED:
             continue
-        found = standing(part)
-        table = Table(title=f"{protocol}: {found.comparison.n_tables} tables", title_style="bold")
+        summary = summarize_protocol(part)
+        table = Table(title=f"{protocol}: {summary.rank_test.n_tables} tables", title_style="bold")
         table.add_column("detector")
         table.add_column("mean AUROC", justify="right")
         table.add_column("mean rank", justify="right")
-        for name, of in found.summary.iterrows():
-            table.add_row(name, f"{of['mean_auroc']:.1f}", f"{of['mean_rank']:.1f}")
+        for name, values in summary.detectors.iterrows():
+            table.add_row(name, f"{values['mean_auroc']:.1f}", f"{values['mean_rank']:.1f}")
         Console().print(table)
     n_failed = int(rows["error"].notna().sum())
     if n_failed:

@@ -12,7 +12,7 @@ from matplotlib import pyplot
 from ocsdf.benchmark.figures import spread_strip
 from ocsdf.benchmark.files import write_report
 from ocsdf.benchmark.sections import sections
-from ocsdf.benchmark.statistics import standing
+from ocsdf.benchmark.summary import summarize_protocol
 from ocsdf.cli.bench import _print_benchmark
 from tests.benchmark.test_statistics import cells
 
@@ -148,18 +148,20 @@ def test_best_of_each_row_is_bold(written):
 def test_certified_figures_are_rounded_down():
     rows = cells({("t", "A"): [90.0], ("u", "A"): [90.0]})
     rows["certified_auroc_0.1"] = 79.99
-    texts = str(sections([standing(rows)], None, []))
+    texts = str(sections([summarize_protocol(rows)], None, []))
     assert "'79.9'" in texts
     assert "'80.0'" not in texts
     rows["auroc"] = 79.99
-    assert "'80.0'" in str(sections([standing(rows)], None, []))
+    assert "'80.0'" in str(sections([summarize_protocol(rows)], None, []))
 
 
 def test_detectors_with_all_rows_are_named():
     rows = cells({("t", "A"): [90.0], ("t", "B"): [80.0]})
-    assert "All rows of the tables" not in str(sections([standing(rows)], None, []))
+    assert "All rows of the tables" not in str(sections([summarize_protocol(rows)], None, []))
     rows["rows"] = np.where(rows["detector"] == "B", "all", None)
-    assert "All rows of the tables over 5,000: B." in str(sections([standing(rows)], None, []))
+    assert "All rows of the tables over 5,000: B." in str(
+        sections([summarize_protocol(rows)], None, [])
+    )
 
 
 def test_too_little_to_test_is_said(tmp_path):

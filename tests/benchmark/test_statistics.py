@@ -11,19 +11,18 @@ from hypothesis import strategies as st
 from scipy.stats import friedmanchisquare
 
 from ocsdf.benchmark.files import adbench_form, write_report
+from ocsdf.benchmark.rank_tests import compare_ranks, critical_difference
 from ocsdf.benchmark.statistics import (
     average_families,
     certified_means,
-    compare,
     contamination_curve,
-    critical_difference,
     mean_auroc,
     median_costs,
     rank_tables,
     seed_spread,
     shortfalls,
-    standing,
 )
+from ocsdf.benchmark.summary import summarize_protocol
 
 NAN = np.nan
 
@@ -119,12 +118,12 @@ def test_family_of_tables_changes_the_standing():
     rows = cells(
         {(t, d): [v] for d, column in values.items() for t, v in zip(tables, column, strict=True)}
     )
-    told = standing(rows)
+    told = summarize_protocol(rows)
     assert list(told.auroc) == ["A", "B", "C"]
-    assert told.summary["mean_rank"].tolist() == pytest.approx([4 / 3, 5 / 3, 3])
-    assert told.summary["family_mean_rank"].tolist() == [1.5, 1.5, 3]
-    assert told.summary["family_mean_auroc"].tolist() == [75.75, 80.25, 10]
-    assert (told.comparison.n_tables, told.family_comparison.n_tables) == (3, 2)
+    assert told.detectors["mean_rank"].tolist() == pytest.approx([4 / 3, 5 / 3, 3])
+    assert told.detectors["family_mean_rank"].tolist() == [1.5, 1.5, 3]
+    assert told.detectors["family_mean_auroc"].tolist() == [75.75, 80.25, 10]
+    assert (told.rank_test.n_tables, told.family_rank_test.n_tables) == (3, 2)
 
 
 def test_shortfall_below_the_better_reference():
@@ -158,7 +157,7 @@ def test_nemenyi_and_friedman_agree_with_their_definitions():
     rng = np.random.default_rng(0)
     auroc = pd.DataFrame(rng.normal(size=(20, 6)) + np.arange(6) / 2, columns=list("ABCDEF"))
     ranks = rank_tables(auroc)
-    told = compare(ranks)
+    told = compare_ranks(ranks)
     assert told.friedman == pytest.approx(friedmanchisquare(*auroc.to_numpy().T).pvalue)
     assert list(told.mean_ranks) == sorted(ranks.mean())
     assert told.critical_difference == critical_difference(6, 20)
@@ -178,14 +177,14 @@ def test_nemenyi_and_friedman_agree_with_their_definitions():
     ],
 )
 def test_tests_are_left_out_with_a_sentence(ranks, note):
-    told = compare(ranks)
+    told = compare_ranks(ranks)
     assert told.friedman is told.p_values is told.critical_difference is None
     assert re.search(note, told.note)
 
 
 def test_without_scikit_posthocs(monkeypatch):
     monkeypatch.setitem(sys.modules, "scikit_posthocs", None)
-    told = compare(frame({"A": [1, 1], "B": [2, 3], "C": [3, 2]}))
+    told = compare_ranks(frame({"A": [1, 1], "B": [2, 3], "C": [3, 2]}))
     assert told.friedman is not None
     assert told.p_values is None
     assert told.note.endswith("pip install -e '.[experiments]'")
@@ -252,9 +251,9 @@ def test_who_is_ranked():
     values = {"A": 90, "OCSDF": 80, "OCSDF paper": 99, "nearest neighbour": 98}
     rows = cells({(t, d): [v] for t in "tu" for d, v in values.items()})
     rows["certified_auroc_0.1"] = np.where(rows["detector"] == "OCSDF paper", 60.0, NAN)
-    told = standing(rows, beside=("nearest neighbour",))
+    told = summarize_protocol(rows, beside=("nearest neighbour",))
     assert list(told.auroc) == ["A", "OCSDF"]
-    assert told.comparison.mean_ranks.to_dict() == {"A": 1, "OCSDF": 2}
+    assert told.rank_test.mean_ranks.to_dict() == {"A": 1, "OCSDF": 2}
     assert told.beside.loc["OCSDF paper"].tolist() == [99, 60]
     assert told.beside.loc["nearest neighbour", "mean_auroc"] == 98
 
@@ -264,19 +263,19 @@ def test_lists_have_one_order_whatever_the_order_of_the_rows():
     rows = cells(values | {("4_breastw", name): [80] for name in ("COF", "A", "B")})
     rows = rows.assign(transductive=True, leaks=True, rows="all")
     for order in (rows, rows[::-1]):
-        told = standing(order)
+        told = summarize_protocol(order)
         assert told.transductive == told.uncut == ["A", "B", "COF"]
         assert told.leaking == ["4_breastw", "6_cardio"]
 
 
 def test_tables_not_run_by_all_are_in_no_rank():
     rows = cells({("t", "A"): [90], ("t", "B"): ["late"], ("u", "A"): [10]})
-    told = standing(rows)
+    told = summarize_protocol(rows)
     assert told.left_out == ["u"]
-    assert told.comparison.n_tables == 1
-    assert told.summary["mean_rank"].tolist() == [1, 2]
-    assert told.summary.loc["A", "mean_auroc"] == 90
-    assert np.isnan(told.summary.loc["B", "mean_auroc"])
+    assert told.rank_test.n_tables == 1
+    assert told.detectors["mean_rank"].tolist() == [1, 2]
+    assert told.detectors.loc["A", "mean_auroc"] == 90
+    assert np.isnan(told.detectors.loc["B", "mean_auroc"])
 
 
 def test_complaints(tmp_path):
