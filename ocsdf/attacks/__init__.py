@@ -5,7 +5,7 @@ from ocsdf.utils.lazy import lazy_names
 __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
-        "Attack": "ocsdf.attacks.gradient_descent",
+        "Attack": "ocsdf.attacks.search",
         "SteepPairs": "ocsdf.attacks.pairs",
         "art_attack": "ocsdf.attacks.adapters",
         "attacked_auroc": "ocsdf.attacks.gradient_descent",

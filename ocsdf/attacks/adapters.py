@@ -13,8 +13,8 @@ from importlib import import_module
 import numpy as np
 import tensorflow as tf
 
-from ocsdf.attacks.gradient_descent import judge_candidates
 from ocsdf.attacks.inputs import check_direction, take_subject
+from ocsdf.attacks.search import evaluate_candidates
 from ocsdf.utils.extras import how_to_install
 from ocsdf.utils.threads import slices
 
@@ -63,7 +63,7 @@ def foolbox_attack(
     ImportError
         If foolbox is missing.
     ValueError
-        As :func:`ocsdf.attacks.gradient_descent.judge_candidates`.
+        As :func:`ocsdf.attacks.search.evaluate_candidates`.
     """
     foolbox = _import_extra("foolbox", "foolbox")
     attack = attack or foolbox.attacks.L2ProjectedGradientDescentAttack(
@@ -129,7 +129,7 @@ def art_attack(
     ImportError
         If ART is missing.
     ValueError
-        As :func:`ocsdf.attacks.gradient_descent.judge_candidates`.
+        As :func:`ocsdf.attacks.search.evaluate_candidates`.
     """
     classification = _import_extra(
         "art.estimators.classification", "adversarial-robustness-toolbox"
@@ -168,7 +168,7 @@ def _art_pgd(classifier, radius):
 def _judge_proposals(propose, network, points, direction, radius, offset, **judging):
     """Ask for a proposal for each row, some rows at a time, and judge them."""
     # Checks what came in, before a library sees it.
-    clean = judge_candidates(network, points, points, direction, radius, **judging)
+    clean = evaluate_candidates(network, points, points, direction, radius, **judging)
     if radius == 0.0:
         return clean
     subject = take_subject(network, points, offset=offset)
@@ -179,7 +179,7 @@ def _judge_proposals(propose, network, points, direction, radius, offset, **judg
     candidates = np.concatenate(proposals).astype(np.float64)
     if subject.detector is not None:
         candidates = candidates * subject.detector.scale_ + subject.detector.mean_
-    return judge_candidates(network, points, candidates, direction, radius, **judging)
+    return evaluate_candidates(network, points, candidates, direction, radius, **judging)
 
 
 def _as_classifier(network, offset):

@@ -3,11 +3,10 @@
 Gradients only lead the way. Whatever is reported was evaluated in float64.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 
 from ocsdf.attacks.inputs import check_direction, take_subject
+from ocsdf.attacks.search import Attack, Search
 from ocsdf.certificate.metrics import certified_auroc
 from ocsdf.networks.gradients import BLOCK, input_gradient, unit
 from ocsdf.utils.checks import check_count, check_labels, check_number, check_radii
@@ -15,32 +14,6 @@ from ocsdf.utils.threads import slices
 
 # Rows attacked at a time, whole blocks for any number of restarts.
 _CHUNK = 32 * BLOCK
-# What summing squares in another order may add to a norm, and more.
-_INSIDE = 1.0 - 2.0**-40
-
-
-class Attack(NamedTuple):
-    """The best points that an attack tried, the rows themselves among them.
-
-    Attributes
-    ----------
-    points : ndarray of shape (n_samples, n_features), float64
-        No farther from the rows than the radius, as float64 computes it. In the units of X where
-        a detector was attacked.
-    scores : ndarray of shape (n_samples,), float64
-        f at these points; never worse for the attacker than f at the rows.
-    excess : ndarray of shape (n_samples,), float64
-        The largest :math:`|f(x') - f(x)| - L \\|x' - x\\|` of all points x' tried for a row x, x
-        among them: 0 or more. More than rounding disproves that L is a Lipschitz constant of f.
-    certified : ndarray of shape (n_samples,) or None
-        The radius within which a detector certifies each row's verdict, in standardized units: no
-        attack of a smaller radius flips it. None where a network was attacked.
-    """
-
-    points: np.ndarray
-    scores: np.ndarray
-    excess: np.ndarray
-    certified: np.ndarray | None = None
 
 
 def pgd(
@@ -123,50 +96,6 @@ def pgd(
     return subject.in_units_of_X(found, radius)
 
 
-def judge_candidates(
-    network, points, candidates, direction, radius, *, domain=None, lipschitz=None
-):
-    """Judge what any attacker proposes, as :func:`pgd` judges its own iterates.
-
-    Parameters
-    ----------
-    network : OCSDF or another detector of this package, or a network
-        As for :func:`pgd`; a network needs no gradient.
-    points : array-like of shape (n_samples, n_features)
-        As for :func:`pgd`.
-    candidates : array-like of shape (n_samples, n_features)
-        A proposal for each, in their units; they are projected as in :func:`pgd`. Those that are
-        not finite are replaced by their rows.
-    direction : {-1, 1}, array-like of shape (n_samples,) or None
-    radius : float
-    domain : Box or Ball, default=None
-    lipschitz : float, default=None
-
-    Returns
-    -------
-    Attack
-
-    Raises
-    ------
-    ValueError
-        As :func:`pgd`, and if the candidates have another shape than the points.
-    """
-    subject = take_subject(network, points, lipschitz=lipschitz)
-    points = subject.points
-    candidates = np.asarray(candidates, dtype=np.float64)
-    if candidates.shape != points.shape:
-        raise ValueError(
-            f"candidates must have the shape of the points, {points.shape}; got {candidates.shape}."
-        )
-    signs = check_direction(direction, subject)
-    radius = check_number("radius", radius, 0.0)
-    candidates = subject.standardize(candidates)
-    candidates = np.where(np.isfinite(candidates).all(axis=1, keepdims=True), candidates, points)
-    search = _Search(subject.network, points, signs, radius, domain, subject.lipschitz)
-    search.judge(search.confine(candidates[:, np.newaxis]))
-    return subject.in_units_of_X(search.found(), radius)
-
-
 def attacked_auroc(
     detector,
     X,
@@ -242,51 +171,6 @@ def attacked_auroc(
     return auroc
 
 
-class _Search:
-    """Rows under attack: where iterates may go, and the best of those judged so far."""
-
-    def __init__(self, network, points, signs, radius, domain, lipschitz):
-        self._network, self._points, self._signs = network, points, signs
-        self._domain, self._lipschitz = domain, lipschitz
-        # Adding an offset to a row rounds it by half a spacing a coordinate at most.
-        rounding = np.linalg.norm(np.spacing(np.abs(points) + radius), axis=1)
-        self._reach = np.maximum(0.0, radius * _INSIDE - rounding)[:, np.newaxis]
-        self._clean = network.score(points)
-        self._best_points, self._best_scores = points.copy(), self._clean.copy()
-        self._excess = np.zeros(len(points))
-
-    def confine(self, moved):
-        """Project points, (n, k, d): k for each row."""
-        moved = self._into_ball(moved)
-        if self._domain is None:
-            return moved
-        inside = self._domain.project(moved.reshape(-1, moved.shape[2])).astype(np.float64)
-        return self._into_ball(inside.reshape(moved.shape))
-
-    def _into_ball(self, moved):
-        offset = moved - self._points[:, np.newaxis]
-        distance = np.linalg.norm(offset, axis=2)
-        share = self._reach / np.maximum(distance, self._reach + (self._reach == 0.0))
-        pulled = self._points[:, np.newaxis] + offset * share[:, :, np.newaxis]
-        return np.where((distance > self._reach)[:, :, np.newaxis], pulled, moved)
-
-    def judge(self, tried):
-        """Evaluate points, (n, k, d), and keep each row's best."""
-        scores = self._network.score(tried.reshape(-1, tried.shape[2])).reshape(tried.shape[:2])
-        distance = np.linalg.norm(tried - self._points[:, np.newaxis], axis=2)
-        change = np.abs(scores - self._clean[:, np.newaxis])
-        excess = (change - self._lipschitz * distance).max(axis=1)
-        self._excess = np.maximum(self._excess, excess)
-        rows = np.arange(len(tried))
-        choice = (self._signs[:, np.newaxis] * scores).argmax(axis=1)
-        better = self._signs * (scores[rows, choice] - self._best_scores) > 0.0
-        self._best_scores = np.where(better, scores[rows, choice], self._best_scores)
-        self._best_points[better] = tried[rows, choice][better]
-
-    def found(self):
-        return Attack(self._best_points, self._best_scores, self._excess)
-
-
 def _settings(domain, n_restarts, step, n_steps, lipschitz):
     check_count("n_restarts", n_restarts)
     check_count("n_steps", n_steps)
@@ -306,18 +190,18 @@ def _pgd(network, gradient, points, signs, radius, settings, *, random_state):
 
 def _pgd_chunk(network, gradient, points, signs, radius, settings, random_state):
     domain, n_restarts, step, n_steps, lipschitz = settings
-    search = _Search(network, points, signs, radius, domain, lipschitz)
+    search = Search(network, points, signs, radius, domain, lipschitz)
     if radius == 0.0:
         return search.found()
     offsets = radius * _uniform_in_ball(len(points), n_restarts, points.shape[1], random_state)
     offsets[:, 0] = 0.0
     moved = search.confine(points[:, np.newaxis] + offsets)
-    search.judge(moved)
+    search.evaluate(moved)
     lengths = step * radius * signs[:, np.newaxis, np.newaxis]
     for _ in range(n_steps):
         slope = gradient(moved.reshape(-1, points.shape[1])).reshape(moved.shape)
         moved = search.confine(moved + lengths * unit(slope))
-        search.judge(moved)
+        search.evaluate(moved)
     return search.found()
 
 

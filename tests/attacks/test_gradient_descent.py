@@ -10,8 +10,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import roc_auc_score
 
 from ocsdf import OCSDF, certified_auroc
-from ocsdf.attacks.gradient_descent import attacked_auroc, judge_candidates, pgd
+from ocsdf.attacks.gradient_descent import attacked_auroc, pgd
 from ocsdf.attacks.pairs import steepest_pairs
+from ocsdf.attacks.search import evaluate_candidates
 from ocsdf.certificate.network import CertifiedNetwork
 from ocsdf.networks.builders import build_distance, build_mlp, condense
 from ocsdf.networks.gradients import input_gradient
@@ -309,12 +310,12 @@ def test_excess_of_an_affine_score(affine):
 def test_candidates_are_pulled_into_the_ball_and_judged(affine):
     candidates = ROWS + 10.0 * SIGNS[:, None] * WEIGHTS
     candidates[3] = np.nan
-    found = judge_candidates(affine, ROWS, candidates, SIGNS, 0.3)
+    found = evaluate_candidates(affine, ROWS, candidates, SIGNS, 0.3)
     expected = SIGNS * 0.3 * NORM
     expected[3] = 0.0
     np.testing.assert_allclose(found.scores - affine.score(ROWS), expected, atol=1e-6)
     assert (distances(found) <= 0.3).all()
-    worse = judge_candidates(affine, ROWS, ROWS - 0.1 * SIGNS[:, None] * WEIGHTS, SIGNS, 0.3)
+    worse = evaluate_candidates(affine, ROWS, ROWS - 0.1 * SIGNS[:, None] * WEIGHTS, SIGNS, 0.3)
     np.testing.assert_array_equal(worse.points, ROWS)
 
 
@@ -481,7 +482,7 @@ def test_bad_arguments_of_the_others(affine):
     with pytest.raises(
         ValueError, match=r"candidates must have the shape of the points, \(60, 3\)"
     ):
-        judge_candidates(affine, ROWS, ROWS[:2], 1, 0.1)
+        evaluate_candidates(affine, ROWS, ROWS[:2], 1, 0.1)
     with pytest.raises(ValueError, match="lengths must be 0 < shortest <= longest"):
         steepest_pairs(affine, ROWS, longest=0.1, shortest=0.2)
     with pytest.raises(ValueError, match="starts must be finite rows"):

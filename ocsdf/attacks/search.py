@@ -1,0 +1,128 @@
+"""The best points that an attacker has tried, and where it may go.
+
+Whatever is reported was evaluated in float64.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ocsdf.attacks.inputs import check_direction, take_subject
+from ocsdf.utils.checks import check_number
+
+# What summing squares in another order may add to a norm, and more.
+_INSIDE = 1.0 - 2.0**-40
+
+
+class Attack(NamedTuple):
+    """The best points that an attack tried, the rows themselves among them.
+
+    Attributes
+    ----------
+    points : ndarray of shape (n_samples, n_features), float64
+        No farther from the rows than the radius, as float64 computes it. In the units of X where
+        a detector was attacked.
+    scores : ndarray of shape (n_samples,), float64
+        f at these points; never worse for the attacker than f at the rows.
+    excess : ndarray of shape (n_samples,), float64
+        The largest :math:`|f(x') - f(x)| - L \\|x' - x\\|` of all points x' tried for a row x, x
+        among them: 0 or more. More than rounding disproves that L is a Lipschitz constant of f.
+    certified : ndarray of shape (n_samples,) or None
+        The radius within which a detector certifies each row's verdict, in standardized units: no
+        attack of a smaller radius flips it. None where a network was attacked.
+    """
+
+    points: np.ndarray
+    scores: np.ndarray
+    excess: np.ndarray
+    certified: np.ndarray | None = None
+
+
+def evaluate_candidates(
+    network, points, candidates, direction, radius, *, domain=None, lipschitz=None
+):
+    """Evaluate what any attacker proposes, as :func:`ocsdf.attacks.pgd` does its own iterates.
+
+    Parameters
+    ----------
+    network : OCSDF or another detector of this package, or a network
+        As for :func:`ocsdf.attacks.pgd`; a network needs no gradient.
+    points : array-like of shape (n_samples, n_features)
+        As for :func:`ocsdf.attacks.pgd`.
+    candidates : array-like of shape (n_samples, n_features)
+        A proposal for each, in their units; they are projected as in :func:`ocsdf.attacks.pgd`. Those that are
+        not finite are replaced by their rows.
+    direction : {-1, 1}, array-like of shape (n_samples,) or None
+    radius : float
+    domain : Box or Ball, default=None
+    lipschitz : float, default=None
+
+    Returns
+    -------
+    Attack
+
+    Raises
+    ------
+    ValueError
+        As :func:`ocsdf.attacks.pgd`, and if the candidates have another shape than the points.
+    """
+    subject = take_subject(network, points, lipschitz=lipschitz)
+    points = subject.points
+    candidates = np.asarray(candidates, dtype=np.float64)
+    if candidates.shape != points.shape:
+        raise ValueError(
+            f"candidates must have the shape of the points, {points.shape}; got {candidates.shape}."
+        )
+    signs = check_direction(direction, subject)
+    radius = check_number("radius", radius, 0.0)
+    candidates = subject.standardize(candidates)
+    candidates = np.where(np.isfinite(candidates).all(axis=1, keepdims=True), candidates, points)
+    search = Search(subject.network, points, signs, radius, domain, subject.lipschitz)
+    search.evaluate(search.confine(candidates[:, np.newaxis]))
+    return subject.in_units_of_X(search.found(), radius)
+
+
+class Search:
+    """Rows under attack: where iterates may go, and the best of those tried so far."""
+
+    def __init__(self, network, points, signs, radius, domain, lipschitz):
+        self._network, self._points, self._signs = network, points, signs
+        self._domain, self._lipschitz = domain, lipschitz
+        # Adding an offset to a row rounds it by half a spacing a coordinate at most.
+        rounding = np.linalg.norm(np.spacing(np.abs(points) + radius), axis=1)
+        self._reach = np.maximum(0.0, radius * _INSIDE - rounding)[:, np.newaxis]
+        self._clean = network.score(points)
+        self._best_points, self._best_scores = points.copy(), self._clean.copy()
+        self._excess = np.zeros(len(points))
+
+    def confine(self, moved):
+        """Project points, (n, k, d): k for each row."""
+        moved = self._into_ball(moved)
+        if self._domain is None:
+            return moved
+        inside = self._domain.project(moved.reshape(-1, moved.shape[2])).astype(np.float64)
+        return self._into_ball(inside.reshape(moved.shape))
+
+    def _into_ball(self, moved):
+        offset = moved - self._points[:, np.newaxis]
+        distance = np.linalg.norm(offset, axis=2)
+        share = self._reach / np.maximum(distance, self._reach + (self._reach == 0.0))
+        pulled = self._points[:, np.newaxis] + offset * share[:, :, np.newaxis]
+        return np.where((distance > self._reach)[:, :, np.newaxis], pulled, moved)
+
+    def evaluate(self, tried):
+        """Evaluate points, (n, k, d), and keep each row's best."""
+        scores = self._network.score(tried.reshape(-1, tried.shape[2])).reshape(tried.shape[:2])
+        distance = np.linalg.norm(tried - self._points[:, np.newaxis], axis=2)
+        change = np.abs(scores - self._clean[:, np.newaxis])
+        excess = (change - self._lipschitz * distance).max(axis=1)
+        self._excess = np.maximum(self._excess, excess)
+        rows = np.arange(len(tried))
+        choice = (self._signs[:, np.newaxis] * scores).argmax(axis=1)
+        better = self._signs * (scores[rows, choice] - self._best_scores) > 0.0
+        self._best_scores = np.where(better, scores[rows, choice], self._best_scores)
+        self._best_points[better] = tried[rows, choice][better]
+
+    def found(self):
+        """Return the best of each row."""
+        return Attack(self._best_points, self._best_scores, self._excess)
