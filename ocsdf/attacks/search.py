@@ -50,8 +50,8 @@ def evaluate_candidates(
     points : array-like of shape (n_samples, n_features)
         As for :func:`ocsdf.attacks.pgd`.
     candidates : array-like of shape (n_samples, n_features)
-        A proposal for each, in their units; they are projected as in :func:`ocsdf.attacks.pgd`. Those that are
-        not finite are replaced by their rows.
+        A proposal for each, in their units; they are projected as in :func:`ocsdf.attacks.pgd`.
+        Those that are not finite are replaced by their rows.
     direction : {-1, 1}, array-like of shape (n_samples,) or None
     radius : float
     domain : Box or Ball, default=None

@@ -12,7 +12,7 @@ from sklearn.exceptions import NotFittedError
 
 from ocsdf import OCSDF
 from ocsdf.attacks import art_attack, attacked_auroc, foolbox_attack, pgd, steepest_pairs
-from ocsdf.attacks.gradient_descent import judge_candidates
+from ocsdf.attacks.search import evaluate_candidates
 from ocsdf.sklearn_compat import OCSDFDetector
 from ocsdf.sklearn_compat.distance_detectors import SubsampleDistanceDetector
 
@@ -48,7 +48,7 @@ def few_steps(attack):
 
 ATTACKS = {
     "pgd": lambda *given: pgd(*given, n_steps=4, step=0.25),
-    "candidates": lambda detector, rows, *given: judge_candidates(
+    "candidates": lambda detector, rows, *given: evaluate_candidates(
         detector, rows, rows + [0.1, 100.0, 1e-4], *given
     ),
 }
