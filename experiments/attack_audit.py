@@ -45,28 +45,7 @@ _POINTS_A_ROW = 3 * 51
 
 
 def audit(data, method, orthogonality, width, activation, n_rows, n_others, n_starts):
-    """Fit one model and attack it.
-
-    Parameters
-    ----------
-    data : str
-        A table that scikit-learn embeds, or "moons".
-    method, orthogonality, activation : str
-    width : int
-        As of :class:`ocsdf.OCSDF`.
-    n_rows : int
-        Rows that PGD attacks at each radius.
-    n_others : int
-        Rows that foolbox and ART attack, each.
-    n_starts : int
-        Of the search for the steepest pair.
-
-    Returns
-    -------
-    dict
-        Of each attacker the points tried, those beyond the bound, and the largest excess over it
-        in units of what rounding may add; the certified L, and the steepest slope found.
-    """
+    """Fit one model and attack it."""
     rows = _rows_of(data)
     detector = OCSDF(
         method,
@@ -140,17 +119,7 @@ def _count(name, parts, points_a_row):
 
 
 def describe(rows):
-    """Write the models' rows as Markdown.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        A row a model, as :func:`audit` gives it.
-
-    Returns
-    -------
-    str
-    """
+    """Write the models' rows as Markdown."""
     tried = sum(rows.get(f"{name}_points", pd.Series([0])).sum() for name in _ATTACKERS)
     beyond = sum(rows.get(f"{name}_rows_beyond", pd.Series([0])).sum() for name in _ATTACKERS)
     columns = ["data", "method", "orthogonality", "width", "activation", "lipschitz_bound"]

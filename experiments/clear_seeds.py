@@ -10,19 +10,8 @@ def clear_seeds(domain, rows, gap):
     Def. 1 of OCSDF asks for negatives on B that leave a gap of 2 m. In two or three dimensions,
     unlike in many (Sec. 3.2), many uniform points would lie among the data.
 
-    Parameters
-    ----------
-    domain : Box or Ball
-        B.
-    rows : ndarray of shape (n_rows, n_features)
-    gap : float
-        l2 distance to keep from each row.
-
-    Returns
-    -------
-    callable
-        ``sample(n_samples, random_state)`` gives an ndarray of shape (n_samples, n_features),
-        float32; a ValueError where none of as many points is clear.
+    Returns: ``sample(n_samples, random_state)`` gives an ndarray of shape (n_samples, n_features),
+    float32; a ValueError where none of as many points is clear.
     """
     tree = cKDTree(rows)
 

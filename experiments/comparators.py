@@ -51,23 +51,9 @@ _ALL_ROWS = "guaranteed_all_rows_{:g}"
 def compare(table, detector, seed, n_attacked):
     """Fit one detector on one table, attack it, and certify it where it has a certificate.
 
-    Parameters
-    ----------
-    table : str
-        What :func:`ocsdf.load_table` takes, with labels.
-    detector : str
-        Of :data:`DETECTORS`.
-    seed : int
-        Of the split, the detector, the rows attacked and the attack.
-    n_attacked : int
-        Normal rows and anomalies to judge, of each at most; drawn by the seed alone.
-
-    Returns
-    -------
-    dict
-        In percent, on the rows drawn: ``auroc``; ``attacked_EPS`` and ``guaranteed_EPS`` for each
-        radius. ``auroc_all_rows`` and ``guaranteed_all_rows_EPS`` are those of all rows left to
-        judge. Guarantees are missing where there is none.
+    Returns: In percent, on the rows drawn: ``auroc``; ``attacked_EPS`` and ``guaranteed_EPS`` for
+    each radius. ``auroc_all_rows`` and ``guaranteed_all_rows_EPS`` are those of all rows left to
+    judge. Guarantees are missing where there is none.
     """
     data = load_table(table)
     kept = reduce_rows(data.y)
@@ -186,17 +172,7 @@ class _TorchScore:
 
 
 def describe(rows):
-    """Write the comparison as Markdown.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        A row a cell, as :func:`compare` gives it.
-
-    Returns
-    -------
-    str
-    """
+    """Write the comparison as Markdown."""
     n_seeds = rows["seed"].nunique()
     means = rows.groupby(["table", "detector"], sort=False, observed=True).mean(numeric_only=True)
     radii = ", ".join(f"{radius:g}" for radius in RADII)
@@ -256,15 +232,7 @@ def _all_rows(means):
 
 
 def draw(rows, path):
-    """Draw attacked and guaranteed AUROC against the radius, a panel a table.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        As for :func:`describe`.
-    path : str or os.PathLike
-        PNG.
-    """
+    """Draw attacked and guaranteed AUROC against the radius, a panel a table."""
     from matplotlib.figure import Figure
 
     means = rows.groupby(["table", "detector"], sort=False, observed=True).mean(numeric_only=True)

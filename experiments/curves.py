@@ -90,17 +90,7 @@ PRESETS = {
 
 
 def draw_curve(seed):
-    """Draw a closed curve: the periodic cubic spline through 6 points of [-0.5, 0.5]^3.
-
-    Parameters
-    ----------
-    seed : int
-
-    Returns
-    -------
-    ndarray of shape (20000, 3)
-        Points at equal distances along it.
-    """
+    """Draw a closed curve: the periodic cubic spline through 6 points of [-0.5, 0.5]^3."""
     knots = np.random.default_rng(seed).uniform(-0.5, 0.5, (N_KNOTS, 3))
     knots = np.vstack([knots, knots[:1]])
     # Centripetal parameters: the curve does not overshoot between knots near each other.
@@ -112,19 +102,7 @@ def draw_curve(seed):
 
 
 def farthest_points(points, n_kept):
-    """Choose points far from each other: each the farthest from those before it.
-
-    Parameters
-    ----------
-    points : ndarray of shape (n, d)
-        The first is chosen.
-    n_kept : int
-
-    Returns
-    -------
-    ndarray of shape (n_kept,)
-        Their rows.
-    """
+    """Choose points far from each other: each the farthest from those before it."""
     kept = [0]
     distance = np.linalg.norm(points - points[0], axis=1)
     while len(kept) < n_kept:
@@ -134,20 +112,7 @@ def farthest_points(points, n_kept):
 
 
 def draw_cloud(kind, curve, seed):
-    """Draw the points that a curve is to be learned from.
-
-    Parameters
-    ----------
-    kind : Kind
-    curve : ndarray of shape (n, 3)
-    seed : int
-
-    Returns
-    -------
-    cloud : ndarray of shape (300, 3)
-    missing : ndarray of shape (n,), bool
-        The curve's points that were left out.
-    """
+    """Draw the points that a curve is to be learned from."""
     random_state = np.random.default_rng([seed, 1])
     missing = np.zeros(len(curve), dtype=bool)
     n_missing = round(kind.missing * len(curve))
@@ -158,22 +123,7 @@ def draw_cloud(kind, curve, seed):
 
 
 def find_curve(network, cloud, n_starts, seed):
-    """Find points of F = 0 in the box around a cloud.
-
-    Parameters
-    ----------
-    network : keras.Model
-        F, (n, 3) to (n, 2).
-    cloud : ndarray of shape (n, 3)
-    n_starts : int
-        Half of them uniform in the box, half near the cloud.
-    seed : int
-
-    Returns
-    -------
-    ndarray of shape (m, 3)
-        At most one a cube of side 0.005.
-    """
+    """Find points of F = 0 in the box around a cloud."""
     random_state = np.random.default_rng([seed, 3])
     low, high = cloud.min(axis=0) - _AROUND, cloud.max(axis=0) + _AROUND
     near = cloud[random_state.integers(len(cloud), size=n_starts // 2)]
@@ -193,22 +143,10 @@ def find_curve(network, cloud, n_starts, seed):
 def run_cell(kind, seed, preset, work):
     """Learn one curve and measure it.
 
-    Parameters
-    ----------
-    kind : str
-        One of :data:`KINDS`.
-    seed : int
-    preset : str
-    work : Path
-        Where the arrays of the picture are kept.
-
-    Returns
-    -------
-    dict
-        ``found``, learned points; ``cloud``, the cloud's own median distance to the true curve;
-        ``to_true_*``, from learned points to the true curve, and ``from_true_*``, from the true
-        curve to learned points: median, mean and 95 % quantile. ``gap``, the largest distance from
-        the missing arc. None where nothing was found. ``seconds``.
+    Returns: ``found``, learned points; ``cloud``, the cloud's own median distance to the true
+    curve; ``to_true_*``, from learned points to the true curve, and ``from_true_*``, from the true
+    curve to learned points: median, mean and 95 % quantile. ``gap``, the largest distance from the
+    missing arc. None where nothing was found. ``seconds``.
     """
     sizes, curve = PRESETS[preset], draw_curve(seed)
     cloud, missing = draw_cloud(KINDS[kind], curve, seed)
@@ -249,18 +187,7 @@ def _values_in_box(network, cloud, resolution=40):
 
 
 def describe(rows, sizes):
-    """Write the tables in Markdown.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        A row a cell, as of :func:`run_cell`.
-    sizes : Preset
-
-    Returns
-    -------
-    str
-    """
+    """Write the tables in Markdown."""
     small, sigma = rows[rows["kind"] == SMALL], KINDS[SMALL].sigma
     columns = {"kind": "cloud", "seed": "seed", "cloud": "cloud to true, median"}
     for way, name in (("to_true", "learned to true"), ("from_true", "true to learned")):
@@ -310,16 +237,7 @@ def _number(value):
 
 
 def draw(rows, work, path):
-    """Draw one curve of each kind, and the two surfaces whose intersection the first one is.
-
-    Parameters
-    ----------
-    rows : DataFrame
-    work : Path
-        As for :func:`run_cell`.
-    path : Path
-        PNG.
-    """
+    """Draw one curve of each kind, and the two surfaces whose intersection the first one is."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(15, 4.6))

@@ -36,29 +36,9 @@ def train_and_judge(
 ):
     """Train one network on few rows, and judge it.
 
-    Parameters
-    ----------
-    images : {"mnist", "fashion_mnist"}
-    fraction : float
-        Of the training rows: how many are drawn, a tenth of which is held out.
-    loss : str
-        Of :data:`LOSSES`.
-    rate, weight : float
-        The learning rate with which training begins; and the geometric SVM's lambda, with which it
-        ends.
-    seed : int
-        Of the rows drawn, the initial weights and the order; the same for every loss.
-    width : float
-        Of ConvNet-2b, as a factor.
-    epochs, iterations, batch_size, n_test : int
-        The iterations are those of a projection, at most.
-
-    Returns
-    -------
-    dict
-        ``held_out`` and ``test``, accuracy in percent; ``held_out_loss``, the mean of
-        cross-entropy, or of the hinge loss for both others; ``reached``, in percent, how often all
-        three levels of a point were found (geometric SVM only); ``seconds``.
+    Returns: ``held_out`` and ``test``, accuracy in percent; ``held_out_loss``, the mean of
+    cross-entropy, or of the hinge loss for both others; ``reached``, in percent, how often all
+    three levels of a point were found (geometric SVM only); ``seconds``.
     """
     started = time.perf_counter()
     train, test = load_images(images)
@@ -97,25 +77,7 @@ def predict(model, images):
 
 
 def fit(model, images, labels, loss, rate, weight, epochs, iterations, batch_size, rng):
-    """Train a network by SGD with Nesterov's momentum, as App. B.2 does.
-
-    Parameters
-    ----------
-    model : keras.Model
-        Maps (n, ...) to (n, 1); trained in place.
-    images : ndarray of shape (n, ...)
-    labels : ndarray of shape (n,)
-        In {-1, 1}.
-    loss, rate, weight, epochs, iterations, batch_size
-        As of :func:`train_and_judge`.
-    rng : numpy.random.Generator
-        Of the order of the rows.
-
-    Returns
-    -------
-    float or None
-        How often all three levels of a point were found, in percent; None for other losses.
-    """
+    """Train a network by SGD with Nesterov's momentum, as App. B.2 does."""
     longest = _LONGEST_GRADIENT if loss in NORMS else None
     optimizer = keras.optimizers.SGD(
         rate, momentum=MOMENTUM, nesterov=True, global_clipnorm=longest

@@ -83,18 +83,8 @@ PRESETS = {
 def choose(rows, judge="held_out"):
     """Choose the learning rate and lambda for each set, fraction and loss.
 
-    Parameters
-    ----------
-    rows : DataFrame
-        A row a cell, as :func:`experiments.few_label_training.train_and_judge` gives it.
-    judge : {"held_out", "test"}, default="held_out"
-        The rows that choose; by those of the test set, it is an oracle.
-
-    Returns
-    -------
-    DataFrame
-        ``images``, ``fraction``, ``loss``, and the ``rate`` and ``weight`` with the best mean
-        accuracy on these rows; of equal ones, those with the least mean loss on held-out rows.
+    Returns: ``images``, ``fraction``, ``loss``, and the ``rate`` and ``weight`` with the best mean
+    accuracy on these rows; of equal ones, those with the least mean loss on held-out rows.
     """
     means = rows.groupby([*_KEY, "rate", "weight"])[[judge, "held_out_loss"]].mean()
     ranked = means.round(6).reset_index()
@@ -104,20 +94,7 @@ def choose(rows, judge="held_out"):
 
 
 def describe(rows, tried):
-    """Write the comparison as Markdown.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        A row a cell, as :func:`experiments.few_label_training.train_and_judge` gives it, of chosen
-        settings alone.
-    tried : DataFrame
-        The same of all settings, of the seeds that chose.
-
-    Returns
-    -------
-    str
-    """
+    """Write the comparison as Markdown."""
     first = rows.iloc[0]
     lines = [
         "# Generalization from few labels\n",
@@ -170,15 +147,7 @@ def _line(part, losses):
 
 
 def draw(rows, path):
-    """Draw accuracy against the fraction of labels, a panel a set, as Figure 2.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        As for :func:`describe`.
-    path : str or os.PathLike
-        PNG.
-    """
+    """Draw accuracy against the fraction of labels, a panel a set, as Figure 2."""
     from matplotlib.figure import Figure
 
     sets = list(rows["images"].unique())

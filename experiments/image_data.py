@@ -31,22 +31,6 @@ def load_images(name):
     """Load a set: from ``images/<name>.npz`` in the data home, else by Keras's download.
 
     Of CIFAR-10, ``images/cifar10_jpeg.npz`` is taken where it is there and the other is not.
-
-    Parameters
-    ----------
-    name : {"mnist", "fashion_mnist", "cifar10"}
-
-    Returns
-    -------
-    train, test : Images
-        60,000 and 10,000; of CIFAR-10, 50,000 and 10,000.
-
-    Raises
-    ------
-    ValueError
-        For another name.
-    FileNotFoundError
-        If the file is neither there nor can be downloaded.
     """
     if name not in IMAGE_SETS:
         raise ValueError(f"name must be one of {list(IMAGE_SETS)}; got {name!r}.")

@@ -9,18 +9,7 @@ _N_CLUSTERS, _RANK = 20, 15
 
 
 def nearest_scores(train, test, seed):
-    """Minus the l2 distance to the nearest training row.
-
-    Parameters
-    ----------
-    train, test : ndarray of shape (n, n_features)
-    seed : int
-        Not needed.
-
-    Returns
-    -------
-    ndarray of shape (n_test,), float64
-    """
+    """Minus the l2 distance to the nearest training row."""
     lengths = np.square(train, dtype=np.float64).sum(axis=1)
     nearest = [(lengths - 2.0 * (rows @ train.T)).min(axis=1) for rows in np.array_split(test, 10)]
     squares = np.concatenate(nearest) + np.square(test, dtype=np.float64).sum(axis=1)
@@ -31,16 +20,6 @@ def subspace_scores(train, test, seed):
     """Minus the l2 distance to the nearest of 20 affine subspaces of 15 dimensions.
 
     k-means, then the principal components of each cluster.
-
-    Parameters
-    ----------
-    train, test : ndarray of shape (n, n_features)
-    seed : int
-        Of k-means.
-
-    Returns
-    -------
-    ndarray of shape (n_test,), float64
     """
     n_clusters = max(1, min(_N_CLUSTERS, len(train) // (2 * _RANK)))
     labels = KMeans(n_clusters, n_init=1, random_state=seed).fit_predict(train)

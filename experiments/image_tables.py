@@ -21,17 +21,7 @@ _UNCERTIFIED = ("IsolationForest", "OneClassSVM", "DeepSVDD")
 
 
 def describe(rows):
-    """Write what the rows say as Markdown.
-
-    Parameters
-    ----------
-    rows : list of dict
-        Of the cells of :mod:`experiments.images`.
-
-    Returns
-    -------
-    str
-    """
+    """Write what the rows say as Markdown."""
     table = certified_table(rows)
     sections = [
         "# One-class images: one class against the rest",
@@ -75,16 +65,7 @@ _EXPLAINED = {
 
 
 def certified_table(rows):
-    """Average over classes: a row a set and method.
-
-    Parameters
-    ----------
-    rows : list of dict
-
-    Returns
-    -------
-    pandas.DataFrame
-    """
+    """Average over classes: a row a set and method."""
     found = []
     for images in dict.fromkeys(row["images"] for row in rows):
         for method in (*_CERTIFIED, *_UNCERTIFIED):
@@ -175,18 +156,7 @@ def speed_table(rows):
 
 
 def draw(rows, folder):
-    """Draw histograms of scores (Figure 10) and synthesized images (Figures 4 and 11).
-
-    Parameters
-    ----------
-    rows : list of dict
-    folder : Path
-
-    Returns
-    -------
-    list of str
-        The files.
-    """
+    """Draw histograms of scores (Figure 10) and synthesized images (Figures 4 and 11)."""
     written = []
     for images in dict.fromkeys(row["images"] for row in rows):
         mine = [row for row in rows if row["images"] == images]
@@ -229,17 +199,7 @@ def _draw_histograms(rows, path):
 
 
 def encode_strip(images):
-    """Write the first twelve of square grey images as a PNG, side by side, in base64.
-
-    Parameters
-    ----------
-    images : ndarray of shape (n, side * side)
-        In [0, 1].
-
-    Returns
-    -------
-    str
-    """
+    """Write the first twelve of square grey images as a PNG, side by side, in base64."""
     images = np.round(255.0 * np.asarray(images[:_SHOWN])).astype(np.uint8)
     side = round(images.shape[1] ** 0.5)
     buffer = io.BytesIO()

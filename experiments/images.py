@@ -49,12 +49,7 @@ _EXACT = {"nearest neighbour": nearest_scores, "20 subspaces": subspace_scores}
 
 
 def digits():
-    """Return scikit-learn's 8 x 8 digits: a small set that needs no file.
-
-    Returns
-    -------
-    train, test : Images
-    """
+    """Return scikit-learn's 8 x 8 digits: a small set that needs no file."""
     bunch = load_digits()
     images = (bunch.images / 16.0).astype(np.float32)[..., None]
     everything = Images(images, bunch.target.astype(np.int64))
@@ -63,25 +58,7 @@ def digits():
 
 
 def do_cell(part, images, label, seed, preset):
-    """Do one part of the work on one class.
-
-    Parameters
-    ----------
-    part : str
-        Of :data:`PARTS`.
-    images : str
-        "mnist", "fashion_mnist", "cifar10" or "digits".
-    label : int
-        The class that is normal.
-    seed : int
-    preset : str
-        The key of a cell: a cell of another preset is another cell.
-
-    Returns
-    -------
-    dict
-        AUROC in percent, seconds, images a second.
-    """
+    """Do one part of the work on one class."""
     train, test = digits() if images == "digits" else load_images(images)
     detector = ImageOCSDF(random_state=seed, **_SETTINGS[preset])
     return PARTS[part](detector, train, test, label, seed)
@@ -218,16 +195,7 @@ _SETS = {"mnist": 3, "fashion_mnist": 1, "cifar10": 1}
 
 
 def cells_of(preset):
-    """List the cells of a preset.
-
-    Parameters
-    ----------
-    preset : {"smoke", "cpu"}
-
-    Returns
-    -------
-    list of dict
-    """
+    """List the cells of a preset."""
     if preset == "smoke":
         return [
             {"part": part, "images": "digits", "label": 0, "seed": 0, "preset": preset}

@@ -97,22 +97,9 @@ PRESETS = {
 def run_cell(shape, method, preset, seed, work):
     """Reconstruct one solid by one method, and measure it.
 
-    Parameters
-    ----------
-    shape : str
-    method : str
-        Of :data:`METHODS`.
-    preset : str
-    seed : int
-    work : Path
-        Where the points and our mesh are kept for the picture.
-
-    Returns
-    -------
-    dict
-        ``iou`` at the first percentile; ``oracle_iou`` at the best of 400 levels, which needs the
-        truth; ``seconds`` of the fit. Ours also: ``watertight``, ``share_evaluated`` of the grid,
-        ``gradient_norm`` on the points.
+    Returns: ``iou`` at the first percentile; ``oracle_iou`` at the best of 400 levels, which needs
+    the truth; ``seconds`` of the fit. Ours also: ``watertight``, ``share_evaluated`` of the grid,
+    ``gradient_norm`` on the points.
     """
     sizes = PRESETS[preset]
     truth = load_shape(shape)
@@ -201,18 +188,7 @@ _FITS = {OURS: _fit_ours, KDE: _fit_kde, BALLS: _fit_balls}
 
 
 def describe(rows, preset):
-    """Write the comparison as Markdown.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        A row a cell.
-    preset : str
-
-    Returns
-    -------
-    str
-    """
+    """Write the comparison as Markdown."""
     sizes = PRESETS[preset]
     ours = rows[rows["method"] == OURS]
     tables = [
@@ -250,19 +226,7 @@ def _table(rows, column, title):
 
 
 def draw(rows, preset, seed, work, path):
-    """Draw each solid, its points, and our mesh (as Figure 5).
-
-    Parameters
-    ----------
-    rows : DataFrame
-        As for :func:`describe`.
-    preset : str
-    seed : int
-    work : Path
-        As for :func:`run_cell`.
-    path : str or os.PathLike
-        PNG.
-    """
+    """Draw each solid, its points, and our mesh (as Figure 5)."""
     import trimesh
     from matplotlib.figure import Figure
 

@@ -82,20 +82,7 @@ PRESETS = {
 
 
 def draw_points(seed):
-    """Draw the training set.
-
-    Parameters
-    ----------
-    seed : int
-
-    Returns
-    -------
-    points : ndarray of shape (16, 2)
-        Uniform in [0, 0.5]^2 among those sets of which no two points are nearer than 0.085 in
-        l-inf, so that a boundary 0.036 from all of them can exist.
-    labels : ndarray of shape (16,)
-        Eight 0 and eight 1, at random.
-    """
+    """Draw the training set."""
     random_state = np.random.default_rng(seed)
     points = np.empty((0, 2))
     while len(points) < N_POINTS:
@@ -106,24 +93,7 @@ def draw_points(seed):
 
 
 def train(panel, points, labels, sizes, seed):
-    """Train one panel's network.
-
-    Parameters
-    ----------
-    panel : str
-        One of :data:`PANELS`.
-    points : ndarray of shape (n, 2)
-    labels : ndarray of shape (n,)
-        0 or 1.
-    sizes : Preset
-    seed : int
-        Of the weights, the batches and the starts of projections.
-
-    Returns
-    -------
-    keras.Model
-        With two logits, or one output for the geometric SVM.
-    """
+    """Train one panel's network."""
     random_state = np.random.default_rng([seed, 1])
     network = fc_1(2, 1 if panel == SVM else 2, sizes.width, seed=seed)
     n_steps = sizes.n_epochs * -(-len(points) // sizes.batch_size)
@@ -228,20 +198,9 @@ def _length(offsets, norm):
 def run_cell(panel, seed, preset, work):
     """Train one panel and measure where its boundary is.
 
-    Parameters
-    ----------
-    panel : str
-    seed : int
-    preset : str
-    work : Path
-        Where the arrays of the picture are kept.
-
-    Returns
-    -------
-    dict
-        ``correct``, points of the right sign; the least distance from a correct point to the
-        boundary, ``linf`` and ``l2``, 0 if some point is not correct; ``kept_linf`` and
-        ``kept_l2``, points of the right sign and at least eps away; ``seconds``.
+    Returns: ``correct``, points of the right sign; the least distance from a correct point to the
+    boundary, ``linf`` and ``l2``, 0 if some point is not correct; ``kept_linf`` and ``kept_l2``,
+    points of the right sign and at least eps away; ``seconds``.
     """
     sizes, (points, labels) = PRESETS[preset], draw_points(seed)
     started = time.perf_counter()
@@ -264,22 +223,7 @@ def run_cell(panel, seed, preset, work):
 
 
 def measure(values, labels, points, boundary):
-    """Count the points that the boundary keeps away from, in both norms.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n,)
-        F at the points, positive for the label 1.
-    labels : ndarray of shape (n,)
-    points : ndarray of shape (n, 2)
-    boundary : ndarray of shape (m, 2, 2)
-        Segments of F = 0.
-
-    Returns
-    -------
-    dict
-        As of :func:`run_cell`.
-    """
+    """Count the points that the boundary keeps away from, in both norms."""
     correct = (values > 0.0) == (labels == 1)
     row = {"correct": int(correct.sum())}
     for norm in ("linf", "l2"):
@@ -291,18 +235,7 @@ def measure(values, labels, points, boundary):
 
 
 def describe(rows, sizes):
-    """Write the table in Markdown.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        A row a cell, as of :func:`run_cell`.
-    sizes : Preset
-
-    Returns
-    -------
-    str
-    """
+    """Write the table in Markdown."""
     body = []
     for panel in PANELS:
         found = rows[rows["panel"] == panel]
@@ -340,16 +273,7 @@ def describe(rows, sizes):
 
 
 def draw(rows, work, path):
-    """Draw the four panels, of the draw in which cross-entropy comes nearest to a point.
-
-    Parameters
-    ----------
-    rows : DataFrame
-    work : Path
-        As for :func:`run_cell`.
-    path : Path
-        PNG.
-    """
+    """Draw the four panels, of the draw in which cross-entropy comes nearest to a point."""
     from matplotlib.figure import Figure
 
     seed = rows[rows["panel"] == CROSS_ENTROPY].set_index("seed")["l2"].idxmin()

@@ -25,21 +25,7 @@ REACH = 0.6
 
 
 def draw_data(name, seed):
-    """Draw what a classifier is trained on.
-
-    Parameters
-    ----------
-    name : str
-        One of :data:`DATA`.
-    seed : int
-
-    Returns
-    -------
-    points : ndarray of shape (n, 2)
-        In [-0.25, 0.25]^2, no two of them near each other.
-    labels : ndarray of shape (n,)
-        0 or 1, at random.
-    """
+    """Draw what a classifier is trained on."""
     if name == EVEN:
         points, labels = draw_points(seed)
         return points - SIDE / 2.0, labels
@@ -57,32 +43,13 @@ def capsule_distance(points):
     r"""Measure the signed distance to a capsule along the x axis.
 
     .. math:: S(x) = r - \big\|x - (\min(\max(x_1, -h), h), 0, 0)\big\|_2
-
-    Parameters
-    ----------
-    points : ndarray of shape (n, 3)
-
-    Returns
-    -------
-    ndarray of shape (n,)
-        Positive inside; h = 0.25, r = 0.18.
     """
     along_axis = np.clip(points[:, 0], -HALF, HALF)
     return RADIUS - np.hypot(points[:, 0] - along_axis, np.hypot(points[:, 1], points[:, 2]))
 
 
 def draw_capsule(n_points, random_state):
-    """Draw points of the capsule's surface, uniform by area.
-
-    Parameters
-    ----------
-    n_points : int
-    random_state : numpy.random.Generator
-
-    Returns
-    -------
-    ndarray of shape (n_points, 3)
-    """
+    """Draw points of the capsule's surface, uniform by area."""
     # Of the area, 4 pi r h is the side's and 4 pi r^2 that of the two half spheres.
     on_side = random_state.uniform(size=n_points) < HALF / (HALF + RADIUS)
     directions = random_state.normal(size=(n_points, 3))

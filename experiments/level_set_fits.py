@@ -23,23 +23,6 @@ def fit_cloud(network, cloud, n_steps, batch_size, spread, zero_share, weights, 
     Adam on CNLS Eq. 13. A point that does not reach S_0 counts at the level where it
     ends; of several outputs, it does not count. Of several outputs, whose scale no other level
     fixes, each is divided by its mean slope at the batch after every step.
-
-    Parameters
-    ----------
-    network : keras.Model
-        F, (n, d) to (n, l).
-    cloud : ndarray of shape (n, d)
-    n_steps, batch_size : int
-    spread : float
-        Of the noise that starts have: sigma of App. B.4.
-    zero_share : float
-        In (0, 1]; 1 if l > 1, as no other level is meant then.
-    weights : tuple of three float
-        lambda at the first step, lambda later, and the share of all steps that this takes.
-    power : {1, 2}
-        p. With 1 the level set tends to pass through points, with 2 between them.
-    seed : int
-        Of batches and noise.
     """
     random_state = np.random.default_rng([seed, 2])
     first, last, until = weights

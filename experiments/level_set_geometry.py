@@ -9,58 +9,20 @@ _PAIRS_AT_ONCE = 4_000_000
 
 
 def evaluate(network, points):
-    """Evaluate a network in batches.
-
-    Parameters
-    ----------
-    network : callable
-        Maps tensors (n, d) to (n, l).
-    points : ndarray of shape (n, d)
-
-    Returns
-    -------
-    ndarray of shape (n, l)
-    """
+    """Evaluate a network in batches."""
     parts = np.array_split(points.astype(np.float32), max(1, -(-len(points) // _ROWS_AT_ONCE)))
     return np.concatenate([network(part).numpy() for part in parts])
 
 
 def on_grid(score, low, high, resolution):
-    """Evaluate a function on a grid over the square [low, high]^2.
-
-    Parameters
-    ----------
-    score : callable
-        Maps an ndarray (n, 2) to n values.
-    low, high : float
-    resolution : int
-        Points along each side.
-
-    Returns
-    -------
-    ndarray of shape (resolution, resolution)
-        A row for each y, from below.
-    """
+    """Evaluate a function on a grid over the square [low, high]^2."""
     side = np.linspace(low, high, resolution)
     points = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
     return score(points).reshape(resolution, resolution)
 
 
 def level_set(grid, low, high, level=0.0):
-    """Trace a level set by marching squares.
-
-    Parameters
-    ----------
-    grid : ndarray of shape (resolution, resolution)
-        What :func:`on_grid` returns.
-    low, high : float
-    level : float, default=0.0
-
-    Returns
-    -------
-    ndarray of shape (m, 2, 2)
-        The ends of each segment; m = 0 where there is no such level.
-    """
+    """Trace a level set by marching squares."""
     side = np.linspace(low, high, len(grid))
     lines = contour_generator(side, side, grid).lines(level)
     segments = [np.stack([line[:-1], line[1:]], axis=1) for line in lines]
@@ -68,18 +30,7 @@ def level_set(grid, low, high, level=0.0):
 
 
 def along(segments, positions):
-    """Find points of polylines by their share of the whole length.
-
-    Parameters
-    ----------
-    segments : ndarray of shape (m, 2, d)
-    positions : ndarray of shape (n,)
-        In [0, 1].
-
-    Returns
-    -------
-    ndarray of shape (n, d)
-    """
+    """Find points of polylines by their share of the whole length."""
     steps = segments[:, 1] - segments[:, 0]
     ends = np.cumsum(np.linalg.norm(steps, axis=1))
     reached = positions * ends[-1]
@@ -93,19 +44,6 @@ def distance_to_segments(points, segments, norm="l2"):
     r"""Measure how far points are from the nearest of many segments, exactly.
 
     .. math:: \min_{i} \min_{0 \le t \le 1} \|a_i + t (b_i - a_i) - x\|
-
-    Parameters
-    ----------
-    points : ndarray of shape (n, 2)
-        x.
-    segments : ndarray of shape (m, 2, 2)
-        a_i and b_i.
-    norm : {"l2", "linf"}, default="l2"
-
-    Returns
-    -------
-    ndarray of shape (n,)
-        Infinite where there are no segments.
     """
     if not len(segments):
         return np.full(len(points), np.inf)
@@ -137,19 +75,7 @@ def _ratio(above, below):
 
 
 def both_ways(points, truth):
-    """Measure from each of two point sets to the nearest of the other, in l2.
-
-    Parameters
-    ----------
-    points : ndarray of shape (n, d)
-    truth : ndarray of shape (m, d)
-
-    Returns
-    -------
-    to_truth : ndarray of shape (n,)
-    from_truth : ndarray of shape (m,)
-        Infinite if there are no points.
-    """
+    """Measure from each of two point sets to the nearest of the other, in l2."""
     if not len(points):
         return np.empty(0), np.full(len(truth), np.inf)
     return cKDTree(truth).query(points)[0], cKDTree(points).query(truth)[0]

@@ -100,22 +100,11 @@ PRESETS = {
 def cover(name, seed, sizes):
     """Train a classifier and see how its boundary is covered by projections.
 
-    Parameters
-    ----------
-    name : str
-        One of :data:`DATA`.
-    seed : int
-    sizes : Preset
-
-    Returns
-    -------
-    row : dict
-        By kind of starts, ``chamfer``, half the sum of the mean distances both ways, and
-        ``hausdorff``, the largest distance: from projections to the level set, and to projections
-        from the level set within the square of the starts. ``reached``, the share that Newton's
-        method brought to the level set; the others count as well. ``away``, the share that left
-        even the larger square, and is left out. ``length`` of the level set within the square.
-    arrays : dict of str to ndarray
+    Returns: By kind of starts, ``chamfer``, half the sum of the mean distances both ways, and
+    ``hausdorff``, the largest distance: from projections to the level set, and to projections from
+    the level set within the square of the starts. ``reached``, the share that Newton's method
+    brought to the level set; the others count as well. ``away``, the share that left even the
+    larger square, and is left out. ``length`` of the level set within the square.
     """
     points, labels = draw_data(name, seed)
     batch_size = 4 if name == EVEN else 10
@@ -173,16 +162,7 @@ def _solve(network, starts, level=0.0):
 
 
 def start_as_ball(network, cloud, seed):
-    r"""Train a network to be the signed distance :math:`R - \|x - c\|` to a ball.
-
-    Parameters
-    ----------
-    network : keras.Model
-        (n, d) to (n, 1).
-    cloud : ndarray of shape (n, d)
-        c is its mean, R the mean distance from it.
-    seed : int
-    """
+    r"""Train a network to be the signed distance :math:`R - \|x - c\|` to a ball."""
     random_state = np.random.default_rng([seed, 6])
     center = cloud.mean(axis=0)
     radius = np.linalg.norm(cloud - center, axis=1).mean()
@@ -195,18 +175,8 @@ def start_as_ball(network, cloud, seed):
 def fit_capsule(seed, sizes):
     """Learn a capsule from a noisy cloud, and measure how far its level sets are from it.
 
-    Parameters
-    ----------
-    seed : int
-    sizes : Preset
-
-    Returns
-    -------
-    row : dict
-        By level t, ``mean`` and ``std`` of the signed distance of points of S_t, positive inside;
-        ``slope``, the mean norm of the gradient at all of them; ``seconds``.
-    arrays : dict of str to ndarray
-        F on the cut.
+    Returns: By level t, ``mean`` and ``std`` of the signed distance of points of S_t, positive
+    inside; ``slope``, the mean norm of the gradient at all of them; ``seconds``.
     """
     random_state = np.random.default_rng([seed, 5])
     cloud = draw_capsule(N_CLOUD, random_state)
@@ -244,22 +214,7 @@ def fit_capsule(seed, sizes):
 
 
 def run_cell(name, seed, preset, work):
-    """Do one cell: a classifier, or the capsule.
-
-    Parameters
-    ----------
-    name : str
-        One of :data:`DATA`, or :data:`CAPSULE`.
-    seed : int
-    preset : str
-    work : Path
-        Where the arrays of the pictures are kept.
-
-    Returns
-    -------
-    dict
-        As of :func:`cover` and :func:`fit_capsule`.
-    """
+    """Do one cell: a classifier, or the capsule."""
     sizes = PRESETS[preset]
     row, arrays = fit_capsule(seed, sizes) if name == CAPSULE else cover(name, seed, sizes)
     np.savez_compressed(_arrays_of(work, name, seed, preset), **arrays)

@@ -26,18 +26,7 @@ _MEASURES = ("chamfer", "hausdorff")
 
 
 def describe(rows, sizes):
-    """Write the tables in Markdown.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        A row a cell, as of ``level_set_sampling.run_cell``.
-    sizes : Preset
-
-    Returns
-    -------
-    str
-    """
+    """Write the tables in Markdown."""
     lines = [
         "# Points on level sets (CNLS App. A)\n",
         "## Coverage (the table in Figure A1)\n",
@@ -101,19 +90,7 @@ def _describe_capsule(row, sizes):
 
 
 def draw_coverage(rows, arrays):
-    """Draw starts and projections of the first network of each data (Figure A1).
-
-    Parameters
-    ----------
-    rows : DataFrame
-        As for :func:`describe`.
-    arrays : dict of str to dict of str to ndarray
-        Of the first network of each data, as of ``level_set_sampling.cover``.
-
-    Returns
-    -------
-    Figure
-    """
+    """Draw starts and projections of the first network of each data (Figure A1)."""
     figure = Figure(figsize=(12, 4.2 * len(arrays)), layout="constrained")
     axes = figure.subplots(len(arrays), len(PAPER), sharex=True, sharey=True, squeeze=False)
     for line, (name, found) in zip(axes, arrays.items(), strict=True):
@@ -141,19 +118,7 @@ def draw_coverage(rows, arrays):
 
 
 def draw_levels(row, cut):
-    """Draw the capsule's level sets along the cut, and their distances (Figure A2).
-
-    Parameters
-    ----------
-    row : Series
-        Of the capsule.
-    cut : ndarray of shape (resolution, resolution)
-        F on the cut.
-
-    Returns
-    -------
-    Figure
-    """
+    """Draw the capsule's level sets along the cut, and their distances (Figure A2)."""
     side = np.linspace(-REACH, REACH, len(cut))
     figure = Figure(figsize=(10.5, 4.6), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1.35, 1.0))

@@ -24,21 +24,7 @@ _AT_ONCE = 100_000
 
 
 class MedianSmoothed:
-    """A score smoothed by the median over Gaussian noise, drawn once and used for every row.
-
-    Parameters
-    ----------
-    score : callable
-        Takes rows (n, d), gives n finite scores f.
-    lowest, highest : float
-        All values of f lie between these.
-    n_features : int
-    sigma : float
-        Standard deviation of the noise, in units of the rows.
-    n_draws : int
-    random_state : numpy.random.Generator
-        Draws the noise.
-    """
+    """A score smoothed by the median over Gaussian noise, drawn once and used for every row."""
 
     def __init__(self, score, lowest, highest, n_features, sigma, n_draws, random_state):
         self._score, self._lowest, self._highest = score, lowest, highest
@@ -46,34 +32,11 @@ class MedianSmoothed:
         self._noise = sigma * random_state.standard_normal((n_draws, n_features))
 
     def score(self, points):
-        """Estimate h.
-
-        Parameters
-        ----------
-        points : ndarray of shape (n, d)
-
-        Returns
-        -------
-        ndarray of shape (n,)
-        """
+        """Estimate h."""
         return np.median(self._draws(points, self._noise), axis=1)
 
     def bounds(self, points, radii, failure):
-        """Bound h over balls around rows.
-
-        Parameters
-        ----------
-        points : ndarray of shape (n, d)
-        radii : sequence of float
-            eps > 0.
-        failure : float
-            Probability that any of the n * len(radii) lower bounds is wrong, at most; and of the
-            upper ones.
-
-        Returns
-        -------
-        lower, upper : ndarray of shape (len(radii), n)
-        """
+        """Bound h over balls around rows."""
         draws = np.sort(self._draws(points, self._noise), axis=1)
         n_draws = draws.shape[1]
         each = failure / (len(points) * len(radii))
@@ -84,25 +47,7 @@ class MedianSmoothed:
         return padded[:, rank].T, padded[:, n_draws + 1 - rank].T
 
     def attack(self, points, direction, radius, n_steps, n_probes, random_state):
-        """Move h by gradient steps in l2 balls, the gradient estimated from noisy scores.
-
-        Parameters
-        ----------
-        points : ndarray of shape (n, d)
-        direction : ndarray of shape (n,)
-            1 pushes h up, -1 pushes it down.
-        radius : float
-        n_steps : int
-            Each is of length 2 radius / n_steps.
-        n_probes : int
-            Noisy scores a step, the same noise for all rows.
-        random_state : numpy.random.Generator
-
-        Returns
-        -------
-        points : ndarray of shape (n, d)
-            The last iterates, in the balls.
-        """
+        """Move h by gradient steps in l2 balls, the gradient estimated from noisy scores."""
         moved = points.copy()
         for _ in range(n_steps):
             noise = self._sigma * random_state.standard_normal((n_probes, points.shape[1]))

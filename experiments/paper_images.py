@@ -101,24 +101,11 @@ CLASSES = {"smoke": (0,), "cpu": (0, 2, 8), "paper": range(10), "paper_cifar10":
 def run_cell(preset, network, digit, seed):
     """Train on the training images of one class, and judge on all test images.
 
-    Parameters
-    ----------
-    preset : str
-        Of :data:`PRESETS`.
-    network : str
-        Of :data:`NETWORKS`.
-    digit : int
-        The normal class.
-    seed : int
-
-    Returns
-    -------
-    dict
-        ``certified_R``, in percent, at R / 255 in [0,1] pixel units, and ``printed_R``, in the
-        units of the scaled image; ``gradient_norm``, mean over training images, per unit of the
-        scaled image, of a network whose bound is at most 1; ``bound``, Lipschitz constant per
-        [0,1] pixel unit; ``slack``, bound of a score's rounding error; ``inside``, share of the
-        class's test images with f > 0, in percent; ``seconds`` of training.
+    Returns: ``certified_R``, in percent, at R / 255 in [0,1] pixel units, and ``printed_R``, in
+    the units of the scaled image; ``gradient_norm``, mean over training images, per unit of the
+    scaled image, of a network whose bound is at most 1; ``bound``, Lipschitz constant per [0,1]
+    pixel unit; ``slack``, bound of a score's rounding error; ``inside``, share of the class's test
+    images with f > 0, in percent; ``seconds`` of training.
     """
     settings = PRESETS[preset]
     train, test = load_images(settings.dataset)
@@ -152,24 +139,7 @@ def run_cell(preset, network, digit, seed):
 
 
 def train_network(model, points, domain, settings, seed):
-    """Train in place by Algorithm 3, with negatives that may persist.
-
-    Parameters
-    ----------
-    model : keras.Sequential
-        Maps (n, n_features) to (n, 1).
-    points : ndarray of shape (n_samples, n_features), float32
-        Scaled images of the class.
-    domain : Box
-        B.
-    settings : Settings
-    seed : int
-
-    Returns
-    -------
-    ndarray of shape (n_steps,)
-        The loss (the mean of OCSDF Eq. 2 over data plus that over negatives) at each step.
-    """
+    """Train in place by Algorithm 3, with negatives that may persist."""
     random_state = np.random.default_rng(seed)
     size = min(settings.batch_size, len(points))
     n_steps = settings.n_steps or settings.epochs * math.ceil(len(points) / size)
@@ -228,18 +198,7 @@ def _updating(model, domain, settings, n_steps):
 
 
 def scores_in_float64(model, points):
-    """Evaluate a network with its weights in float64, in batches of one size.
-
-    Parameters
-    ----------
-    model : keras.Sequential
-        Computes in float32.
-    points : ndarray of shape (n, n_features)
-
-    Returns
-    -------
-    ndarray of shape (n,), float64
-    """
+    """Evaluate a network with its weights in float64, in batches of one size."""
     layers = [keras.Input(model.input_shape[1:], dtype="float64")]
     layers += [
         type(layer).from_config(layer.get_config() | {"dtype": "float64"}) for layer in model.layers
@@ -277,18 +236,7 @@ def _rows(images, mean, scale):
 
 
 def describe(rows, preset):
-    """Write the results as Markdown.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        A row a cell, as :func:`run_cell` gives it.
-    preset : str
-
-    Returns
-    -------
-    str
-    """
+    """Write the results as Markdown."""
     settings = PRESETS[preset]
     lines = [
         f"# Certified AUROC on {settings.dataset}, preset `{preset}`\n",
@@ -313,16 +261,7 @@ def describe(rows, preset):
 
 
 def draw(rows, preset, path):
-    """Draw certified AUROC against the radius, a panel a network.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        As for :func:`describe`.
-    preset : str
-    path : str or os.PathLike
-        PNG.
-    """
+    """Draw certified AUROC against the radius, a panel a network."""
     from matplotlib.figure import Figure
 
     networks = list(rows["network"].unique())

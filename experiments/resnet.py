@@ -14,18 +14,6 @@ def resnet_18(width=1.0, seed=None):
     Under batch normalization, F of a point would depend on the batch the point is in: it would
     have no level sets. Here, groups of channels are normalized in each image (Wu and He, 2018),
     with as many parameters: 11,173,962 by default (CNLS Sec. 5.2: 11.2M).
-
-    Parameters
-    ----------
-    width : float, default=1.0
-        Factor of all channels.
-    seed : int or None, default=None
-        Of the initial weights; nothing is drawn from a global generator.
-
-    Returns
-    -------
-    keras.Model
-        Maps (n, 32, 32, 3) to (n, 10).
     """
     rng = np.random.default_rng(seed)
     images = keras.Input((32, 32, 3))

@@ -22,26 +22,8 @@ _SEED = 1
 def attack(attack, source, targets, n_test, steps, folder, **training):
     """Attack test images by the gradients of one model, and show the result to all.
 
-    Parameters
-    ----------
-    attack : str
-        Of :data:`ATTACKS`.
-    source : str
-        The method whose model gives the gradients.
-    targets : str
-        The methods whose models judge, with commas between them.
-    n_test, steps : int
-        Images, drawn from the test set, the same for every attack; and steps.
-    folder : str or os.PathLike
-        Of the checkpoints.
-    **training
-        The other parameters of :func:`experiments.robust_training.train`.
-
-    Returns
-    -------
-    dict
-        Of each target, ``accuracy_TARGET`` in percent, and ``right_TARGET``, the images still
-        classified correctly: x and the hexadecimal form of a bit an image.
+    Returns: Of each target, ``accuracy_TARGET`` in percent, and ``right_TARGET``, the images still
+    classified correctly: x and the hexadecimal form of a bit an image.
     """
     problem = PROBLEMS[training["network"]]
     _, test = load_images(problem.images)
@@ -62,24 +44,7 @@ def attack(attack, source, targets, n_test, steps, folder, **training):
 
 
 def make_pgd(model, images, labels, loss, radius, step, n_steps):
-    """Attack by PGD from one uniform random start; the last iterate counts.
-
-    Parameters
-    ----------
-    model : keras.Model
-    images : ndarray of shape (n, ...)
-    labels : ndarray of shape (n,)
-    loss : callable
-        Of network, images and labels, to climb.
-    radius, step : float
-        In l-inf.
-    n_steps : int
-
-    Returns
-    -------
-    ndarray of shape (n, ...)
-        Within the radius of the images, and in [0, 1].
-    """
+    """Attack by PGD from one uniform random start; the last iterate counts."""
 
     @tf.function(reduce_retracing=True)
     def climb(images, labels, seed):

@@ -67,22 +67,10 @@ def negative_margin(network, images, labels):
 
 
 def ascend(loss, images, starts, radius, step, n_steps):
-    """Climb a loss by steps of sign(gradient) within the l-inf ball around images, and in [0, 1].
+    """Climb a loss by steps of sign(gradient) within the l-inf ball around images, and in [0,
+    1].
 
     Projected gradient descent (PGD) of Madry et al., as CNLS Sec. 5.2 uses it.
-
-    Parameters
-    ----------
-    loss : callable
-        From images (n, ...) to (n,).
-    images, starts : tensors of shape (n, ...)
-    radius, step : float
-    n_steps : int
-
-    Returns
-    -------
-    tensor of shape (n, ...)
-        The last iterates.
     """
     points = _confine(starts, images, radius)
     for _ in tf.range(n_steps):
@@ -179,21 +167,6 @@ def across(network, images, labels, radius, step, n_steps, seed):
 
     Correctly classified images move within the l-inf ball, others within [0, 1] alone. Each
     stops as soon as it is across, and costs nothing any more.
-
-    Parameters
-    ----------
-    network : Counted
-    images : tensor of shape (n, ...)
-    labels : tensor of shape (n,)
-    radius, step : float
-    n_steps : int
-    seed : tensor of two int
-
-    Returns
-    -------
-    values : tensor of shape (n,)
-        F^j of the images.
-    ends : tensor of shape (n, ...)
     """
     values = network.lead(images, labels)
     side = tf.sign(values)

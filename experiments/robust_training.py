@@ -23,31 +23,9 @@ _SHIFT = 4
 def train(method, network, seed, width, n_train, epochs, iterations, folder):
     """Train a model, going on from its checkpoint if there is one.
 
-    Parameters
-    ----------
-    method : str
-        Of :data:`METHODS`.
-    network : str
-        Of :data:`PROBLEMS`, which say what images it sees.
-    seed : int
-        Of the images drawn, their order, the initial weights and the noise; images and weights
-        are the same for every method.
-    width : float
-        Of the network, as a factor.
-    n_train, epochs : int
-        Images and passes over them, in batches of 128, by Adam with a rate that falls to 0 along
-        a cosine.
-    iterations : int
-        Of false position, at most; ours alone has it.
-    folder : str or os.PathLike
-        Of the checkpoints.
-
-    Returns
-    -------
-    dict
-        ``forward`` and ``backward``, passes of images through the network, for each image and
-        epoch; ``loss``, the last epoch's mean; ``train`` and ``clean``, accuracy in percent on the
-        training and on the 10,000 test images; ``seconds``.
+    Returns: ``forward`` and ``backward``, passes of images through the network, for each image and
+    epoch; ``loss``, the last epoch's mean; ``train`` and ``clean``, accuracy in percent on the
+    training and on the 10,000 test images; ``seconds``.
     """
     problem = PROBLEMS[network]
     data, test = load_images(problem.images)
@@ -92,16 +70,8 @@ def right(model, data):
 
 
 def augment(images, rng):
-    """Mirror every second image, on average, and shift each by up to four pixels, black outside.
-
-    Parameters
-    ----------
-    images : ndarray of shape (n, height, width, channels)
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    ndarray of shape (n, height, width, channels)
+    """Mirror every second image, on average, and shift each by up to four pixels, black
+    outside.
     """
     n_images, height, width, _ = images.shape
     mirrored = rng.random(n_images) < 0.5
@@ -120,23 +90,7 @@ def checkpoint(folder, method, network, seed, width, n_train, epochs, iterations
 
 
 def load_model(folder, **cell):
-    """Load the model that :func:`train` has kept.
-
-    Parameters
-    ----------
-    folder : str or os.PathLike
-    **cell
-        The other parameters of :func:`train`.
-
-    Returns
-    -------
-    keras.Model
-
-    Raises
-    ------
-    FileNotFoundError
-        If it has not.
-    """
+    """Load the model that :func:`train` has kept."""
     model = PROBLEMS[cell["network"]].build(width=cell["width"])
     file = checkpoint(folder, **cell)
     if not file.exists():

@@ -85,16 +85,8 @@ def attack_cells(methods, attacks, preset, seed):
 def table_of(rows):
     """Turn the attacks' rows into a row for each attack, seed, source and target.
 
-    Parameters
-    ----------
-    rows : DataFrame
-        A row a cell, as :func:`experiments.robust_attacks.attack` gives it.
-
-    Returns
-    -------
-    DataFrame
-        ``attack``, ``seed``, ``source``, ``target``, ``accuracy`` in percent, and ``right``, for
-        each image whether it was still classified correctly.
+    Returns: ``attack``, ``seed``, ``source``, ``target``, ``accuracy`` in percent, and ``right``,
+    for each image whether it was still classified correctly.
     """
     return pd.DataFrame(
         [
@@ -110,18 +102,8 @@ def table_of(rows):
 def white_box(trained, attacked):
     """Make Table 1: a row a method and seed.
 
-    Parameters
-    ----------
-    trained : DataFrame
-        A row a model, as :func:`experiments.robust_training.train` gives it.
-    attacked : DataFrame
-        As :func:`table_of` gives it.
-
-    Returns
-    -------
-    DataFrame
-        Passes an image and epoch, accuracy without attack and under each attack against the model
-        itself, the least of these (``strongest``), and of images that withstood them all.
+    Returns: Passes an image and epoch, accuracy without attack and under each attack against the
+    model itself, the least of these (``strongest``), and of images that withstood them all.
     """
     own = attacked[attacked["source"] == attacked["target"]].rename(columns={"target": "method"})
     accuracy = own.pivot_table("accuracy", ["method", "seed"], "attack", sort=False)
@@ -141,17 +123,7 @@ def _survived(kept):
 
 
 def describe(trained, attacked):
-    """Write Table 1 and the black-box tables as Markdown.
-
-    Parameters
-    ----------
-    trained, attacked : DataFrame
-        As for :func:`white_box`.
-
-    Returns
-    -------
-    str
-    """
+    """Write Table 1 and the black-box tables as Markdown."""
     first, seeds = trained.iloc[0], sorted(trained["seed"].unique())
     each = white_box(trained, attacked)
     means = each.groupby("method", sort=False).mean()
@@ -208,15 +180,7 @@ def verdict(trained, attacked):
 
 
 def draw(trained, attacked, path):
-    """Draw accuracy without attack and under each, bars for each method.
-
-    Parameters
-    ----------
-    trained, attacked : DataFrame
-        As for :func:`white_box`.
-    path : str or os.PathLike
-        PNG.
-    """
+    """Draw accuracy without attack and under each, bars for each method."""
     from matplotlib.figure import Figure
 
     each = white_box(trained, attacked).drop(columns=["forward", "backward", "strongest"])

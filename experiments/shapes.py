@@ -17,24 +17,7 @@ _Y_UP = [2, 0, 1]
 
 
 def load_shape(name):
-    """Load a solid, scaled and moved so that its longest side runs from -1/2 to 1/2.
-
-    Parameters
-    ----------
-    name : str
-        One of :data:`MESHES`, a file ``meshes/NAME.obj`` of the data home; or of
-        :data:`GENERATED`.
-
-    Returns
-    -------
-    trimesh.Trimesh
-        Watertight.
-
-    Raises
-    ------
-    ValueError
-        If there is no such file, or its mesh is not watertight.
-    """
+    """Load a solid, scaled and moved so that its longest side runs from -1/2 to 1/2."""
     trimesh = import_surface_package("trimesh")
     if name == "ball":
         mesh = trimesh.creation.icosphere(4, 0.5)
@@ -68,19 +51,7 @@ def surrounding_box(mesh):
 
 
 def draw_inside(mesh, n_points, random_state):
-    """Draw points uniformly inside a solid.
-
-    Parameters
-    ----------
-    mesh : trimesh.Trimesh
-        Watertight.
-    n_points : int
-    random_state : numpy.random.Generator
-
-    Returns
-    -------
-    ndarray of shape (n_points, 3)
-    """
+    """Draw points uniformly inside a solid."""
     parts, n_found = [], 0
     while n_found < n_points:
         points = mesh.bounds[0] + mesh.extents * random_state.random((4 * n_points, 3))
@@ -90,15 +61,7 @@ def draw_inside(mesh, n_points, random_state):
 
 
 def draw_mesh(ax, mesh, title):
-    """Draw a mesh into 3-D axes.
-
-    Parameters
-    ----------
-    ax : mpl_toolkits.mplot3d.axes3d.Axes3D
-    mesh : trimesh.Trimesh
-        With y upwards.
-    title : str
-    """
+    """Draw a mesh into 3-D axes."""
     add_mesh(ax, mesh, _Y_UP)
     _look(ax, title)
 

@@ -18,20 +18,7 @@ _PLAIN = {"normal_consistency": "normals", "slope_near": "slope near", "slope_fa
 
 
 def describe(rows, methods, sizes):
-    """Write the comparison as Markdown.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        A row a cell.
-    methods : sequence of str
-        In the order to show; the first is CNLS's, the second screened Poisson, the third OCSDF's.
-    sizes : Preset
-
-    Returns
-    -------
-    str
-    """
+    """Write the comparison as Markdown."""
     some, many = (rows[rows["n_points"] == n] for n in (sizes.n_points, sizes.many))
     distance = (some["to_truth"] + some["from_truth"]) / 2.0
     mean = some.assign(distance=1e3 * distance).pivot_table("distance", "shape", "method")
@@ -88,18 +75,7 @@ def _all_columns(rows, methods):
 
 
 def draw(clouds, files, methods, path):
-    """Draw each shape, its points, and meshes.
-
-    Parameters
-    ----------
-    clouds : dict of str to ndarray
-        The points of each shape.
-    files : callable
-        Gives the file of a mesh for a shape, a method and a number of points.
-    methods : sequence of str
-    path : str or os.PathLike
-        PNG.
-    """
+    """Draw each shape, its points, and meshes."""
     import trimesh
     from matplotlib.figure import Figure
 

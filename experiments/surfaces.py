@@ -106,25 +106,10 @@ PRESETS = {
 def run_cell(shape, method, n_points, preset, seed, work):
     """Reconstruct one shape by one method, and measure it.
 
-    Parameters
-    ----------
-    shape : str
-    method : str
-        Of :data:`METHODS`.
-    n_points : int
-    preset : str
-    seed : int
-        Of the points, the weights, the batches and what is measured.
-    work : Path
-        Where the mesh is kept for the picture.
-
-    Returns
-    -------
-    dict
-        Those of :class:`ocsdf.surfaces.shape_distances.ShapeDistances`, the floor of both Chamfer
-        distances, ``watertight``, ``seconds``; of networks also ``error_near``, ``error_far``
-        (mean size of f minus the true signed distance, normal around the surface with deviation
-        0.02, and uniform on the box), ``slope_near`` and ``slope_far`` (mean gradient norm).
+    Returns: Those of :class:`ocsdf.surfaces.shape_distances.ShapeDistances`, the floor of both
+    Chamfer distances, ``watertight``, ``seconds``; of networks also ``error_near``, ``error_far``
+    (mean size of f minus the true signed distance, normal around the surface with deviation 0.02,
+    and uniform on the box), ``slope_near`` and ``slope_far`` (mean gradient norm).
     """
     sizes, truth = PRESETS[preset], load_shape(shape)
     points = draw_cloud(truth, n_points, np.random.default_rng([seed, 0]))

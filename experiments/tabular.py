@@ -120,20 +120,7 @@ def main():
 
 
 def rank(tables, detectors, arguments, name, n_seeds, contaminated=()):
-    """Rank detectors on tables under the row rule, and write the report.
-
-    Parameters
-    ----------
-    tables : sequence of str or Path
-    detectors : sequence of str
-    arguments : argparse.Namespace
-    name : str
-        Of the folder below the results, and of that of the cells.
-    n_seeds : int
-        Unless the arguments say otherwise.
-    contaminated : sequence of str, default=()
-        Detectors to run on contaminated rows as well, with one seed.
-    """
+    """Rank detectors on tables under the row rule, and write the report."""
     folder, seeds = arguments.output / name, range(arguments.seeds or n_seeds)
     if arguments.render:
         rows = pd.read_csv(folder / "benchmark.csv")

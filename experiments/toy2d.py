@@ -96,24 +96,7 @@ def main():
 
 
 def run_cell(name, setting, preset, seed, work):
-    """Do one cell: a toy set with all detectors, or a shape with one setting of ours.
-
-    Parameters
-    ----------
-    name : str
-        One of :data:`TOY_SETS` or :data:`SHAPES`.
-    setting : str
-        "toy", or for a shape :data:`PRINTED` or :data:`CLEAR`.
-    preset : str
-    seed : int
-    work : Path
-        Where the arrays of the pictures are kept.
-
-    Returns
-    -------
-    dict
-        The cell's measures.
-    """
+    """Do one cell: a toy set with all detectors, or a shape with one setting of ours."""
     sizes = PRESETS[preset]
     if setting == "toy":
         row, arrays = compare(name, sizes, seed)
@@ -124,23 +107,7 @@ def run_cell(name, setting, preset, seed, work):
 
 
 def compare(name, sizes, seed):
-    """Fit the four detectors to a toy set and score a grid, the rows, and uniform points of B.
-
-    Parameters
-    ----------
-    name : str
-        One of :data:`TOY_SETS`.
-    sizes : Preset
-    seed : int
-
-    Returns
-    -------
-    row : dict
-        Of ours and of the conventional network: the local Lipschitz constant (largest norm of
-        the gradient) on rows and on the grid, the largest size of f on uniform points of B, its
-        mean size at distance 10^3, and seconds.
-    arrays : dict of str to ndarray
-    """
+    """Fit the four detectors to a toy set and score a grid, the rows, and uniform points of B."""
     rows, toy = draw_toy_set(name, sizes.n_rows, seed), TOY_SETS[name]
     grid = grid_points(toy.reach, sizes.resolution)
     started = time.perf_counter()
@@ -171,25 +138,7 @@ def compare(name, sizes, seed):
 
 
 def hold_against_exact(name, setting, sizes, seed):
-    """Fit ours to a shape and measure f - m against the exact signed distance S (OCSDF Eq. 4).
-
-    Parameters
-    ----------
-    name : str
-        One of :data:`SHAPES`.
-    setting : str
-        :data:`PRINTED` or :data:`CLEAR`.
-    sizes : Preset
-    seed : int
-
-    Returns
-    -------
-    row : dict
-        Mean size of f - m - S and mean gradient norm over the ball of radius 2, in its part inside
-        the shape and outside, and over the far part, between radius 2 and 5.
-    arrays : dict of str to ndarray
-        On the grid, f - m - S and S.
-    """
+    """Fit ours to a shape and measure f - m against the exact signed distance S (OCSDF Eq. 4)."""
     shape, random_state = SHAPES[name], np.random.default_rng(seed)
     rows = shape.draw(sizes.n_rows_of_shape, random_state)
     started = time.perf_counter()
@@ -218,20 +167,7 @@ def hold_against_exact(name, setting, sizes, seed):
 
 
 def draw(cells, work):
-    """Draw the pictures of cells that are done.
-
-    Parameters
-    ----------
-    cells : list of dict
-        Their keys.
-    work : Path
-        As for :func:`run_cell`.
-
-    Yields
-    ------
-    name : str
-    figure : Figure
-    """
+    """Draw the pictures of cells that are done."""
     arrays = {(cell["name"], cell["setting"]): np.load(_arrays_of(work, **cell)) for cell in cells}
     scores = {"ours": {}, "conventional": {}}
     for name, toy in TOY_SETS.items():

@@ -42,36 +42,13 @@ class Shape(NamedTuple):
 
 
 def draw_toy_set(name, n_rows, seed):
-    """Draw a toy set and bring its columns to mean 0 and variance 1 (App. E).
-
-    Parameters
-    ----------
-    name : str
-        One of :data:`TOY_SETS`.
-    n_rows : int
-    seed : int
-
-    Returns
-    -------
-    ndarray of shape (n_rows, 2)
-    """
+    """Draw a toy set and bring its columns to mean 0 and variance 1 (App. E)."""
     rows = TOY_SETS[name].draw(n_rows, seed)
     return (rows - rows.mean(axis=0)) / rows.std(axis=0)
 
 
 def draw_ring(inner, outer, n_rows, random_state):
-    """Draw uniformly from the ring inner <= ||x|| <= outer; a disc where inner is 0.
-
-    Parameters
-    ----------
-    inner, outer : float
-    n_rows : int
-    random_state : numpy.random.Generator
-
-    Returns
-    -------
-    ndarray of shape (n_rows, 2)
-    """
+    """Draw uniformly from the ring inner <= ||x|| <= outer; a disc where inner is 0."""
     # Area grows with the square of the radius.
     radius = np.sqrt(random_state.uniform(inner**2, outer**2, n_rows))
     angle = random_state.uniform(0.0, 2.0 * np.pi, n_rows)
@@ -84,15 +61,6 @@ def ring_signed_distance(inner, outer, points):
     .. math:: S(x) = \min(r_2 - \|x\|, \; \|x\| - r_1)
 
     with r_1 the inner radius and r_2 the outer.
-
-    Parameters
-    ----------
-    inner, outer : float
-    points : ndarray of shape (n, 2)
-
-    Returns
-    -------
-    ndarray of shape (n,)
     """
     radius = np.linalg.norm(points, axis=1)
     return np.minimum(outer - radius, radius - inner)

@@ -16,40 +16,13 @@ _DISTANCE_LEVELS = np.arange(-2.0, 1.25, 0.25)
 
 
 def grid_points(reach, resolution):
-    """Lay a grid over the square [-reach, reach]^2.
-
-    Parameters
-    ----------
-    reach : float
-    resolution : int
-        Points along each side.
-
-    Returns
-    -------
-    ndarray of shape (resolution**2, 2)
-        Row by row from below, as :func:`draw_contours` takes them.
-    """
+    """Lay a grid over the square [-reach, reach]^2."""
     side = np.linspace(-reach, reach, resolution)
     return np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
 
 
 def draw_contours(name, rows, reach, responses):
-    """Draw the level sets of several detectors on one data set (Figures 2 and 6).
-
-    Parameters
-    ----------
-    name : str
-        Of the data set.
-    rows : ndarray of shape (n_rows, 2)
-    reach : float
-        As for :func:`grid_points`.
-    responses : dict of str to ndarray of shape (resolution**2,)
-        By detector, on the grid; positive for data.
-
-    Returns
-    -------
-    Figure
-    """
+    """Draw the level sets of several detectors on one data set (Figures 2 and 6)."""
     figure = Figure(figsize=(3.1 * len(responses), 3.3), layout="constrained")
     axes = figure.subplots(1, len(responses), sharey=True, squeeze=False)[0]
     for ax, (detector, response) in zip(axes, responses.items(), strict=True):
@@ -70,17 +43,7 @@ def draw_contours(name, rows, reach, responses):
 
 
 def draw_histograms(scores):
-    """Draw how data score beside uniform points of B (Figure 7).
-
-    Parameters
-    ----------
-    scores : dict of str to dict of str to dict of str to ndarray
-        By detector, then data set, then group.
-
-    Returns
-    -------
-    Figure
-    """
+    """Draw how data score beside uniform points of B (Figure 7)."""
     n_rows, n_columns = len(scores), max(map(len, scores.values()))
     figure = Figure(figsize=(2.9 * n_columns, 2.7 * n_rows), layout="constrained")
     axes = figure.subplots(n_rows, n_columns, squeeze=False)
@@ -96,21 +59,7 @@ def draw_histograms(scores):
 
 
 def draw_signed_distances(reach, errors, exact):
-    """Draw f - m, the exact signed distance, and what lies between them, for each shape.
-
-    Parameters
-    ----------
-    reach : float
-        As for :func:`grid_points`.
-    errors : dict of str to dict of str to ndarray of shape (resolution**2,)
-        By shape, then setting: f - m - S on the grid. The first setting's level sets are drawn.
-    exact : dict of str to ndarray of shape (resolution**2,)
-        By shape: S on the grid.
-
-    Returns
-    -------
-    Figure
-    """
+    """Draw f - m, the exact signed distance, and what lies between them, for each shape."""
     n_settings = max(map(len, errors.values()))
     figure = Figure(figsize=(3.2 * (1 + n_settings), 3.1 * len(errors)), layout="constrained")
     axes = figure.subplots(len(errors), 1 + n_settings, sharex=True, sharey=True, squeeze=False)
@@ -134,17 +83,7 @@ def draw_signed_distances(reach, errors, exact):
 
 
 def draw_score_against_distance(errors, exact):
-    """Draw f - m against the exact signed distance S at points of the grid, a panel a shape.
-
-    Parameters
-    ----------
-    errors, exact : dict
-        As for :func:`draw_signed_distances`.
-
-    Returns
-    -------
-    Figure
-    """
+    """Draw f - m against the exact signed distance S at points of the grid, a panel a shape."""
     figure = Figure(figsize=(3.4 * len(errors), 3.6), layout="constrained")
     axes = figure.subplots(1, len(errors), sharey=True, squeeze=False)[0]
     for ax, (shape, by_setting) in zip(axes, errors.items(), strict=True):
@@ -161,19 +100,7 @@ def draw_score_against_distance(errors, exact):
 
 
 def png(figure, dpi=80, n_colours=256):
-    """Render a figure as a small PNG.
-
-    Parameters
-    ----------
-    figure : Figure
-    dpi : int, default=80
-    n_colours : int, default=256
-        Of the palette.
-
-    Returns
-    -------
-    bytes
-    """
+    """Render a figure as a small PNG."""
     drawn, small = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png", dpi=dpi)
     image = Image.open(drawn).convert("RGB").quantize(n_colours, dither=Image.Dither.NONE)

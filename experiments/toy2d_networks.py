@@ -28,22 +28,7 @@ _N_FRESH = 20_000
 
 
 def fit_printed(rows, width, n_steps, margin, seed):
-    """Fit ours with the settings that App. E prints, but for the width and the steps.
-
-    Parameters
-    ----------
-    rows : ndarray of shape (n_rows, 2)
-    width : int
-        Units of each of four hidden layers.
-    n_steps : int
-    margin : float
-        m.
-    seed : int
-
-    Returns
-    -------
-    OCSDF
-    """
+    """Fit ours with the settings that App. E prints, but for the width and the steps."""
     detector = OCSDF(
         "paper",
         margin=margin,
@@ -71,18 +56,6 @@ def fit_clear(rows, width, n_steps, margin, seed):
     H.2), whose steps take a third of the time. Where a run ends depends much on its rate: of a
     short fast and a long slow one that with the lower HKR risk (Eq. 2) is kept, measured on the
     rows and on fresh seeds. The exact signed distance, which minimizes it, is not asked.
-
-    Parameters
-    ----------
-    rows, width, n_steps, margin, seed
-        As of :func:`fit_printed`; the slow run has all of the steps.
-
-    Returns
-    -------
-    network : CertifiedNetwork
-    rate : float
-        With which its run began.
-    risk : float
     """
     domain = Ball.from_data(rows)
     sample_seeds = clear_seeds(domain, rows, 2.0 * margin)
@@ -123,22 +96,11 @@ def _run_clear(rows, domain, sample_seeds, width, n_steps, margin, rate, seed):
 
 
 def fit_conventional(rows, domain, width, n_steps, margin, seed):
-    """Train an unconstrained network by binary cross-entropy against its own negatives (App. E).
+    """Train an unconstrained network by binary cross-entropy against its own negatives (App.
+    E).
 
     ReLU in place of sorting, and Adam. Negatives are made as ours are: by Algorithm 1, from
     uniform seeds in B towards the level -m of the network itself.
-
-    Parameters
-    ----------
-    rows, width, n_steps, margin, seed
-        As of :func:`fit_printed`.
-    domain : Box or Ball
-        B.
-
-    Returns
-    -------
-    keras.Sequential
-        Maps (n, 2) to logits (n, 1), positive for data.
     """
     random_state = np.random.default_rng(seed)
     layers = [keras.Input((2,))]
@@ -170,17 +132,8 @@ def fit_conventional(rows, domain, width, n_steps, margin, seed):
 
 
 def slope_of(model):
-    """Make the function that gives the norm of a model's gradient: its local Lipschitz constant.
-
-    Parameters
-    ----------
-    model : keras.Model
-        Maps (n, 2) to (n, 1).
-
-    Returns
-    -------
-    callable
-        From points, ndarray of shape (n, 2), to norms, ndarray of shape (n,).
+    """Make the function that gives the norm of a model's gradient: its local Lipschitz
+    constant.
     """
     gradient = input_gradient(SimpleNamespace(model=model))
     return lambda points: np.linalg.norm(gradient(points), axis=1)

@@ -18,18 +18,7 @@ _PARTS = {"radius < 2": "ball", "inside": "inside", "outside": "outside", "far":
 
 
 def describe(rows, sizes):
-    """Write the tables in Markdown.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        A row a cell: its key, and what ``experiments.toy2d.run_cell`` measured.
-    sizes : Preset
-
-    Returns
-    -------
-    str
-    """
+    """Write the tables in Markdown."""
     toys = rows[rows["setting"] == "toy"].set_index("name")
     shapes = rows[rows["setting"] != "toy"]
     return "\n".join(

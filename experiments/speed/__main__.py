@@ -58,17 +58,7 @@ def _perform(name, arguments, render):
 
 
 def describe(texts, verdicts):
-    """Write the targets and what each benchmark says as Markdown.
-
-    Parameters
-    ----------
-    texts : list of str
-    verdicts : list of Verdict
-
-    Returns
-    -------
-    str
-    """
+    """Write the targets and what each benchmark says as Markdown."""
     return "\n".join(
         [
             "# Speed\n",

@@ -55,27 +55,7 @@ CHECKS, FAILED, FIT, FIRST, AGAIN, HELD, SEARCH = (
 
 
 def run(rounds, folder, sizes=SIZES, n_fits=30, checks=True, searched=None):
-    """Time all of them.
-
-    Parameters
-    ----------
-    rounds : int
-    folder : str or os.PathLike
-        Unused: nothing here is long enough to be resumed.
-    sizes : sequence of int
-        Rows that detectors are fitted on.
-    n_fits : int
-        Fits after which memory is noted.
-    checks : bool
-        Whether to run ``check_estimator``, which takes about a minute.
-    searched : OCSDF or None
-        What the grid search fits; None is the default with 10 epochs.
-
-    Returns
-    -------
-    list of dict
-        By quantity, detector, rows and round: a value.
-    """
+    """Time all of them."""
     with warnings.catch_warnings():
         # Nothing here is trained long enough; deprecations are those of the checks.
         warnings.simplefilter("ignore")
@@ -167,17 +147,7 @@ def _against_others(rounds, sizes):
 
 
 def verdicts(table):
-    """Judge the time of scikit-learn's checks; none may fail but the expected one.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Of rows as :func:`run` returns.
-
-    Returns
-    -------
-    list of Verdict
-    """
+    """Judge the time of scikit-learn's checks; none may fail but the expected one."""
     failed = int(_values(table, FAILED).sum())
     note = f"{failed} checks failed" if failed else ""
     verdict = judge("check_estimator, seconds", _values(table, CHECKS), most=90.0, note=note)
@@ -185,16 +155,7 @@ def verdicts(table):
 
 
 def describe(table):
-    """Tell the ratios.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-
-    Returns
-    -------
-    str
-    """
+    """Tell the ratios."""
     first, again = _values(table, FIRST), _values(table, AGAIN)
     held, searches = _values(table, HELD), table[table["quantity"] == SEARCH]
     one, two = (searches[searches["jobs"] == jobs].set_index("round")["value"] for jobs in (1, 2))
@@ -214,16 +175,7 @@ def describe(table):
 
 
 def draw(table):
-    """Draw the seconds of a fit by detector.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
+    """Draw the seconds of a fit by detector."""
     found = _fit_seconds(table)
     figure, axes = figure_of(1, len(found))
     for ax, (n_rows, seconds) in zip(axes, found.items(), strict=True):

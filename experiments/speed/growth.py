@@ -31,32 +31,14 @@ _MOST_SECONDS = {OURS: 540, FOREST: 540, NEIGHBORS: 120}
 
 
 def run(rounds, folder, cells=None):
-    """Fit in a process of its own, a cell a fit.
-
-    Parameters
-    ----------
-    rounds : int
-    folder : str or os.PathLike
-    cells : list of dict or None
-        None is all of :func:`all_cells`.
-
-    Returns
-    -------
-    list of dict
-    """
+    """Fit in a process of its own, a cell a fit."""
     cells = all_cells() if cells is None else cells
     cells = [{**cell, "round": turn} for turn in range(rounds) for cell in cells]
     return finish_cells(cells, fit_apart, Path(folder) / "speed_growth.csv")
 
 
 def all_cells():
-    """List the fits: along rows, features, width and depth, and the table http.
-
-    Returns
-    -------
-    list of dict
-        Each once, whichever axes it lies on.
-    """
+    """List the fits: along rows, features, width and depth, and the table http."""
     grown = [(n, D_ROWS) for n in ROWS] + [(N_FEW, d) for d in FEATURES]
     cells = [_cell(detector, *shape) for detector in (OURS, FOREST, NEIGHBORS) for shape in grown]
     cells += [_cell(OURS, N_FEW, D_FEW, width, DEPTH) for width in WIDTHS]
@@ -79,23 +61,7 @@ def _http():
 
 
 def fit_apart(**cell):
-    """Do one cell in a process of its own.
-
-    Parameters
-    ----------
-    **cell
-        As :func:`all_cells` lists, and the round.
-
-    Returns
-    -------
-    dict
-        Seconds and megabytes, or a note that it took too long.
-
-    Raises
-    ------
-    RuntimeError
-        If the process fails.
-    """
+    """Do one cell in a process of its own."""
     most = _MOST_SECONDS[cell["detector"]]
     command = [sys.executable, "-m", "experiments.speed.growth_worker", json.dumps(cell)]
     try:
@@ -116,19 +82,7 @@ def _along(table, name, fixed):
 
 
 def curves(table):
-    """Pick the curves out of the rows.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Of rows as :func:`run` returns.
-
-    Returns
-    -------
-    dict of (str, str) to pandas.DataFrame
-        By axis and detector: indexed by the axis, seconds (of fit, of scoring, of both) and
-        megabytes.
-    """
+    """Pick the curves out of the rows."""
     network = {"data": GENERATED, "width": WIDTH, "depth": DEPTH}
     found = {}
     for detector in (OURS, FOREST, NEIGHBORS):
@@ -146,18 +100,7 @@ def curves(table):
 
 
 def slope(curve, column="seconds"):
-    """Return the exponent between a curve's last two points.
-
-    Parameters
-    ----------
-    curve : pandas.DataFrame
-    column : str, default="seconds"
-
-    Returns
-    -------
-    float
-        NaN with fewer than two points.
-    """
+    """Return the exponent between a curve's last two points."""
     ends = np.log(np.array([curve.index[-2:], curve[column].iloc[-2:]], dtype=float))
     if ends.shape[1] < 2:
         return np.nan
@@ -165,16 +108,7 @@ def slope(curve, column="seconds"):
 
 
 def describe(table):
-    """Say what the curves say.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-
-    Returns
-    -------
-    str
-    """
+    """Say what the curves say."""
     found = curves(table)
     axes = {"n": (OURS, NEIGHBORS, FOREST), "d": (OURS, NEIGHBORS, FOREST)}
     axes |= {"width": (OURS,), "depth": (OURS,)}
@@ -204,16 +138,7 @@ def _told(curve, detector, axis, column="seconds"):
 
 
 def verdicts(table):
-    """Judge the fits on http and on very wide rows.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-
-    Returns
-    -------
-    list of Verdict
-    """
+    """Judge the fits on http and on very wide rows."""
     ours = table[table["detector"] == OURS]
     many = ours[(ours["n"] == HTTP_SHAPE[0]) & (ours["d"] == HTTP_SHAPE[1])]
     wide = ours[(ours["n"] == N_FEW) & (ours["d"] == FEATURES[-1])]
@@ -227,16 +152,7 @@ def verdicts(table):
 
 
 def draw(table):
-    """Draw seconds along four axes, and memory along the rows.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
+    """Draw seconds along four axes, and memory along the rows."""
     found = curves(table)
     figure, axes = figure_of(2, 3)
     names = {"n": "rows", "d": "features", "width": "width", "depth": "depth"}

@@ -27,17 +27,7 @@ _STATUS = Path("/proc/self/status")
 
 
 def memory(now=False):
-    """Return this process's peak of resident memory in megabytes, or what it holds now.
-
-    Parameters
-    ----------
-    now : bool, default=False
-        Only Linux tells it; elsewhere the peak is all there is.
-
-    Returns
-    -------
-    float
-    """
+    """Return this process's peak of resident memory in megabytes, or what it holds now."""
     # Linux passes ru_maxrss on from the parent process, so a small child of a large one lies.
     if _STATUS.exists():
         name = "VmRSS" if now else "VmHWM"
@@ -46,22 +36,7 @@ def memory(now=False):
 
 
 def measure(detector, data, n, d, width, depth, **_):
-    """Fit a detector and let it score its own rows.
-
-    Parameters
-    ----------
-    detector : {"OCSDF", "IsolationForest", "NearestNeighbors"}
-    data : str
-        A table, or "generated": a mixture of three Gaussians.
-    n, d : int
-    width, depth : int or None
-        Of the network.
-
-    Returns
-    -------
-    dict
-        Seconds and megabytes; those before fitting hold the libraries and the rows.
-    """
+    """Fit a detector and let it score its own rows."""
     if data == GENERATED:
         X, _ = make_blobs(n, d, centers=3, random_state=0)
     else:

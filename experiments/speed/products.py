@@ -23,20 +23,6 @@ def products(sizes, batch, newton_steps):
     * the Björck step with k = min(a, b), l = max(a, b): the Gram matrix :math:`(k, l, k)`, its
       defect's square :math:`(k, k, k)`, the correction of the kernel :math:`(l, k, k)`. It is
       counted once; kernels near orthogonal need no square, those far from it a further step.
-
-    Parameters
-    ----------
-    sizes : sequence of int
-        Features, then the units of each layer.
-    batch : int
-        B.
-    newton_steps : int
-        T.
-
-    Returns
-    -------
-    collections.Counter
-        How often a product (m, k, n) occurs.
     """
     counts = Counter()
     for index, (a, b) in enumerate(pairwise(sizes)):
@@ -51,17 +37,7 @@ def products(sizes, batch, newton_steps):
 
 
 def flops(counts):
-    """Sum up 2 m k n over products.
-
-    Parameters
-    ----------
-    counts : dict of (int, int, int) to int
-        As :func:`products` returns.
-
-    Returns
-    -------
-    int
-    """
+    """Sum up 2 m k n over products."""
     return sum(2 * m * k * n * count for (m, k, n), count in counts.items())
 
 
@@ -69,15 +45,6 @@ def bare_seconds(counts):
     """Time products alone: float32, all cores, each shape by the fastest of three ways.
 
     NumPy with its BLAS on all cores, TensorFlow, and NumPy with rows cut in a part a core.
-
-    Parameters
-    ----------
-    counts : dict of (int, int, int) to int
-        As :func:`products` returns.
-
-    Returns
-    -------
-    float
     """
     rng = np.random.default_rng(0)
     seconds = 0.0

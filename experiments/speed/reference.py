@@ -36,36 +36,6 @@ class ReferenceProcess:
       the kernels of the pass before, one update old.
 
     Use it as a context manager. The process has traced its steps when this returns.
-
-    Parameters
-    ----------
-    points : ndarray of shape (n_samples, n_features), float32
-        Training rows, standardized.
-    lower, upper : ndarray of shape (n_features,)
-        Corners of B.
-    margin : float
-        m, in the units of the points.
-    width : int, default=512
-        Units of each of the four hidden layers.
-    activation : {"fullsort", "groupsort2"}, default="fullsort"
-    form : {"authors", "kindest"}, default="authors"
-    batch_size : int, default=128
-        At most n_samples.
-    newton_steps : int, default=4
-        T.
-    hinge_weight : float, default=100.0
-        lambda.
-    learning_rate : float, default=1e-3
-        Of RMSprop.
-    seed : int, default=0
-        Of the initial weights, the batches and the negatives.
-
-    Raises
-    ------
-    ValueError
-        If the form or the activation is unknown.
-    RuntimeError
-        If tf-keras is missing, or the process reports an error or dies; so do all methods.
     """
 
     def __init__(
@@ -131,33 +101,11 @@ class ReferenceProcess:
         self.close()
 
     def train(self, n_steps, newton_steps):
-        """Train on the next batches, from shuffled passes: each row once before any twice.
-
-        Parameters
-        ----------
-        n_steps : int
-        newton_steps : int
-            T, or 0 for negatives uniform on B, as in the papers' first 5 of 40 epochs.
-
-        Returns
-        -------
-        float
-            Wall seconds of training alone, without tracing.
-        """
+        """Train on the next batches, from shuffled passes: each row once before any twice."""
         return self._ask("train", n_steps=n_steps, newton_steps=newton_steps)["seconds"]
 
     def score(self, points):
-        """Compute f with the present weights; training goes on as if it had not been called.
-
-        Parameters
-        ----------
-        points : ndarray of shape (n, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n,), float32
-            Higher is more normal.
-        """
+        """Compute f with the present weights; training goes on as if it had not been called."""
         source, target = (Path(self._folder.name, name) for name in ("rows.npz", "scores.npz"))
         np.savez(source, points=points)
         self._ask("score", points=str(source), scores=str(target))

@@ -35,25 +35,6 @@ def newton_negatives(network, seeds, box, level, eta, steps):
 
     .. math:: z \leftarrow z + \frac{\eta}{T}\, (c - f(z))\,
        \frac{\nabla f(z)}{\|\nabla f(z)\|^2}
-
-    Parameters
-    ----------
-    network : callable
-        ``network(points, first)`` gives f of shape (n, 1); ``first`` says whether it is the first
-        step.
-    seeds : tensor of shape (n, n_features)
-    box : pair of arrays of shape (n_features,)
-        Lower and upper corner of B.
-    level : float
-        c.
-    eta : tensor of shape (n,)
-        In [0, 1].
-    steps : int
-        T; 0 gives the seeds back.
-
-    Returns
-    -------
-    tensor of shape (n, n_features)
     """
     points = seeds
     for step in range(steps):
@@ -77,15 +58,7 @@ def hkr_risk(scores, negative_scores, margin, hinge_weight):
 
 
 class Reference:
-    """The network, its optimizer, its traced steps and its source of batches.
-
-    Parameters
-    ----------
-    data : str
-        Path of an .npz with ``points``, ``lower`` and ``upper``.
-    width, activation, form, batch_size, newton_steps, margin, hinge_weight, learning_rate, seed
-        As in :class:`experiments.speed.reference.ReferenceProcess`.
-    """
+    """The network, its optimizer, its traced steps and its source of batches."""
 
     def __init__(self, data, **settings):
         self.settings = settings

@@ -26,24 +26,7 @@ WITHIN = 1.0
 
 
 def run(rounds, folder, tables=TABLES, width=128, max_steps=600):
-    """Train ours and the reference in turn, a cell each.
-
-    Parameters
-    ----------
-    rounds : int
-        Seeds.
-    folder : str or os.PathLike
-    tables : sequence of str
-    width : int
-        Units of each of four layers.
-    max_steps : int
-        Most steps of both.
-
-    Returns
-    -------
-    list of dict
-        By table, method and seed: AUROC in points, steps and seconds.
-    """
+    """Train ours and the reference in turn, a cell each."""
     cells = [
         {"table": table, "method": method, "seed": seed, "width": width, "max_steps": max_steps}
         for table in tables
@@ -54,18 +37,7 @@ def run(rounds, folder, tables=TABLES, width=128, max_steps=600):
 
 
 def train_and_judge(table, method, seed, width, max_steps):
-    """Do one cell.
-
-    Parameters
-    ----------
-    table : str
-    method : {"ours", "reference"}
-    seed, width, max_steps : int
-
-    Returns
-    -------
-    dict
-    """
+    """Do one cell."""
     problem = Problem.load(table)
     steps_per_epoch = problem.steps_per_epoch(max_steps)
     train = _train_ours if method == OURS else _train_reference
@@ -97,17 +69,7 @@ def _train_reference(problem, seed, width, steps_per_epoch):
 
 
 def verdicts(table):
-    """Judge each table by the medians over the first seeds, as many as all tables have.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Of rows as :func:`run` returns.
-
-    Returns
-    -------
-    list of Verdict
-    """
+    """Judge each table by the medians over the first seeds, as many as all tables have."""
     return [_verdict(name, rows) for name, rows in table.groupby("table", sort=False)]
 
 
@@ -126,31 +88,13 @@ def _verdict(name, rows):
 
 
 def describe(table):
-    """Tell AUROC and seconds by table and method.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-
-    Returns
-    -------
-    str
-    """
+    """Tell AUROC and seconds by table and method."""
     groups = table.groupby(["table", "width", "steps", "method"], sort=False)
     return groups[["auroc", "seconds"]].agg(spread).to_string()
 
 
 def draw(table):
-    """Draw each seed's AUROC by table.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
+    """Draw each seed's AUROC by table."""
     figure, (ax,) = figure_of(1, 1)
     names = list(table["table"].unique())
     for shift, (method, rows) in enumerate(table.groupby("method")):

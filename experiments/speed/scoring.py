@@ -40,20 +40,7 @@ TARGETS = [
 
 
 def run(rounds, folder):
-    """Time every detector once a round.
-
-    Parameters
-    ----------
-    rounds : int
-    folder : str or os.PathLike
-        Unused: nothing here is long enough to be resumed.
-
-    Returns
-    -------
-    list of dict
-        By benchmark, detector and round: rows, seconds, rows_per_second and, for the file, the
-        peak of memory allocated beside it, in megabytes.
-    """
+    """Time every detector once a round."""
     X, _ = make_blobs(MANY + N_REFERENCE, N_FEATURES, centers=3, random_state=0)
     queries, reference = X[:MANY], X[MANY:]
     scorers = _fitted(reference)
@@ -73,17 +60,7 @@ def run(rounds, folder):
 
 
 def verdicts(table):
-    """Judge the targets by the ratios within each round.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Of rows as :func:`run` returns.
-
-    Returns
-    -------
-    list of Verdict
-    """
+    """Judge the targets by the ratios within each round."""
     table = table[table["benchmark"] == TABLE]
     rates = table.pivot(index="round", columns="detector", values="rows_per_second")
     return [
@@ -97,16 +74,7 @@ def verdicts(table):
 
 
 def describe(table):
-    """Tell rows a second, milliseconds for one row, and memory beside a memory-mapped file.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-
-    Returns
-    -------
-    str
-    """
+    """Tell rows a second, milliseconds for one row, and memory beside a memory-mapped file."""
     rates = table.groupby(["benchmark", "detector"], sort=False)["rows_per_second"].apply(spread)
     single = table[table["benchmark"] == SINGLE].groupby("detector", sort=False)["seconds"]
     lines = [rates.to_string(), "", "Milliseconds for one row:"]
@@ -122,16 +90,7 @@ def describe(table):
 
 
 def draw(table):
-    """Draw rows scored a second by detector.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
+    """Draw rows scored a second by detector."""
     figure, (ax,) = figure_of(1, 1)
     groups = table[table["benchmark"] == TABLE].groupby("detector", sort=False)
     spans(ax, dict(iter(groups["rows_per_second"])), "rows scored a second")

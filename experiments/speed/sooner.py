@@ -32,24 +32,7 @@ _TIMED_STEPS = 10
 
 
 def run(rounds, folder, tables=tuple(TARGETS), width=WIDTH, configuration=None):
-    """Train the reference in as many parts as rounds, and fit ours after each.
-
-    Parameters
-    ----------
-    rounds : int
-        At least 3 keep a part of the largest table under ten minutes.
-    folder : str or os.PathLike
-    tables : sequence of str
-    width : int
-        Of the reference.
-    configuration : dict or None
-        Parameters of OCSDF; None is ``FAST``.
-
-    Returns
-    -------
-    list of dict
-        A row a table and turn.
-    """
+    """Train the reference in as many parts as rounds, and fit ours after each."""
     configuration = FAST if configuration is None else configuration
     path, states = Path(folder) / "speed_sooner.csv", BUILD / "speed_sooner"
     states.mkdir(parents=True, exist_ok=True)
@@ -69,32 +52,13 @@ def run(rounds, folder, tables=tuple(TARGETS), width=WIDTH, configuration=None):
 
 
 def parts(n_epochs, n_uniform, turns):
-    """Split the epochs among turns.
-
-    Parameters
-    ----------
-    n_epochs : int
-    n_uniform : int
-        The first epochs, with uniform negatives.
-    turns : int
-
-    Returns
-    -------
-    list of (int, int)
-        Epochs of each turn with uniform and with attracted negatives.
-    """
+    """Split the epochs among turns."""
     epochs = np.array_split(np.arange(n_epochs), turns)
     return [(int((part < n_uniform).sum()), int((part >= n_uniform).sum())) for part in epochs]
 
 
 class _Race:
-    """The work of a turn: keeps the reference alive between turns, or restores it.
-
-    Parameters
-    ----------
-    folder : Path
-        Where the reference's states lie.
-    """
+    """The work of a turn: keeps the reference alive between turns, or restores it."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -157,17 +121,7 @@ class _Race:
 
 
 def verdicts(table):
-    """Judge AUROC and seconds of each table whose reference has trained to the end.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Of rows as :func:`run` returns.
-
-    Returns
-    -------
-    list of Verdict
-    """
+    """Judge AUROC and seconds of each table whose reference has trained to the end."""
     found = []
     for name, rows in table.groupby("table", sort=False):
         least = TARGETS.get(name, 1.0)
@@ -188,16 +142,7 @@ def verdicts(table):
 
 
 def describe(table):
-    """Tell each table's seconds and AUROC, and when the reference first was where it ends.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-
-    Returns
-    -------
-    str
-    """
+    """Tell each table's seconds and AUROC, and when the reference first was where it ends."""
     lines = []
     for name, rows in table.groupby("table", sort=False):
         rows = rows.sort_values("turn")
@@ -215,16 +160,7 @@ def describe(table):
 
 
 def draw(table):
-    """Draw AUROC against seconds: the reference on its way, and our fits.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
+    """Draw AUROC against seconds: the reference on its way, and our fits."""
     groups = list(table.groupby("table", sort=False))
     figure, axes = figure_of(1, len(groups))
     for ax, (name, rows) in zip(axes, groups, strict=True):

@@ -29,23 +29,7 @@ TRAINING, CONDENSED = "in training", "condensed"
 
 
 def run(rounds, folder, widths=WIDTHS, our_steps=20, reference_steps=6, watched_steps=30):
-    """Time the steps in turn, and watch the kernels' singular values.
-
-    Parameters
-    ----------
-    rounds : int
-    folder : str or os.PathLike
-        Unused: nothing here is long enough to be resumed.
-    widths : sequence of int
-    our_steps, reference_steps : int
-        Steps a turn.
-    watched_steps : int
-
-    Returns
-    -------
-    list of dict
-        By quantity, width, activation and method: a value a round, or a value a watched step.
-    """
+    """Time the steps in turn, and watch the kernels' singular values."""
     rows = []
     for width in widths:
         for activation in ACTIVATIONS:
@@ -113,16 +97,7 @@ def _watched(width, activation, n_steps):
 
 
 def deviation(model):
-    """Return the largest abs(sigma - 1) over the kernels' singular values, in float64.
-
-    Parameters
-    ----------
-    model : keras.Sequential
-
-    Returns
-    -------
-    float
-    """
+    """Return the largest abs(sigma - 1) over the kernels' singular values, in float64."""
     kernels = [
         keras.ops.convert_to_numpy(layer.kernel).astype(np.float64)
         for layer in model.layers
@@ -132,17 +107,7 @@ def deviation(model):
 
 
 def verdicts(table):
-    """Judge the targets at the paper's width.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Of rows as :func:`run` returns.
-
-    Returns
-    -------
-    list of Verdict
-    """
+    """Judge the targets at the paper's width."""
     found = []
     for activation, least in zip(ACTIVATIONS, (10.0, 13.0), strict=True):
         seconds = _seconds(table, WIDTHS[0], activation)
@@ -162,16 +127,7 @@ def verdicts(table):
 
 
 def describe(table):
-    """Tell seconds, rates and ratios of each width and activation.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-
-    Returns
-    -------
-    str
-    """
+    """Tell seconds, rates and ratios of each width and activation."""
     lines = []
     for width, activation in _settings(table):
         seconds = _seconds(table, width, activation)
@@ -190,16 +146,7 @@ def describe(table):
 
 
 def draw(table):
-    """Draw a step's seconds by width and activation.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
+    """Draw a step's seconds by width and activation."""
     settings = _settings(table)
     figure, axes = figure_of(len(settings) // len(ACTIVATIONS), len(ACTIVATIONS))
     for ax, (width, activation) in zip(axes, settings, strict=True):

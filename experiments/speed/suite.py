@@ -16,32 +16,12 @@ COLOURS = ("#2f86c4", "#d9731a", "#2f9e73", "#a667c2", "#8a8a8a")
 
 
 def finished(rows):
-    """Return a table of the rows whose cells did not fail.
-
-    Parameters
-    ----------
-    rows : list of dict
-        As :func:`experiments.common.results.finish_cells` returns.
-
-    Returns
-    -------
-    pandas.DataFrame
-    """
+    """Return a table of the rows whose cells did not fail."""
     return pd.DataFrame([row for row in rows if "error" not in row])
 
 
 def failures(rows):
-    """Say in a line what failed.
-
-    Parameters
-    ----------
-    rows : list of dict
-
-    Returns
-    -------
-    str
-        Empty if nothing did.
-    """
+    """Say in a line what failed."""
     errors = [row["error"] for row in rows if "error" in row]
     if not errors:
         return ""
@@ -49,17 +29,7 @@ def failures(rows):
 
 
 def why_not(requirements):
-    """Say in a line why a benchmark cannot run here.
-
-    Parameters
-    ----------
-    requirements : collection of {DATA_HOME, REFERENCE}
-
-    Returns
-    -------
-    str
-        Empty if it can.
-    """
+    """Say in a line why a benchmark cannot run here."""
     if REFERENCE in requirements and importlib.util.find_spec("tf_keras") is None:
         return "it needs tf-keras: pip install -e '.[experiments]'"
     if DATA_HOME in requirements and data_home() is None:
@@ -68,31 +38,13 @@ def why_not(requirements):
 
 
 def figure_of(n_rows, n_columns):
-    """Make a figure and its axes, outside pyplot.
-
-    Parameters
-    ----------
-    n_rows, n_columns : int
-
-    Returns
-    -------
-    figure : matplotlib.figure.Figure
-    axes : list of matplotlib.axes.Axes
-    """
+    """Make a figure and its axes, outside pyplot."""
     figure = Figure(figsize=(4.6 * n_columns, 3.6 * n_rows), layout="constrained")
     return figure, list(figure.subplots(n_rows, n_columns, squeeze=False).flat)
 
 
 def spans(ax, groups, label):
-    """Draw the median of each group as a dot, its range as a line, on a log scale.
-
-    Parameters
-    ----------
-    ax : matplotlib.axes.Axes
-    groups : dict of str to pandas.Series
-    label : str
-        What the numbers are.
-    """
+    """Draw the median of each group as a dot, its range as a line, on a log scale."""
     for place, values in enumerate(groups.values()):
         ax.hlines(place, values.min(), values.max(), color="black", linewidth=1.5)
         ax.plot(values.median(), place, "o", color=COLOURS[0])
@@ -106,27 +58,7 @@ def spans(ax, groups, label):
 
 
 def perform(benchmark, rounds, folder, render=False, **options):
-    """Run a benchmark, keep what it found and draw it.
-
-    Parameters
-    ----------
-    benchmark : module
-        With ``NAME``, ``REQUIRES``, ``ROUNDS``, ``run``, ``describe``, ``verdicts``, ``draw``.
-    rounds : int or None
-        None leaves it to the benchmark.
-    folder : Path
-    render : bool, default=False
-        Measure nothing: read the rows that are there.
-    **options
-        Passed to its ``run``.
-
-    Returns
-    -------
-    text : str
-        What it says, or why it was skipped.
-    verdicts : list of Verdict
-        Empty if it was skipped.
-    """
+    """Run a benchmark, keep what it found and draw it."""
     path = folder / f"speed_{benchmark.NAME}.csv"
     if render:
         rows = read_rows(path)
