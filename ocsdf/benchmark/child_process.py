@@ -98,12 +98,7 @@ class Child:
         return result, watch.peak
 
     def is_alive(self):
-        """Tell whether it takes calls.
-
-        Returns
-        -------
-        bool
-        """
+        """Tell whether it takes calls."""
         return self._process.poll() is None
 
     def close(self):
@@ -130,12 +125,7 @@ class Children:
 
     @contextmanager
     def one(self):
-        """Lend a child, and take it back if it is still alive.
-
-        Yields
-        ------
-        Child
-        """
+        """Lend a child, and take it back if it is still alive."""
         child = self._idle.pop() if self._idle else Child(self._n_threads)
         self._busy.append(child)
         try:

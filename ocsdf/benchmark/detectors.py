@@ -106,35 +106,13 @@ def parameters_of(name):
 
 
 def versions():
-    """Tell the versions of what detectors come from.
-
-    Returns
-    -------
-    str
-        Such as "ocsdf 0.4.0, pyod 3.6.3, scikit-learn 1.9.0".
-    """
+    """Tell the versions of what detectors come from: "ocsdf 0.4.0, pyod 3.6.3, ..."."""
     others = (f"{name} {version(name)}" for name in ("pyod", "scikit-learn"))
     return ", ".join([f"ocsdf {__version__}", *others])
 
 
 def spell(names):
-    """Spell detectors' names as :data:`DETECTORS` does, whatever their case.
-
-    Parameters
-    ----------
-    names : sequence of str
-        What :func:`find_detector` takes, but for the case, and for white space around.
-
-    Returns
-    -------
-    names : list of str
-        Each once.
-
-    Raises
-    ------
-    ValueError
-        As :func:`find_detector`.
-    """
+    """Spell detectors' names as :data:`DETECTORS` does, whatever their case."""
     spelled = {name.casefold(): name for name in DETECTORS}
     found = [spelled.get(name.strip().casefold(), name.strip()) for name in names]
     for name in found:
@@ -143,15 +121,7 @@ def spell(names):
 
 
 def fit(detector, X):
-    """Fit a detector of any of the three kinds without labels.
-
-    Parameters
-    ----------
-    detector : object
-        As for :func:`score_of`. ADBench's classes, which want labels, are told that no row is an
-        anomaly.
-    X : ndarray of shape (n, d)
-    """
+    """Fit a detector of any of the three kinds of :func:`score_of` without labels."""
     if hasattr(detector, "predict_score"):
         detector.fit(X, np.zeros(len(X), dtype=np.int64))
     else:
@@ -159,25 +129,10 @@ def fit(detector, X):
 
 
 def score_of(detector, X):
-    """Score rows with a fitted detector of any of the three kinds.
+    """Score rows with a fitted detector of any of the three kinds: the higher, the more anomalous.
 
-    Parameters
-    ----------
-    detector : object
-        A class as ADBench takes them (``fit(X_train, y_train)``, ``predict_score(X)``), a PyOD
-        detector (``decision_function``, high = anomaly) or a scikit-learn estimator
-        (``score_samples``, high = normal).
-    X : ndarray of shape (n, d)
-
-    Returns
-    -------
-    scores : ndarray of shape (n,), float64
-        The higher, the more anomalous.
-
-    Raises
-    ------
-    TypeError
-        If the detector is none of the three.
+    A class as ADBench takes them (``predict_score``), a PyOD detector (``decision_function``) or a
+    scikit-learn estimator (``score_samples``, high = normal); a TypeError for anything else.
     """
     if is_pyod(detector):
         scores = detector.decision_function(X)
@@ -194,16 +149,7 @@ def score_of(detector, X):
 
 
 def is_pyod(detector):
-    """Tell whether a detector follows PyOD's contract.
-
-    Parameters
-    ----------
-    detector : object
-
-    Returns
-    -------
-    bool
-    """
+    """Tell whether a detector follows PyOD's contract."""
     # Where there is a detector of PyOD's, its module is loaded; PyOD takes seconds to load.
     base = sys.modules.get("pyod.models.base")
     return base is not None and isinstance(detector, base.BaseDetector)

@@ -15,18 +15,7 @@ TIGHT = {"bbox_inches": "tight"}
 
 
 def rank_diagram(test):
-    """Draw the critical-difference diagram of mean ranks.
-
-    Parameters
-    ----------
-    test : RankTest
-        With Nemenyi's p-values.
-
-    Returns
-    -------
-    figure : matplotlib.figure.Figure
-        Detectors joined by a bar do not differ at the 5 % level.
-    """
+    """Draw the critical-difference diagram of mean ranks."""
     import matplotlib
     from scikit_posthocs import critical_difference_diagram
 
@@ -50,19 +39,7 @@ def rank_diagram(test):
 
 
 def spread_strip(spread, order):
-    """Draw each table's standard deviation over seeds, one strip a detector.
-
-    Parameters
-    ----------
-    spread : DataFrame
-        table, detector, std.
-    order : sequence of str
-        Detectors from top to bottom.
-
-    Returns
-    -------
-    figure : matplotlib.figure.Figure
-    """
+    """Draw each table's standard deviation over seeds, one strip a detector."""
     import matplotlib
 
     parts = [(name, spread.loc[spread["detector"] == name, "std"]) for name in order]
@@ -86,17 +63,7 @@ def spread_strip(spread, order):
 
 
 def certified_curves(means):
-    """Draw the mean certified AUROC against the radius, one line a detector.
-
-    Parameters
-    ----------
-    means : DataFrame of detectors x radii
-        In percent.
-
-    Returns
-    -------
-    figure : matplotlib.figure.Figure
-    """
+    """Draw the mean certified AUROC against the radius, one line a detector."""
     figure, ax = _figure(6.4, 3.6)
     _lines(ax, means.T)
     ax.set(xlabel="attack radius (scaled l2)", ylabel="certified AUROC (%)", ylim=(-2, 102))
@@ -104,17 +71,7 @@ def certified_curves(means):
 
 
 def contamination_curves(curve):
-    """Draw the mean AUROC against the share of anomalies in training, one line a detector.
-
-    Parameters
-    ----------
-    curve : DataFrame of shares x detectors
-        In percent.
-
-    Returns
-    -------
-    figure : matplotlib.figure.Figure
-    """
+    """Draw the mean AUROC against the share of anomalies in training, one line a detector."""
     figure, ax = _figure(7.2, 4.2)
     _lines(ax, curve[curve.iloc[-1].sort_values(ascending=False).index].set_axis(100 * curve.index))
     ax.set(xlabel="anomalies among the training rows (%)", ylabel="mean AUROC (%)")
@@ -122,17 +79,7 @@ def contamination_curves(curve):
 
 
 def png(draw):
-    """Draw for a file: dark on white.
-
-    Parameters
-    ----------
-    draw : callable
-        Returns a figure.
-
-    Returns
-    -------
-    content : bytes
-    """
+    """Draw for a file: dark on white."""
     import matplotlib
 
     content = io.BytesIO()

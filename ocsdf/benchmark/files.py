@@ -98,19 +98,10 @@ def _checked(rows):
 
 
 def adbench_form(rows):
-    """Put rows into the form of the CSV files that ADBench's RunPipeline writes.
+    """Put rows of one protocol into the form of the CSV files that ADBench's RunPipeline writes.
 
-    Parameters
-    ----------
-    rows : DataFrame
-        Of one protocol.
-
-    Returns
-    -------
-    frames : dict of str to DataFrame
-        AUCROC, AUCPR (both between 0 and 1), Time_fit and Time_inference (seconds): one column
-        per detector, one row per tuple (table, share of labelled anomalies, seed). The share is
-        0.0, as nothing is told to an unsupervised detector; a failed cell is empty.
+    AUCROC and AUCPR lie between 0 and 1. A row is a table, a share of labelled anomalies (0.0, as
+    nothing is told to an unsupervised detector) and a seed; a failed cell is empty.
     """
     columns = {
         "AUCROC": rows["auroc"] / 100,

@@ -60,15 +60,7 @@ def critical_difference(n_detectors, n_tables, alpha=0.05):
 def compare_ranks(ranks):
     """Test whether detectors differ (Friedman), and which (Nemenyi).
 
-    Parameters
-    ----------
-    ranks : DataFrame of tables x detectors
-
-    Returns
-    -------
-    test : RankTest
-        Without tests and with a note for fewer than 3 detectors or 2 tables, where all ranks
-        are equal, or where scikit-posthocs is not installed.
+    There is no test, and a note, for fewer than 3 detectors or 2 tables or where all ranks tie.
     """
     mean_ranks = ranks.mean().sort_values(kind="stable")
     n_tables, k = ranks.shape

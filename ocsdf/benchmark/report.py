@@ -16,18 +16,7 @@ from ocsdf.utils.html import fill_template, inline_svg
 
 
 def pictures(summaries, curve):
-    """Draw what there is to draw.
-
-    Parameters
-    ----------
-    summaries : list of ProtocolSummary
-    curve : tuple of (DataFrame, int) or None
-        Contamination curve and its number of tables.
-
-    Returns
-    -------
-    drawn : list of Picture
-    """
+    """Draw what there is to draw."""
     plans = [plan for summary in summaries for plan in _plans(summary)]
     if curve is not None and len(curve[0]):
         caption = (
@@ -42,21 +31,7 @@ def pictures(summaries, curve):
 
 
 def pages(summaries, curve, drawn):
-    """Render the report.
-
-    Parameters
-    ----------
-    summaries : list of ProtocolSummary
-    curve : tuple of (DataFrame, int) or None
-    drawn : list of Picture
-
-    Returns
-    -------
-    html : str
-        One page without scripts, network or other files.
-    markdown : str
-        Short; refers to figures/<name>.png.
-    """
+    """Render the report."""
     parts = sections(summaries, curve, drawn)
     tests = {
         "grid": lambda block: isinstance(block, Grid),

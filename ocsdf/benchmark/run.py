@@ -163,10 +163,7 @@ def split_hash(train_rows, test_rows):
 def tables_at_hand():
     """List the tables of the data home.
 
-    Returns
-    -------
-    paths : list of Path
-        Of the .npz and .mat files in ``$OCSDF_DATA_HOME/adbench``; empty if there are none.
+    The .npz and .mat files in ``$OCSDF_DATA_HOME/adbench``, none if it is not there.
     """
     home = data_home()
     paths = sorted((home / "adbench").glob("*")) if home else []

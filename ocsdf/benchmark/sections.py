@@ -43,19 +43,7 @@ class Section(NamedTuple):
 
 
 def sections(summaries, curve, drawn):
-    """Put a benchmark's figures into words and grids.
-
-    Parameters
-    ----------
-    summaries : list of ProtocolSummary
-    curve : tuple of (DataFrame, int) or None
-        Contamination curve and its number of tables.
-    drawn : list of Picture
-
-    Returns
-    -------
-    sections : list of Section
-    """
+    """Put a benchmark's figures into words and grids."""
     drawn = {picture.name: picture for picture in drawn}
     parts = []
     if summaries:

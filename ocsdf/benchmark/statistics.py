@@ -19,20 +19,9 @@ _DIGITS = 9
 
 
 def mean_auroc(rows):
-    """Mean AUROC over the seeds of each table and detector.
+    """Mean AUROC over the seeds of each table and detector, and the cells that failed.
 
-    Parameters
-    ----------
-    rows : DataFrame
-        Of one protocol.
-
-    Returns
-    -------
-    auroc : DataFrame of tables x detectors
-        NaN where a seed failed or no cell was run: a detector that fails at some seeds must not
-        be judged by its lucky ones.
-    failures : DataFrame
-        table, detector, failed, seeds, reason (of the first seed that failed).
+    It is NaN where a seed failed: a detector must not be judged by its lucky seeds.
     """
     failed = has_failed(rows)
     cells = rows.assign(auroc=rows["auroc"].where(~failed), failed=failed)
@@ -47,33 +36,12 @@ def mean_auroc(rows):
 
 
 def rank_tables(auroc):
-    """Rank detectors on each table, 1 for the highest AUROC.
-
-    Parameters
-    ----------
-    auroc : DataFrame of tables x detectors
-        NaN counts as worse than every value.
-
-    Returns
-    -------
-    ranks : DataFrame of tables x detectors
-        Ties share the mean of their places, so every row sums to k (k + 1) / 2.
-    """
+    """Rank detectors on each table, 1 for the highest AUROC; ties share places, NaN is last."""
     return auroc.fillna(-np.inf).rank(axis=1, ascending=False, method="average")
 
 
 def average_families(auroc):
-    """Merge tables of one family into one row, the mean of theirs.
-
-    Parameters
-    ----------
-    auroc : DataFrame of tables x detectors
-
-    Returns
-    -------
-    auroc : DataFrame of families and other tables x detectors
-        NaN where a detector has NaN on a table of the family.
-    """
+    """Merge tables of one family into one row, the mean of theirs; NaN if one of them is."""
     if auroc.empty:
         return auroc
     names = [_family(table) for table in auroc.index]
@@ -81,20 +49,7 @@ def average_families(auroc):
 
 
 def shortfalls(auroc, references=REFERENCES):
-    """Find where each detector falls furthest below the better of the references.
-
-    Parameters
-    ----------
-    auroc : DataFrame of tables x detectors
-    references : sequence of str
-        Those among the columns count.
-
-    Returns
-    -------
-    worst : DataFrame, one row per detector
-        shortfall in points (negative if the detector is better on every table) and
-        shortfall_table; NaN without a reference or a table.
-    """
+    """Find where each detector falls furthest below the better of the references, in points."""
     best = auroc[[name for name in references if name in auroc]].max(axis=1)
     gaps = auroc.rsub(best, axis=0)
     worst = [
@@ -105,37 +60,16 @@ def shortfalls(auroc, references=REFERENCES):
 
 
 def seed_spread(rows):
-    """Mean and standard deviation of the AUROC over seeds.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        Of one protocol.
-
-    Returns
-    -------
-    spread : DataFrame
-        table, detector, mean, std (divided by seeds - 1), seeds; cells with one seed that
-        finished are left out.
-    """
+    """Mean and standard deviation of the AUROC over seeds."""
     groups = rows[~has_failed(rows)].groupby(["table", "detector"])["auroc"]
     spread = groups.agg(["mean", "std", "count"]).rename(columns={"count": "seeds"})
     return spread[spread["seeds"] > 1].reset_index()
 
 
 def certified_means(rows):
-    """Mean over tables of the certified AUROC, of detectors with a bound.
+    """Mean over tables of the certified AUROC, of detectors with a bound, in percent.
 
-    Parameters
-    ----------
-    rows : DataFrame
-        Of one protocol, with columns certified_auroc_<radius>.
-
-    Returns
-    -------
-    means : DataFrame of detectors x radii
-        In percent. Radius 0 is the AUROC. Over the tables that all these detectors finished.
-    n_tables : int
+    Radius 0 is the AUROC. Over the tables that all of these detectors finished, which are counted.
     """
     columns = {name: float(_CERTIFIED.fullmatch(name)[1]) for name in _certified_columns(rows)}
     figures = rows[["table", "detector", "auroc", *columns]].rename(
@@ -153,17 +87,7 @@ def certified_means(rows):
 
 
 def median_costs(rows):
-    """Seconds and memory: mean over seeds, then median over tables, of finished cells.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        Of one protocol.
-
-    Returns
-    -------
-    costs : DataFrame of detectors x (fit_seconds, score_seconds, peak_mb)
-    """
+    """Seconds and memory: mean over seeds, then median over tables, of finished cells."""
     measures = ["fit_seconds", "score_seconds", "peak_mb"]
     cells = rows[~has_failed(rows)].groupby(["detector", "table"])[measures].mean()
     return cells.groupby("detector").median()
@@ -172,17 +96,7 @@ def median_costs(rows):
 def contamination_curve(rows):
     """Mean AUROC against the share of anomalies in the training rows.
 
-    Parameters
-    ----------
-    rows : DataFrame
-        Of all protocols; those of "contaminated" count.
-
-    Returns
-    -------
-    curve : DataFrame of shares x detectors
-        In percent, over the tables that every detector finished at every share; detectors that
-        finished none are left out.
-    n_tables : int
+    Over the tables that every detector finished at every share, which are counted.
     """
     rows = rows[rows["protocol"] == CONTAMINATED]
     failed = has_failed(rows)
@@ -196,16 +110,7 @@ def contamination_curve(rows):
 
 
 def has_failed(rows):
-    """Tell which cells have no AUROC to count.
-
-    Parameters
-    ----------
-    rows : DataFrame
-
-    Returns
-    -------
-    Series of bool
-    """
+    """Tell which cells have no AUROC to count."""
     return rows["error"].notna() | rows["auroc"].isna()
 
 

@@ -71,20 +71,7 @@ class Store:
         self._connection.close()
 
     def keep(self, cell, row):
-        """Keep a cell's row, for good when this returns.
-
-        Parameters
-        ----------
-        cell : dict
-            The cell's key: names to JSON values.
-        row : dict
-            Key and values.
-
-        Raises
-        ------
-        OSError
-            If the disk is full or the file cannot be written. Rows kept before stay.
-        """
+        """Keep a cell's row, for good when this returns."""
         try:
             with self._lock:
                 self._connection.execute(_KEEP, (_key(cell), json.dumps(row)))

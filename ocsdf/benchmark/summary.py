@@ -70,19 +70,7 @@ class ProtocolSummary(NamedTuple):
 
 
 def summarize_protocol(rows, beside=BESIDE):
-    """Compute everything that the report says of one protocol.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        Of one protocol.
-    beside : sequence of str
-        Detectors beside the ranking; those whose name starts with "OCSDF " are so too.
-
-    Returns
-    -------
-    summary : ProtocolSummary
-    """
+    """Compute everything that the report says of one protocol."""
     auroc, failures = mean_auroc(rows)
     apart = [name for name in auroc if name in beside or name.startswith("OCSDF ")]
     was_run = rows.groupby(["table", "detector"]).size().unstack().reindex(auroc.index)
