@@ -8,7 +8,7 @@ Beside it: a Gaussian KDE, and a union of balls of one radius, each cut at its o
 Six watertight meshes replace the paper's ModelNet10, whose meshes are not watertight, so that an
 IoU could not be measured; the union of balls replaces Graphite's reconstruction.
 
-- ``--preset paper``: four layers of 512 fully sorted, m in standardized units, 40 epochs.
+- ``--preset paper``: four layers of 512 fully sorted, 10,000 steps.
 - ``--preset cpu``: a minute or two a solid on one core; the committed results.
 - ``--preset smoke``: seconds, on generated shapes.
 

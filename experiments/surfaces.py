@@ -16,7 +16,7 @@ Six watertight meshes replace FAUST, which needs a licence, and ModelNet10, whic
 screened Poisson and ball pivoting replace AtlasNet, whose code is no longer kept up, and Graphite.
 
 - ``--preset paper``: FC-2 at full width, batches of 1,024, thousands of steps; for a GPU.
-- ``--preset cpu``: up to five minutes a surface on one core; the committed results.
+- ``--preset cpu``: about a minute a surface on two cores; the committed results.
 - ``--preset smoke``: seconds, on generated shapes.
 
 It goes on where it was stopped, and does the cells that surfaces.csv lacks. The picture needs the
