@@ -6,7 +6,7 @@ INSTALLED = $(VENV)/.installed
 # TensorFlow's C++ notices say nothing about this project.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo test test-slow test-processors lint speed numbers
+.PHONY: demo test test-slow test-processors lint speed numbers docs
 
 demo: $(INSTALLED)
 	mkdir -p reports
@@ -26,6 +26,11 @@ test-processors: $(INSTALLED)
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+# Pages, the reference and the examples, which run; warnings are errors.
+docs: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet -e '.[docs]'
+	$(BIN)/python -m sphinx -W --keep-going -b html -d build/doctrees docs build/docs
 
 speed: $(INSTALLED)
 	$(BIN)/python -m experiments.speed

@@ -1,0 +1,83 @@
+"""The site: `make docs` builds it into build/docs, with warnings as errors."""
+
+from importlib import import_module
+from pathlib import Path
+
+import ocsdf
+
+PACKAGES = [
+    "ocsdf",
+    "ocsdf.sklearn_compat",
+    "ocsdf.certificate",
+    "ocsdf.decisions",
+    "ocsdf.attacks",
+    "ocsdf.explanation",
+    "ocsdf.levelsets",
+    "ocsdf.surfaces",
+    "ocsdf.networks",
+    "ocsdf.operations",
+    "ocsdf.training",
+    "ocsdf.recipes",
+    "ocsdf.data",
+    "ocsdf.displays",
+    "ocsdf.benchmark",
+    "ocsdf.report",
+]
+
+project = "ocsdf"
+author = "the ocsdf developers"
+release = version = ocsdf.__version__
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "numpydoc",
+    "myst_parser",
+    "sphinx_gallery.gen_gallery",
+]
+source_suffix = {".rst": "restructuredtext", ".md": "markdown"}
+exclude_patterns = ["gallery/*"]
+myst_enable_extensions = ["dollarmath", "deflist"]
+myst_heading_anchors = 3
+# Pages also read well where they stand in the repository: links to its files are left as they are.
+suppress_warnings = ["myst.xref_missing", "config.cache"]
+
+autosummary_generate = True
+numpydoc_show_class_members = False
+numpydoc_class_members_toctree = False
+autodoc_default_options = {"members": True, "inherited-members": False}
+
+html_theme = "pydata_sphinx_theme"
+html_title = "ocsdf"
+html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False}
+html_show_sourcelink = False
+
+sphinx_gallery_conf = {
+    "examples_dirs": "gallery",
+    "gallery_dirs": "examples",
+    "filename_pattern": "/plot_",
+    "within_subsection_order": "FileNameSortKey",
+    "abort_on_example_error": True,
+    "download_all_examples": False,
+    "show_memory": False,
+    "remove_config_comments": True,
+    "plot_gallery": True,
+}
+
+
+def write_reference(folder):
+    """Write a page a package, of the names that it hands out, so that none is forgotten."""
+    folder.mkdir(exist_ok=True)
+    for package in PACKAGES:
+        module = import_module(package)
+        lines = [package, "=" * len(package), "", module.__doc__.strip().split("\n")[0], ""]
+        lines += [".. autosummary::", "   :toctree: generated", "   :nosignatures:", ""]
+        lines += [f"   {package}.{name}" for name in module.__all__ if name != "__version__"]
+        (folder / f"{package}.rst").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    lines = ["API reference", "=============", "", "Every public name, by package.", ""]
+    lines += [".. toctree::", "   :maxdepth: 1", "", *(f"   {package}" for package in PACKAGES)]
+    (folder / "index.rst").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+# Before Sphinx looks for pages.
+write_reference(Path(__file__).resolve().parent / "reference")
