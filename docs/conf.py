@@ -65,14 +65,30 @@ sphinx_gallery_conf = {
 }
 
 
+def skip_inherited(app, what, name, obj, skip, options):
+    """Leave out what other libraries' classes bring, and document."""
+    home = getattr(obj, "__module__", None) or "ocsdf"
+    routing = name.startswith("set_") and name.endswith("_request")
+    return True if routing or not home.startswith("ocsdf") else None
+
+
+def setup(app):
+    """Tell Sphinx what to leave out."""
+    app.connect("autodoc-skip-member", skip_inherited)
+
+
 def write_reference(folder):
     """Write a page a package, of the names that it hands out, so that none is forgotten."""
     folder.mkdir(exist_ok=True)
+    known = set()
     for package in PACKAGES:
         module = import_module(package)
+        names = [name for name in module.__all__ if name not in known | {"__version__"}]
+        # A name stands where it is handed out first.
+        known.update(names)
         lines = [package, "=" * len(package), "", module.__doc__.strip().split("\n")[0], ""]
         lines += [".. autosummary::", "   :toctree: generated", "   :nosignatures:", ""]
-        lines += [f"   {package}.{name}" for name in module.__all__ if name != "__version__"]
+        lines += [f"   {package}.{name}" for name in names]
         (folder / f"{package}.rst").write_text("\n".join(lines) + "\n", encoding="utf-8")
     lines = ["API reference", "=============", "", "Every public name, by package.", ""]
     lines += [".. toctree::", "   :maxdepth: 1", "", *(f"   {package}" for package in PACKAGES)]

@@ -63,7 +63,7 @@ class ConformalDetector(CalibratedDetector):
     offset_ : float
         ``decision_function = score_samples - offset_``: the threshold, without groups only.
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Only where the detector has them.
 
     References

@@ -106,7 +106,7 @@ class NearestNeighborDistance(DistanceDetector):
     lipschitz_bound_ : float
         1.
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Only where X has column names.
 
     Examples
@@ -146,7 +146,7 @@ class SubsampleDistanceDetector(DistanceDetector):
     lipschitz_bound_ : float
         1.
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Only where X has column names.
 
     References
