@@ -6,6 +6,7 @@ An explanation holds a point of the boundary near the row, and two bounds of the
 """
 
 import numpy as np
+import pandas as pd
 from sklearn.datasets import load_wine
 
 from ocsdf import OCSDF
@@ -28,5 +29,5 @@ for row in range(len(others)):
 # The boundary point has the other verdict.
 found = explanation.converged
 assert np.all(explanation.radius[found] <= explanation.distance[found])
-flipped = detector.predict(explanation.boundary[found])
+flipped = detector.predict(pd.DataFrame(explanation.boundary[found], columns=X.columns))
 assert np.all(flipped != detector.predict(others)[found])

@@ -16,7 +16,7 @@ network = keras.Sequential(
     [
         keras.Input((28, 28, 1)),
         keras.layers.Conv2D(8, 3, activation="relu"),
-        keras.layers.AveragePooling2D(),
+        keras.layers.AveragePooling2D(2),
         keras.layers.Flatten(),
         keras.layers.Dense(16, activation="relu"),
         keras.layers.Dense(1),
