@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from ocsdf.levelsets import SampleNetwork, project, reconstruction
-from ocsdf.training.newton import value_and_jacobian
+from ocsdf.training.jacobians import value_and_jacobian
 
 # In App. B.4 the rate is 1e-3 and halves three times; these runs are shorter, so that it starts
 # higher and falls to 0.

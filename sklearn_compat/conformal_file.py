@@ -1,11 +1,7 @@
 """One zip file for a calibrated detector: the detector's own file, JSON and arrays. No pickle."""
 
-import io
-import json
 import os
-import tempfile
 import warnings
-import zipfile
 from numbers import Integral
 from pathlib import Path
 
@@ -14,10 +10,12 @@ from sklearn.base import clone
 
 from ocsdf._version import __version__
 from ocsdf.decisions.calibration import Calibration
+from ocsdf.sklearn_compat import persistence
+from ocsdf.utils.archives import from_archive, to_archive
 from ocsdf.utils.files import check_output, write_whole
 
 _FORMAT = "ocsdf-conformal"
-_META, _SCORES, _DETECTOR = "meta.json", "scores.npz", "detector.ocsdf"
+_SCORES, _DETECTOR = "scores.", "detector.ocsdf"
 _LABELS = (str, int, float, bool)
 
 
@@ -48,18 +46,13 @@ def save(conformal, path):
         "format": _FORMAT,
         "version": __version__,
         "detector": type(detector).__name__,
-        "parameters": {name: _plain(value) for name, value in parameters.items()},
+        "parameters": parameters,
         "groups": labels,
     }
-    arrays = io.BytesIO()
-    np.savez(arrays, *conformal.calibration_.scores.values())
-    content = io.BytesIO()
-    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(content, "w") as archive:
-        detector.save(Path(folder) / _DETECTOR)
-        archive.writestr(_META, json.dumps(meta))
-        archive.writestr(_SCORES, arrays.getvalue())
-        archive.writestr(_DETECTOR, (Path(folder) / _DETECTOR).read_bytes())
-    write_whole(path, content.getvalue())
+    scores = {
+        f"{_SCORES}{i}": part for i, part in enumerate(conformal.calibration_.scores.values())
+    }
+    write_whole(path, to_archive(meta, {_DETECTOR: persistence.to_bytes(detector)} | scores))
 
 
 def load(cls, path):
@@ -77,13 +70,12 @@ def load(cls, path):
     """
     content = Path(path).read_bytes()
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            meta = json.loads(archive.read(_META))
-            if meta["format"] != _FORMAT:
-                raise ValueError("another format")
-            with np.load(io.BytesIO(archive.read(_SCORES)), allow_pickle=False) as stored:
-                scores = [np.asarray(stored[name], np.float64) for name in stored]
-            detector = _read_detector(meta["detector"], archive.read(_DETECTOR))
+        meta, arrays = from_archive(content)
+        if meta["format"] != _FORMAT:
+            raise ValueError("another format")
+        reader = _readers()[meta["detector"]]
+        detector = persistence.from_bytes(reader, arrays.pop(_DETECTOR), _DETECTOR)
+        scores = [np.float64(arrays[f"{_SCORES}{i}"]) for i in range(len(arrays))]
         groups = meta["groups"]
         if len(groups) != len(scores) or not all(
             part.ndim == 1 and np.isfinite(part).all() for part in scores
@@ -107,16 +99,3 @@ def _readers():
     from ocsdf.sklearn_compat.image_estimator import ImageOCSDF
 
     return {"OCSDF": OCSDF, "ImageOCSDF": ImageOCSDF}
-
-
-def _read_detector(name, content):
-    reader = _readers()[name]
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / _DETECTOR
-        file.write_bytes(content)
-        return reader.load(file)
-
-
-def _plain(value):
-    """Turn a NumPy number into JSON's; parameters may hold them."""
-    return value.item() if isinstance(value, np.generic) else value

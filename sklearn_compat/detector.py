@@ -1,5 +1,6 @@
 """What every fitted detector can do: scores, verdicts, certificates, one file."""
 
+import joblib
 import numpy as np
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted
@@ -250,6 +251,9 @@ class CertifiedDetector(OutlierMixin, BaseEstimator):
         if network is not None:
             state["_network"] = network.network.describe()
         return state
+
+    def __dask_tokenize__(self):
+        return type(self).__qualname__, joblib.hash(self.__getstate__())
 
     def __setstate__(self, state):
         super().__setstate__(state)

@@ -17,7 +17,6 @@ from ocsdf.recipes.tables import (
 )
 from ocsdf.training.diagnosis import diagnose
 from ocsdf.training.domain import DOMAINS
-from ocsdf.training.negatives import sample_level_set
 from ocsdf.training.trainer import Settings, Trainer
 
 _SCHEDULES = {"paper": "printed", "anchored": "even"}
@@ -137,22 +136,3 @@ def _settings(estimator, margin):
         batch_size=estimator.batch_size,
         min_steps_per_epoch=_MIN_STEPS_PER_EPOCH[estimator.method],
     )
-
-
-def sample_edge(network, domain, n_samples, level, seed):
-    """Sample standardized points on a level set; see ``OCSDF.sample_level_set``.
-
-    Parameters
-    ----------
-    network : CertifiedNetwork
-    domain : Box or Ball
-    n_samples : int
-    level : float
-    seed : int
-
-    Returns
-    -------
-    ndarray of shape (n_samples, n_features), float64
-    """
-    points = sample_level_set(network.model, domain, n_samples, level, seed)
-    return points.astype(np.float64)

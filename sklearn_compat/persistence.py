@@ -1,32 +1,25 @@
-"""One zip file for a fitted detector: a Keras model, JSON and arrays. No pickle."""
+"""One zip file for a fitted detector: JSON and plain arrays. No pickle, and nothing of Keras.
 
-import io
-import json
+Version 2 holds the operations of the network. Files of version 1 are read by
+:mod:`ocsdf.sklearn_compat.persistence_v1`.
+"""
+
 import os
-import tempfile
 import warnings
-import zipfile
 from numbers import Integral
 from pathlib import Path
 
-import keras
 import numpy as np
 
-# They register the layers that a saved network names.
-import ocsdf.networks.cones
-import ocsdf.networks.convolutions
-import ocsdf.networks.distances
-import ocsdf.networks.ensembles
-import ocsdf.networks.layers
-import ocsdf.networks.nearest
-import ocsdf.networks.piecewise  # noqa: F401
 from ocsdf._version import __version__
 from ocsdf.certificate.network import CertifiedNetwork
+from ocsdf.operations.base import from_description
 from ocsdf.training.domain import DOMAINS
+from ocsdf.utils.archives import Foreign, from_archive, read_members, to_archive
 from ocsdf.utils.files import check_output, write_whole
 
-_FORMAT = "ocsdf-detector"
-_MODEL, _META, _ARRAYS = "model.keras", "meta.json", "arrays.npz"
+_FORMAT, _VERSION = "ocsdf-detector", 2
+_NETWORK = "network."
 
 
 def save(estimator, path):
@@ -38,15 +31,23 @@ def save(estimator, path):
     path : str or os.PathLike
     """
     check_output(path)
+    write_whole(path, to_bytes(estimator))
+
+
+def to_bytes(estimator):
+    """Return the content of a fitted detector's file."""
     parameters = estimator.get_params(deep=False)
     if parameters.pop("callbacks") is not None:
-        warnings.warn("callbacks are not saved; pass them again after loading.", stacklevel=3)
+        warnings.warn("callbacks are not saved; pass them again after loading.", stacklevel=4)
     if not isinstance(parameters["random_state"], Integral | None):
-        warnings.warn("random_state is no integer and is not saved.", stacklevel=3)
+        warnings.warn("random_state is no integer and is not saved.", stacklevel=4)
         parameters["random_state"] = None
     names = getattr(estimator, "feature_names_in_", None)
+    network, arrays = estimator._network.network.describe(_NETWORK)
     meta = {
         "format": _FORMAT,
+        "version": _VERSION,
+        "class": type(estimator).__name__,
         "versions": _versions(),
         "parameters": parameters,
         "domain": next(name for name, kind in DOMAINS.items() if kind is type(estimator.domain_)),
@@ -57,22 +58,14 @@ def save(estimator, path):
         "feature_names": None if names is None else [str(name) for name in names],
         # Of images only.
         "image_shape": getattr(estimator, "image_shape_", None),
+        "network": network,
     }
-    arrays = {"mean": estimator.mean_, "scale": estimator.scale_, **estimator.domain_.arrays()}
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
-    archive_bytes = io.BytesIO()
-    with zipfile.ZipFile(archive_bytes, "w") as archive:
-        archive.writestr(_META, json.dumps(meta, default=_plain_number))
-        archive.writestr(_ARRAYS, buffer.getvalue())
-        archive.writestr(_MODEL, model_to_bytes(estimator.model_))
-    write_whole(path, archive_bytes.getvalue())
+    own = {"mean": estimator.mean_, "scale": estimator.scale_, **estimator.domain_.arrays()}
+    return to_archive(meta, own | arrays)
 
 
 def load(cls, path):
     """Read a detector; see :meth:`OCSDF.load`.
-
-    Only the three members are read, by name, and never written anywhere by their own names.
 
     Parameters
     ----------
@@ -84,63 +77,55 @@ def load(cls, path):
     -------
     OCSDF
     """
-    content = Path(path).read_bytes()
+    return from_bytes(cls, Path(path).read_bytes(), os.fspath(path))
+
+
+def from_bytes(cls, content, name):
+    """Read the content of a detector's file; the name is for messages."""
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            meta = json.loads(archive.read(_META))
-            if meta["format"] != _FORMAT:
-                raise ValueError("another format")
-            with np.load(io.BytesIO(archive.read(_ARRAYS)), allow_pickle=False) as stored:
-                arrays = dict(stored)
-            network = network_from_bytes(archive.read(_MODEL))
-        estimator, changes = _restore(cls, meta, arrays, network), _changes(meta["versions"])
+        meta, arrays = _read(content)
+        _check_kind(cls, meta)
+        network = CertifiedNetwork(from_description(meta["network"], arrays))
+        estimator = _restore(cls, meta, arrays, network)
+        changes = _changes(meta["versions"])
+    except Foreign as error:
+        raise ValueError(f"{name} {error}") from error
     except Exception as error:  # parsers answer damaged files with anything
         raise ValueError(
-            f"{os.fspath(path)} is not a detector saved by OCSDF.save, or it is damaged "
+            f"{name} is not a detector saved by {cls.__name__}.save, or it is damaged "
             f"({type(error).__name__}); save it again."
         ) from error
     if changes:
         warnings.warn(
             f"The detector was saved with {', '.join(changes)}: scores may differ in their "
             "last bits.",
-            stacklevel=3,
+            stacklevel=4,
         )
     return estimator
 
 
-def model_to_bytes(model):
-    """Write a Keras model as the bytes of a ``.keras`` file.
+def _read(content):
+    """Read a file of either version as one of version 2."""
+    members = read_members(content)
+    if "model.keras" in members:
+        from ocsdf.sklearn_compat import persistence_v1
 
-    Parameters
-    ----------
-    model : keras.Model
-
-    Returns
-    -------
-    bytes
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / _MODEL
-        model.save(file)
-        return file.read_bytes()
+        return persistence_v1.read(members)
+    return from_archive(content)
 
 
-def network_from_bytes(content):
-    """Read what :func:`model_to_bytes` wrote, in Keras' safe mode, and bound it anew.
-
-    Parameters
-    ----------
-    content : bytes
-
-    Returns
-    -------
-    CertifiedNetwork
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / _MODEL
-        file.write_bytes(content)
-        model = keras.models.load_model(file, compile=False, safe_mode=True)
-        return CertifiedNetwork.from_keras(model)
+def _check_kind(cls, meta):
+    """Refuse what is whole, but no detector of the class that this version reads."""
+    if meta["format"] != _FORMAT:
+        raise Foreign(f"is a file of the format {meta['format']!r}, not of {_FORMAT!r}.")
+    if not isinstance(meta["version"], int) or meta["version"] > _VERSION:
+        raise Foreign(
+            f"is of version {meta['version']!r} and was saved by a newer ocsdf, "
+            f"{meta['versions']['ocsdf']}; this one, {__version__}, reads versions up to "
+            f"{_VERSION}: update it."
+        )
+    if meta["class"] != cls.__name__:
+        raise Foreign(f"holds an {meta['class']}: read it by {meta['class']}.load.")
 
 
 def _restore(cls, meta, arrays, network):
@@ -149,8 +134,9 @@ def _restore(cls, meta, arrays, network):
         if parameters.get(name) is not None:
             parameters[name] = tuple(parameters[name])
     estimator = cls(**parameters)
-    estimator.mean_, estimator.scale_ = arrays.pop("mean"), arrays.pop("scale")
-    estimator.domain_ = DOMAINS[meta["domain"]](**arrays)
+    own = {name: array for name, array in arrays.items() if not name.startswith(_NETWORK)}
+    estimator.mean_, estimator.scale_ = (np.float64(own.pop(name)) for name in ("mean", "scale"))
+    estimator.domain_ = DOMAINS[meta["domain"]](**own)
     estimator.offset_, estimator.margin_ = float(meta["offset"]), float(meta["margin"])
     estimator.n_iter_, estimator.history_ = meta["n_iter"], meta["history"]
     estimator.n_features_in_ = len(estimator.mean_)
@@ -166,12 +152,10 @@ def _restore(cls, meta, arrays, network):
 def _check_consistent(estimator, network):
     n_features = estimator.n_features_in_
     names = getattr(estimator, "feature_names_in_", np.empty(n_features))
-    # The network's own are finite where all its weights are.
-    own = (network.rounding_constant, network.rounding_slope)
-    numbers = (estimator.mean_, estimator.scale_, estimator.offset_, estimator.margin_, *own)
+    numbers = (estimator.mean_, estimator.scale_, estimator.offset_, estimator.margin_)
     if not (
         network.n_features == n_features
-        and estimator.mean_.shape == estimator.scale_.shape == names.shape
+        and estimator.mean_.shape == estimator.scale_.shape == names.shape == (n_features,)
         and all(np.all(np.isfinite(value)) for value in numbers)
         and np.all(estimator.scale_ > 0.0)
         and estimator.domain_.contains(np.zeros((1, n_features))).shape == (1,)
@@ -181,20 +165,12 @@ def _check_consistent(estimator, network):
 
 
 def _versions():
-    return {"ocsdf": __version__, "keras": keras.__version__, "numpy": np.__version__}
+    return {"ocsdf": __version__, "numpy": np.__version__}
 
 
 def _changes(saved):
-    now = _versions()
     return [
-        f"{name} {saved.get(name)} (now {now[name]})"
-        for name in now
-        if saved.get(name) != now[name]
+        f"{name} {saved.get(name)} (now {version})"
+        for name, version in _versions().items()
+        if saved.get(name) != version
     ]
-
-
-def _plain_number(value):
-    """Turn a NumPy number into JSON's; parameters may hold them."""
-    if isinstance(value, np.generic):
-        return value.item()
-    raise TypeError(f"{type(value).__name__} has no place in {_META}")

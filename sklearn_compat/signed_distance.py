@@ -117,7 +117,7 @@ class SignedDistance(CertifiedDetector):
             If n_samples is no integer >= 1, or f does not take this value on B, or not on rows
             in the units of X that float64 can tell apart.
         """
-        from ocsdf.sklearn_compat.fitting import sample_edge
+        from ocsdf.training.negatives import sample_level_set
 
         check_is_fitted(self)
         check_count("n_samples", n_samples)
@@ -125,7 +125,7 @@ class SignedDistance(CertifiedDetector):
         seeds = check_random_state(self.random_state).randint(2**31, size=_ROUNDS)
         kept = []
         for seed in seeds:
-            points = sample_edge(self._network, self.domain_, n_samples, level, int(seed))
+            points = sample_level_set(self._network, self.domain_, n_samples, level, int(seed))
             # As rows in float64 they may no longer be where they were.
             rows = points * self.scale_ + self.mean_
             scores = self._network.score((rows - self.mean_) / self.scale_)

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from ocsdf.levelsets.rows import as_tensor, flatten, in_precision, on_rows
-from ocsdf.training.newton import pseudo_inverse, value_and_jacobian
+from ocsdf.training.jacobians import pseudo_inverse, value_and_jacobian
 
 
 class SampleNetwork:

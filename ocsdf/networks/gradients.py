@@ -1,8 +1,8 @@
 """The gradient of a score at rows, and vectors scaled to length 1."""
 
 import numpy as np
-import tensorflow as tf
 
+from ocsdf.utils.forks import check_not_stuck
 from ocsdf.utils.threads import slices
 
 # Rows of one gradient. Always as many: rounding may depend on the shape and on a row's place.
@@ -35,6 +35,8 @@ def input_gradient(network):
             "network must have a Keras model as its attribute model, or value_and_gradient(points) "
             f"to take gradients of; {type(network).__name__} has neither."
         )
+    check_not_stuck("A gradient of a Keras model")
+    import tensorflow as tf
 
     # As one graph: step by step, a mean of networks and distances takes many times as long.
     @tf.function

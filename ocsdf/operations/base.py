@@ -384,6 +384,12 @@ def as_counts(values, name):
     return counts
 
 
+def check_width(shape, width, name):
+    """Refuse points whose last axis has another length than an operation takes."""
+    if shape[-1] not in (None, width):
+        raise ValueError(f"{name} takes {width} features, not points of shape {shape}.")
+
+
 def readings(number):
     """Return the larger magnitude of a setting as it is and as float32 layers take it."""
     return np.maximum(np.abs(number), np.abs(np.float64(np.float32(number))))

@@ -1,11 +1,13 @@
 """Operations one after the other: a network."""
 
 import itertools
+import math
 
 import numpy as np
 
 from ocsdf.operations.base import Operation, Scratch, as_counts, count, freeze, operation
 from ocsdf.operations.matrix_bounds import ROUNDOFF
+from ocsdf.utils.forks import check_not_stuck
 
 
 @operation("chain")
@@ -31,6 +33,8 @@ class Chain(Operation):
         if not all(isinstance(part, Operation) for part in operations):
             raise ValueError(f"operations must be operations; got {operations}.")
         freeze(self, operations=operations, input_shape=tuple(self.input_shape))
+        # Raises where one does not fit the next.
+        self.output_shape()
 
     @property
     def shapes(self):
@@ -97,7 +101,9 @@ class Chain(Operation):
         relative = 2.0 * roundoff if relative is None else relative
         # Affine functions of ||x||, as [constant, slope]: the norm of the values, the error.
         norm, error = np.array([0.0, 1.0]), np.array([0.0, relative])
-        _, error = self.pass_on(norm, error, roundoff)
+        # What overflows is refused by name.
+        with np.errstate(over="ignore", invalid="ignore"):
+            _, error = self.pass_on(norm, error, roundoff)
         constant, slope = error * (1.0 + 1e-6)
         return float(constant), float(slope)
 
@@ -107,6 +113,7 @@ class Chain(Operation):
         return values
 
     def to_keras(self, shape=None):
+        check_not_stuck("A Keras model")
         import keras
         import tensorflow as tf
 
@@ -123,5 +130,6 @@ def product(factors):
     for factor in factors:
         # A factor of exactly 1 needs no rounding, so that a product of ones stays 1.
         exact = 1.0 in (bound, factor)
-        bound = bound * factor if exact else np.nextafter(bound * factor, np.inf)
-    return float(bound)
+        bound = float(bound) * float(factor)
+        bound = bound if exact else math.nextafter(bound, math.inf)
+    return bound

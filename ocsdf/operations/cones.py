@@ -10,6 +10,7 @@ from ocsdf.operations.base import (
     as_counts,
     as_number,
     built,
+    check_width,
     freeze,
     operation,
     own_layer,
@@ -70,6 +71,7 @@ class Cones(Operation):
         freeze(self, bases=bases, n_cones=counts[0], rank=counts[1], angle=angle, floor=floor)
 
     def output_shape(self, shape):
+        check_width(shape, len(self.bases), "A union of cones")
         return (1,)
 
     def width(self, shape):

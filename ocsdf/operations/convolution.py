@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ocsdf.operations.base import Operation, as_array, built, count, freeze, operation
+from ocsdf.operations.base import Operation, as_array, built, check_width, count, freeze, operation
 from ocsdf.operations.convolution_bounds import convolution_bound
 from ocsdf.operations.linear import affine_rounding
 from ocsdf.operations.windows import Windows
@@ -47,6 +47,7 @@ class Convolution(Windows, Operation):
         return self.kernel.shape[:-2]
 
     def output_shape(self, shape):
+        check_width(shape, self.kernel.shape[-2], "A convolution")
         return (*self._lengths(shape), self.kernel.shape[-1])
 
     def evaluate(self, values, scratch=None):

@@ -11,6 +11,7 @@ from ocsdf.operations.base import (
     Rounding,
     as_array,
     built,
+    check_width,
     freeze,
     operation,
     own_layer,
@@ -54,6 +55,7 @@ class SubsampleDistance(Operation):
         freeze(self, references=references, group_sizes=sizes, _arranged=arranged_rows)
 
     def output_shape(self, shape):
+        check_width(shape, self.references.shape[1], "A distance")
         return (1,)
 
     def width(self, shape):

@@ -29,6 +29,10 @@ class _Ensemble(Operation):
         freeze(self, members=members)
 
     def output_shape(self, shape):
+        if self.members[0].input_shape != shape:
+            raise ValueError(
+                f"members take points of shape {self.members[0].input_shape}, not {shape}."
+            )
         return (1,)
 
     def width(self, shape):

@@ -10,6 +10,7 @@ from ocsdf.operations.base import (
     as_array,
     as_number,
     built,
+    check_width,
     count,
     freeze,
     operation,
@@ -47,6 +48,7 @@ class Dense(Operation):
         return Dense(self.kernel, np.float32(self.bias) + np.float32(constant))
 
     def output_shape(self, shape):
+        check_width(shape, len(self.kernel), "A dense operation")
         return (*shape[:-1], self.kernel.shape[1])
 
     def evaluate(self, values, scratch=None):

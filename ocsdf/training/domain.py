@@ -1,7 +1,8 @@
 """B, the bounded set that negatives live in (OCSDF Sec. 3.1, App. E)."""
 
+import sys
+
 import numpy as np
-import tensorflow as tf
 
 _WIDTH = 5.0
 
@@ -142,12 +143,15 @@ class Ball:
 
 def namespace_of(points):
     """Return the library of an array or tensor: NumPy or TensorFlow."""
-    return np if isinstance(points, np.ndarray) else tf
+    return np if isinstance(points, np.ndarray) else sys.modules["tensorflow"]
 
 
 def _as_float32(values):
-    """Take arrays, and in a graph tensors."""
-    return values if tf.is_tensor(values) else np.asarray(values, dtype=np.float32)
+    """Take arrays, and in a graph tensors; where there are some, their library is loaded."""
+    tensorflow = sys.modules.get("tensorflow")
+    if tensorflow is not None and tensorflow.is_tensor(values):
+        return values
+    return np.asarray(values, dtype=np.float32)
 
 
 DOMAINS = {"box": Box, "ball": Ball}

@@ -1,7 +1,8 @@
 """Algorithm 1: negatives drawn from seeds in B towards a level set of the network."""
 
+import sys
+
 import numpy as np
-import tensorflow as tf
 
 from ocsdf.training.newton import newton_step
 
@@ -45,8 +46,13 @@ def attract(network, seeds, domain, *, level, eta, steps, schedule="printed", li
     array or tensor of shape (n, n_features)
     """
     points = seeds
-    total = steps if isinstance(steps, int) else tf.cast(steps, tf.float32)
-    for step in range(steps) if isinstance(steps, int) else tf.range(total):
+    if isinstance(steps, int):
+        total, turns = steps, range(steps)
+    else:
+        tf = sys.modules["tensorflow"]
+        total = tf.cast(steps, tf.float32)
+        turns = tf.range(total)
+    for step in turns:
         if schedule == "full":
             share = eta
         else:
@@ -63,8 +69,8 @@ def sample_level_set(network, domain, n_samples, level, seed):
 
     Parameters
     ----------
-    network : callable
-        1-Lipschitz, maps (n, n_features) to (n, 1).
+    network : CertifiedNetwork
+        1-Lipschitz.
     domain : Box or Ball
         B.
     n_samples : int
@@ -73,26 +79,22 @@ def sample_level_set(network, domain, n_samples, level, seed):
 
     Returns
     -------
-    ndarray of shape (n_samples, n_features), float32
+    ndarray of shape (n_samples, n_features), float64
 
     Raises
     ------
     ValueError
         If too few seeds reach the level, as where f has no such value on B.
     """
-
-    # As one graph: step by step, a mean of networks and distances takes many times as long.
-    @tf.function
-    def pull(seeds):
-        eta, steps = tf.ones(n_samples), tf.constant(_STEPS)
-        return attract(network, seeds, domain, level=level, eta=eta, steps=steps, schedule="full")
-
     found, seen = [], []
     random_state = np.random.default_rng(seed)
     for _ in range(_ROUNDS):
-        points = pull(tf.constant(domain.sample(n_samples, random_state)))
-        values = network(points)[:, 0].numpy()
-        found.extend(points.numpy()[np.abs(values - level) <= _TOLERANCE])
+        points = domain.sample(n_samples, random_state).astype(np.float64)
+        points = attract(
+            network, points, domain, level=level, eta=1.0, steps=_STEPS, schedule="full"
+        )
+        values = network.score(points)
+        found.extend(points[np.abs(values - level) <= _TOLERANCE])
         seen.append(values)
         if len(found) >= n_samples:
             return np.stack(found[:n_samples])

@@ -1,9 +1,6 @@
-"""One guarded Newton step towards a level set, of one output or several: the only Newton code."""
+"""One guarded Newton step towards a level set: the only Newton code."""
 
 from typing import NamedTuple
-
-import numpy as np
-import tensorflow as tf
 
 from ocsdf.training.domain import namespace_of
 
@@ -21,9 +18,9 @@ class NewtonStep(NamedTuple):
         The network at the points the step started from.
     """
 
-    points: np.ndarray | tf.Tensor
-    gradient_norm: np.ndarray | tf.Tensor
-    values: np.ndarray | tf.Tensor
+    points: object
+    gradient_norm: object
+    values: object
 
 
 def newton_step(network, points, level, share, lipschitz=1.0):
@@ -66,10 +63,13 @@ def newton_step(network, points, level, share, lipschitz=1.0):
     if hasattr(network, "value_and_gradient"):
         values, gradient = network.value_and_gradient(points)
     else:
-        values, gradients = _differentiate(network, points)
+        # NumPy's points need no TensorFlow.
+        from ocsdf.training.jacobians import differentiate, step_of_several
+
+        values, gradients = differentiate(network, points)
         if len(gradients) > 1:
-            jacobian = tf.stack(gradients, axis=1)
-            return _step_of_several(points, values, jacobian, level, share, lipschitz)
+            moved, norm = step_of_several(points, values, gradients, level, share, lipschitz)
+            return NewtonStep(moved, norm, values)
         values, gradient = values[:, 0], gradients[0]
     norm = xp.linalg.norm(gradient, axis=1)
     # Where the gradient is zero, so is the step, whatever it is divided by.
@@ -79,67 +79,3 @@ def newton_step(network, points, level, share, lipschitz=1.0):
         pace = xp.minimum(pace, 1.0 / lipschitz)
     length = pace * (level - values) / divisor
     return NewtonStep(points + length[:, None] * gradient, norm, values)
-
-
-def value_and_jacobian(network, points):
-    """Evaluate a network and differentiate it with respect to its input.
-
-    Parameters
-    ----------
-    network : callable
-        Maps (n, n_features) to (n, l), each row by itself.
-    points : tensor of shape (n, n_features)
-
-    Returns
-    -------
-    values : tensor of shape (n, l)
-    jacobian : tensor of shape (n, l, n_features)
-        D_x F at each point, by l backward passes.
-    """
-    values, gradients = _differentiate(network, points)
-    return values, tf.stack(gradients, axis=1)
-
-
-def pseudo_inverse(jacobian):
-    r"""Invert Jacobians in the sense of Moore and Penrose.
-
-    For l = 1, :math:`J^\dagger = \nabla f / \|\nabla f\|^2` (CNLS Eq. 5), and 0 where the gradient
-    is. For l > 1, singular values below rounding, :math:`\max(l, d) \, u` times the largest,
-    count as 0.
-
-    Parameters
-    ----------
-    jacobian : tensor of shape (n, l, n_features)
-
-    Returns
-    -------
-    tensor of shape (n, n_features, l)
-    """
-    if jacobian.shape[1] == 1:
-        gradient = jacobian[:, 0]
-        square = tf.reduce_sum(gradient**2, axis=1, keepdims=True)
-        return (gradient / tf.where(square > 0.0, square, 1.0))[:, :, tf.newaxis]
-    rounding = max(jacobian.shape[1:]) * np.finfo(jacobian.dtype.as_numpy_dtype).eps
-    return tf.linalg.pinv(jacobian, rcond=rounding)
-
-
-def _step_of_several(points, values, jacobian, level, share, lipschitz):
-    gap = level - values
-    move = tf.linalg.matvec(pseudo_inverse(jacobian), gap)
-    length = tf.linalg.norm(move, axis=1)
-    pace = share * tf.ones_like(length)
-    if lipschitz is not None:
-        reach = tf.linalg.norm(gap, axis=1) / lipschitz
-        pace = tf.minimum(pace, reach / tf.where(length > 0.0, length, 1.0))
-    moved = points + pace[:, tf.newaxis] * move
-    return NewtonStep(moved, tf.linalg.norm(jacobian, axis=(1, 2)), values)
-
-
-def _differentiate(network, points):
-    """Return values of shape (n, l) and the list of the l outputs' gradients."""
-    with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
-        tape.watch(points)
-        values = network(points)
-        outputs = [values] if values.shape[1] == 1 else tf.unstack(values, axis=1)
-    zero = tf.UnconnectedGradients.ZERO
-    return values, [tape.gradient(out, points, unconnected_gradients=zero) for out in outputs]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocsdf.levelsets import SampleNetwork, project
-from ocsdf.training.newton import value_and_jacobian
+from ocsdf.training.jacobians import value_and_jacobian
 from tests.reference import matrix_with
 
 METHODS = ["newton", "gradient"]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ocsdf import OCSDF
 from ocsdf.levelsets import SampleNetwork, project
-from ocsdf.training.newton import value_and_jacobian
+from ocsdf.training.jacobians import value_and_jacobian
 
 RNG = np.random.default_rng(0)
 TINY = {"hidden_layer_sizes": (8, 8), "epochs": 1, "uniform_epochs": 0, "max_steps": 3}

@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 from ocsdf.networks.builders import build_mlp, condense
-from ocsdf.training.newton import newton_step, pseudo_inverse, value_and_jacobian
+from ocsdf.training.jacobians import pseudo_inverse, value_and_jacobian
+from ocsdf.training.newton import newton_step
 from tests.reference import forward, input_gradient, matrix_with, newton, singular_values
 
 ROWS = np.random.default_rng(0).normal(scale=3.0, size=(50, 4))
