@@ -4,9 +4,12 @@ from numbers import Integral
 
 import numpy as np
 
+from ocsdf.utils.checks import refuse_masked
+
 
 def check_vector(values, name):
     """Return finite numbers, or none at all, as a float64 vector."""
+    refuse_masked(name, values)
     array = np.asarray(values)
     if array.ndim != 1:
         raise ValueError(f"{name} must be a 1-d array; got shape {array.shape}.")
