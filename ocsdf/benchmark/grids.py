@@ -5,6 +5,8 @@ import re
 import textwrap
 from typing import NamedTuple
 
+import numpy as np
+
 from ocsdf.utils.rounding import tenths_below
 
 DAGGER, DOUBLE_DAGGER = "\N{DAGGER}", "\N{DOUBLE DAGGER}"
@@ -37,15 +39,17 @@ def overview_grid(summaries):
     rows = []
     for summary in summaries:
         ranks, means = summary.rank_test.mean_ranks, summary.detectors["mean_auroc"]
-        # Without a table that all were run on, or with failures only, there is no best.
-        best = [
-            f"{ranks.idxmin()} ({ranks.min():.2f})" if ranks.notna().any() else _NONE,
-            f"{means.idxmax()} ({means.max():.1f})" if means.notna().any() else _NONE,
-        ]
+        best = [_named(ranks, ranks.min(), ".2f"), _named(means, means.max(), ".1f")]
         cells = [str(summary.rank_test.n_tables), str(len(ranks)), *best]
         rows.append((summary.protocol, [Cell(text) for text in cells]))
     columns = ["protocol", "tables", "detectors", "best mean rank", "best mean AUROC (%)"]
     return Grid("Summary of the protocols", columns, rows)
+
+
+def _named(figures, value, form):
+    """Name all that have a figure; without a table that all were run on, there is none."""
+    names = figures.index[np.isclose(figures, value, rtol=1e-12)]
+    return f"{', '.join(names)} ({value:{form}})" if len(names) else _NONE
 
 
 def auroc_grid(summary):

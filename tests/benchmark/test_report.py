@@ -11,6 +11,7 @@ from matplotlib import pyplot
 
 from ocsdf.benchmark.figures import spread_strip
 from ocsdf.benchmark.files import write_report
+from ocsdf.benchmark.grids import overview_grid
 from ocsdf.benchmark.sections import sections
 from ocsdf.benchmark.summary import summarize_protocol
 from ocsdf.cli.bench import _print_benchmark
@@ -211,3 +212,22 @@ def test_the_terminal_ranks_whom_the_report_ranks(capsys):
     _print_benchmark(rows, [])
     printed = capsys.readouterr().out
     assert re.search(r"A +│ +90.0 │ +1.0", printed) and "nearest neighbour" not in printed
+
+
+@pytest.mark.parametrize(
+    ("levels", "named"),
+    [
+        ({"A": [80, 70], "B": [70, 80], "C": [60, 60]}, ["A, B (1.50)", "A, B (75.0)"]),
+        ({"A": [80, 80], "B": [80, 80], "C": [80, 80]}, ["A, B, C (2.00)", "A, B, C (80.0)"]),
+        ({"A": [80, 80], "B": [70, 70], "C": [90, 70]}, ["A (1.50)", "A, C (80.0)"]),
+        ({"A": [80, 80], "B": [70, 70], "C": [60, 60]}, ["A (1.00)", "A (80.0)"]),
+    ],
+)
+def test_P9_all_that_are_best_are_named(levels, named):
+    values = {
+        (table, name): np.array([float(levels[name][place])])
+        for place, table in enumerate(TABLES[:2])
+        for name in levels
+    }
+    told = str(overview_grid([summarize_protocol(cells(values, "oc"))]))
+    assert all(text in told for text in named)
