@@ -1,10 +1,9 @@
 """What the pages say of images: certified AUROC, attacks, and the paper's own network."""
 
 from experiments.numbers.words import at_least, nearest, record, table
+from experiments.paper_images import PAPER
 
 RADII = (0, 8, 16, 36, 72)
-# As printed (OCSDF, Table 3): in its own units, which it does not name.
-PAPER = {"mnist": (95.5, 93.2, 89.9, 78.4, 57.5), "cifar10": (57.4, 53.1, 48.8, 38.4, 22.5)}
 NAMES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "cifar10": "CIFAR-10"}
 LEARNED = {
     "OCSDF": "`ImageOCSDF`",

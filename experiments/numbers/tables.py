@@ -4,26 +4,27 @@ from functools import cache
 
 from experiments.numbers.words import at_least, listed, nearest, record, spread, table
 from experiments.paper_tables import LONGER, MARGINS, NETWORKS, PAPER
-from ocsdf.benchmark.statistics import BESIDE, REFERENCES, contamination_curve, standing
+from ocsdf.benchmark.statistics import REFERENCES, contamination_curve
+from ocsdf.benchmark.summary import BESIDE, summarize_protocol
 
 WAYS = {"oc": "half of the normal rows", "ad": "all rows, anomalies included"}
 RADII = (0.1, 0.2, 0.5)
 
 
 @cache
-def standing_of(protocol):
+def summary_of(protocol):
     """What the benchmark's rows of one protocol say."""
     rows = record("tabular/benchmark")
-    return standing(rows[rows["protocol"] == protocol], BESIDE)
+    return summarize_protocol(rows[rows["protocol"] == protocol], BESIDE)
 
 
 def _rows(protocol, detectors):
-    found = standing_of(protocol)
+    found = summary_of(protocol)
     for name in detectors:
-        ranked = name in found.summary.index
-        auroc = (found.summary if ranked else found.beside)["mean_auroc"][name]
+        ranked = name in found.detectors.index
+        auroc = (found.detectors if ranked else found.beside)["mean_auroc"][name]
         certified = found.certified.loc[name] if name in found.certified.index else None
-        ranks = found.summary.loc[name] if ranked else None
+        ranks = found.detectors.loc[name] if ranked else None
         yield [
             nearest(auroc),
             *("-" if certified is None else at_least(certified[radius]) for radius in RADII),
@@ -59,7 +60,7 @@ def benchmark_remarks():
     """Where the default is not the best, protocol by protocol."""
     lines = []
     for protocol, way in WAYS.items():
-        found = standing_of(protocol)
+        found = summary_of(protocol)
         ours = found.certified.loc["OCSDF"]
         auroc = found.beside["mean_auroc"]
         higher = [name for name in auroc.index if auroc[name] > ours[0.0]]
@@ -70,7 +71,7 @@ def benchmark_remarks():
             if radii:
                 by_radii.setdefault(listed(radii), []).append(name)
         parts += [f"{listed(names)} certify more at {radii}" for radii, names in by_radii.items()]
-        worst, ranks = found.summary.loc["OCSDF"], found.summary["family_mean_rank"]
+        worst, ranks = found.detectors.loc["OCSDF"], found.detectors["family_mean_rank"]
         parts += [
             f"OCSDF is {nearest(worst['shortfall'])} points behind the better of "
             f"{listed(REFERENCES)} on {_bare(worst['shortfall_table'])}, where it falls back "
@@ -88,8 +89,8 @@ def _bare(name):
 
 def ranking(protocol):
     """All ranked detectors of a protocol, and those beside the ranking."""
-    found = standing_of(protocol)
-    names = [*found.summary.index, *found.beside.index]
+    found = summary_of(protocol)
+    names = [*found.detectors.index, *found.beside.index]
     marks = {name: f"{name}†" if name in found.transductive else name for name in names}
     lines = [
         [
