@@ -14,7 +14,7 @@ from ocsdf.decisions.discoveries import (
 from ocsdf.decisions.e_values import conformal_e_values
 from ocsdf.decisions.guarantees import no_false_alarm, no_masking
 from ocsdf.decisions.p_values import conformal_p_values
-from ocsdf.sklearn_compat.evaluations import check_radius, evaluate
+from ocsdf.sklearn_compat.evaluations import EVALUATIONS, check_radius, evaluate
 
 _METHODS = ("auto", "bh", "by", "e-bh")
 
@@ -159,7 +159,7 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
         evaluated = evaluate(self.estimator_, X)
         threshold = self._row_thresholds(groups, len(evaluated.scores))
         total = check_radius(radius) + check_radius(alarm_radius)
-        shift = evaluated.shift(total, evaluations=5)
+        shift = evaluated.shift(total, EVALUATIONS)
         return no_masking(evaluated.scores, threshold, shift)
 
     def no_false_alarm(self, X, radius, groups=None):
@@ -187,6 +187,37 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
         evaluated = evaluate(self.estimator_, X)
         threshold = self._row_thresholds(groups, len(evaluated.scores))
         return no_false_alarm(evaluated.scores, threshold, evaluated.shift(check_radius(radius)))
+
+    def certified_radius(self, X, groups=None):
+        r"""Return the l2 norm below which no change of a row flips its verdict.
+
+        .. math:: \max\Big(0, \frac{|f(x) - t| - 5 e(x)}{L + 5 e'}\Big)
+
+        with t the threshold of the row's group, e the bound of rounding and e' its slope.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        groups : array-like of shape (n_samples,) or None, default=None
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            In the units of ``certified_radius`` of the detector; infinite where there are too
+            few calibration rows for an alarm.
+
+        Raises
+        ------
+        ValueError
+            If the detector has no ``lipschitz_bound_``.
+        """
+        check_is_fitted(self)
+        evaluated = evaluate(self.estimator_, X)
+        evaluated.check_certified("certified_radius")
+        gap = np.abs(evaluated.scores - self._row_thresholds(groups, len(evaluated.scores)))
+        radius = gap - EVALUATIONS * evaluated.error
+        radius = radius / (evaluated.lipschitz + EVALUATIONS * evaluated.error_slope)
+        return np.maximum(0.0, radius * (1.0 - 2.0**-48))
 
     def _evidence(self, X, radius, groups, measure, **options):
         radius = check_radius(radius)

@@ -93,6 +93,32 @@ def load(cls, path):
     return conformal
 
 
+def load_detector(path):
+    """Read a detector of tables from its file, whether it is calibrated or not.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+
+    Returns
+    -------
+    OCSDF or ConformalDetector
+
+    Raises
+    ------
+    ValueError
+        If it is neither's file.
+    """
+    from ocsdf.sklearn_compat.conformal import ConformalDetector
+    from ocsdf.sklearn_compat.estimator import OCSDF
+
+    calibrated = False
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            calibrated = _SCORES in archive.namelist()
+    return (ConformalDetector if calibrated else OCSDF).load(path)
+
+
 def _readers():
     """The classes that have a file format of their own, by name."""
     from ocsdf.sklearn_compat.estimator import OCSDF

@@ -11,6 +11,8 @@ from ocsdf.sklearn_compat.detector import CertifiedDetector
 _RELATIVE_ERROR = 2.0**-20
 _LARGEST = np.finfo(np.float64).max / 4.0
 _ROUND_UP = 1.0 + 2.0**-48
+# Of an alarm that itself allows for an attack, and of the row before and after another one.
+EVALUATIONS = 5
 
 
 class Evaluated(NamedTuple):
@@ -59,13 +61,28 @@ class Evaluated(NamedTuple):
         """
         if radius == 0.0:
             return self.error
-        if self.lipschitz is None:
-            raise ValueError(
-                f"radius={radius:g} needs a detector with a proven Lipschitz constant, "
-                f"lipschitz_bound_, as OCSDF has; {self.detector} has none. Use radius=0."
-            )
+        self.check_certified(f"radius={radius:g}")
         rounding = evaluations * (self.error + self.error_slope * radius)
         return (self.lipschitz * radius + rounding) * _ROUND_UP
+
+    def check_certified(self, what):
+        """Refuse what needs a bound where there is none.
+
+        Parameters
+        ----------
+        what : str
+            What needs it.
+
+        Raises
+        ------
+        ValueError
+            If the detector has no bound of its Lipschitz constant.
+        """
+        if self.lipschitz is None:
+            raise ValueError(
+                f"{what} needs a detector with a proven Lipschitz constant, lipschitz_bound_, as "
+                f"OCSDF has; {self.detector} has none, and nothing holds under attack."
+            )
 
 
 def evaluate(estimator, X):

@@ -8,7 +8,7 @@ def score_frame(detector, X):
 
     Parameters
     ----------
-    detector : OCSDF or another certified detector
+    detector : OCSDF or another certified detector, or a ConformalDetector of one
         Fitted.
     X : array-like or data frame of shape (n_samples, n_features)
 
@@ -17,7 +17,8 @@ def score_frame(detector, X):
     scores : pandas.DataFrame of n_samples rows
         In the order of X, with its index where it is a frame of pandas: ``score`` as of
         ``score_samples``; ``verdict``, "normal" or "anomaly", as of ``predict``;
-        ``certified_radius``, in standardized units, below which no l2 change flips the verdict.
+        ``certified_radius``, in standardized units, below which no l2 change flips the verdict;
+        of a :class:`ConformalDetector` also ``p_value``.
 
     Examples
     --------
@@ -30,7 +31,16 @@ def score_frame(detector, X):
     """
     import pandas as pd
 
+    index = X.index if isinstance(X, pd.DataFrame) else None
+    if hasattr(detector, "p_values"):
+        columns = {
+            "score": detector.score_samples(X),
+            "verdict": np.where(detector.predict(X) == 1, "normal", "anomaly"),
+            "certified_radius": detector.certified_radius(X),
+            "p_value": detector.p_values(X),
+        }
+        return pd.DataFrame(columns, index=index)
     scores, certified = detector._certified_scores(X)
     verdicts = np.where(scores - detector.offset_ >= 0.0, "normal", "anomaly")
     columns = {"score": scores, "verdict": verdicts, "certified_radius": certified}
-    return pd.DataFrame(columns, index=X.index if isinstance(X, pd.DataFrame) else None)
+    return pd.DataFrame(columns, index=index)

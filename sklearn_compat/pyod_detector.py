@@ -7,6 +7,7 @@ from pyod.models.base import BaseDetector
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
+from ocsdf.sklearn_compat.conformal import ConformalDetector
 from ocsdf.sklearn_compat.detector import CertifiedDetector
 from ocsdf.sklearn_compat.estimator import OCSDF
 from ocsdf.utils.checks import check_number
@@ -33,6 +34,11 @@ class OCSDFDetector(BaseDetector):
     random_state : int, RandomState instance or None, default=None
         Replaces that of the clone; None leaves it.
 
+    calibration : float, int or None, default=None
+        Rows kept from the detector, a share or how many, that calibrate :meth:`p_values` and
+        :meth:`discoveries`; see :class:`ocsdf.ConformalDetector`. They have no part in the
+        threshold's promise: that is `contamination` of all rows.
+
     Attributes
     ----------
     decision_scores_ : ndarray of shape (n_samples,)
@@ -42,6 +48,8 @@ class OCSDFDetector(BaseDetector):
         and certificates are those of the threshold that stands here.
     labels_ : ndarray of shape (n_samples,), int
         Verdicts on the training rows: 0 is normal, 1 is an anomaly.
+    calibrated_ : ConformalDetector or None
+        Around ``detector_``, where there is a ``calibration``.
     detector_ : OCSDF
         The fitted clone. Its ``offset_`` is ``-threshold_`` at any time: setting either sets
         both, so that it passes the same verdicts.
@@ -62,10 +70,11 @@ class OCSDFDetector(BaseDetector):
     array([0, 1])
     """
 
-    def __init__(self, estimator=None, contamination=0.1, random_state=None):
+    def __init__(self, estimator=None, contamination=0.1, random_state=None, calibration=None):
         super().__init__(contamination=contamination)
         self.estimator = estimator
         self.random_state = random_state
+        self.calibration = calibration
 
     def fit(self, X, y=None):
         """Learn the signed distance to the edge of the data, and set the threshold.
@@ -86,10 +95,18 @@ class OCSDFDetector(BaseDetector):
         ValueError, TypeError
             For an invalid parameter or input, before any work.
         """
-        detector = self._new_detector().fit(X)
+        detector, calibrated = self._new_detector(), None
+        if self.calibration is not None:
+            calibrated = ConformalDetector(
+                detector, calibration=self.calibration, random_state=self.random_state
+            ).fit(X)
+            detector = calibrated.estimator_
+        else:
+            detector.fit(X)
         scores = -detector.score_samples(X)
         threshold = self._choose_threshold(scores)
         self.detector_, self.decision_scores_ = detector, scores
+        self.calibrated_ = calibrated
         self._set_n_classes(None)
         self._adopt_threshold(threshold)
         return self
@@ -174,6 +191,56 @@ class OCSDFDetector(BaseDetector):
         """
         check_is_fitted(self, "detector_")
         return self.detector_.certified_radius(X)
+
+    def p_values(self, X, radius=0.0):
+        """Return conformal p-values; see :meth:`ocsdf.ConformalDetector.p_values`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        radius : float, default=0.0
+            They hold under every l2 attack of that radius (standardized units).
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), float64
+
+        Raises
+        ------
+        ValueError
+            If the detector was fitted without ``calibration``.
+        """
+        return self._calibrated().p_values(X, radius)
+
+    def discoveries(self, X, fdr=0.1, radius=0.0, method="auto"):
+        """Call anomalies with a bounded false share; see :class:`ocsdf.ConformalDetector`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        fdr : float, default=0.1
+        radius : float, default=0.0
+        method : {"auto", "bh", "by", "e-bh"}, default="auto"
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), bool
+
+        Raises
+        ------
+        ValueError
+            If the detector was fitted without ``calibration``.
+        """
+        return self._calibrated().discoveries(X, fdr, radius, method=method)
+
+    def _calibrated(self):
+        check_is_fitted(self, "detector_")
+        if self.calibrated_ is None:
+            raise ValueError(
+                "p-values need rows that the detector was not fitted on: fit with a share for "
+                "calibration, such as OCSDFDetector(calibration=0.2)."
+            )
+        return self.calibrated_
 
     def _new_detector(self):
         estimator = OCSDF() if self.estimator is None else self.estimator

@@ -146,11 +146,26 @@ def test_discoveries(detector, rows):
 
 def test_what_has_no_bound_is_not_certified(forest, rows):
     message = "needs a detector with a proven Lipschitz constant.*IsolationForest has none"
+    with pytest.raises(ValueError, match=message):
+        forest.certified_radius(rows)
     for call in (forest.p_values, forest.e_values, forest.no_masking, forest.no_false_alarm):
         with pytest.raises(ValueError, match=message):
             call(rows, radius=0.1)
     with pytest.raises(ValueError, match=message):
         forest.discoveries(rows, radius=0.1)
+
+
+def test_certified_radius_is_where_the_guarantees_end(detector, rows):
+    X = np.vstack([rows[500:560], rows[:20] + 3.0])
+    radius, alarms = detector.certified_radius(X), detector.predict(X) == -1
+    for share, holds in ((1.0 - 1e-9, True), (1.0 + 1e-6, False)):
+        for place in np.flatnonzero(radius > 1e-6):
+            row, r = X[place : place + 1], share * radius[place]
+            kept = detector.no_masking if alarms[place] else detector.no_false_alarm
+            assert kept(row, r)[0] == holds
+    inner = detector.estimator_
+    expected = np.abs(inner.score_samples(X) - detector.offset_) / inner.lipschitz_bound_
+    assert np.allclose(radius, expected, rtol=1e-6, atol=1e-9)
 
 
 def test_groups_are_calibrated_each_by_its_own_rows(rows):

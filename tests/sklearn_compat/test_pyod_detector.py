@@ -427,3 +427,19 @@ def test_unknown_name():
     assert dir(ocsdf.sklearn_compat) == sorted(ocsdf.sklearn_compat.__all__)
     with pytest.raises(AttributeError, match="'ocsdf.sklearn_compat' has no attribute 'OneClass'"):
         ocsdf.sklearn_compat.OneClass  # noqa: B018
+
+
+def test_p_values_and_discoveries():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 3))
+    estimator = OCSDF(hidden_layer_sizes=(8, 8), epochs=1)
+    detector = OCSDFDetector(estimator, random_state=0, calibration=0.25).fit(X[:300])
+    assert len(detector.decision_scores_) == 300
+    assert len(detector.calibrated_.calibration_.scores[None]) == 75
+    p = detector.p_values(np.vstack([X[300:], X[:20] + 30.0]))
+    assert np.all(p[100:] == 1 / 76) and np.mean(p[:100] <= 0.1) < 0.25
+    assert np.all(detector.p_values(X[300:], radius=0.2) >= p[:100])
+    called = detector.discoveries(np.vstack([X[300:320], X[:20] + 30.0]), fdr=0.2)
+    assert called[20:].all()
+    with pytest.raises(ValueError, match="fit with a share for calibration"):
+        OCSDFDetector(estimator).fit(X).p_values(X)
