@@ -14,8 +14,8 @@ from ocsdf.sklearn_compat import persistence
 from ocsdf.utils.archives import from_archive, to_archive
 from ocsdf.utils.files import check_output, write_whole
 
-_FORMAT = "ocsdf-conformal"
-_SCORES, _DETECTOR = "scores.", "detector.ocsdf"
+FORMAT = "ocsdf-conformal"
+_SCORES, _DETECTOR = "scores.{}", "detector.ocsdf"
 _LABELS = (str, int, float, bool)
 
 
@@ -29,7 +29,7 @@ def save(conformal, path):
     path : str or os.PathLike
     """
     detector = conformal.estimator_
-    if type(detector).__name__ not in _readers():
+    if type(detector).__name__ not in _classes():
         raise TypeError(
             f"{type(detector).__name__} has no file format of its own: pickle the detector."
         )
@@ -39,20 +39,23 @@ def save(conformal, path):
     if not isinstance(parameters["random_state"], Integral | None):
         warnings.warn("random_state is no integer and is not saved.", stacklevel=3)
         parameters["random_state"] = None
-    labels = list(conformal.calibration_.scores)
-    if labels != [None] and not all(isinstance(label, _LABELS) for label in labels):
+    groups = conformal.calibration_.scores
+    if list(groups) != [None] and not all(isinstance(label, _LABELS) for label in groups):
         raise TypeError("groups can be saved where they are text or numbers; convert them first.")
     meta = {
-        "format": _FORMAT,
+        "format": FORMAT,
         "version": __version__,
         "detector": type(detector).__name__,
         "parameters": parameters,
-        "groups": labels,
+        "groups": list(groups),
+        # A group without calibration rows has no array.
+        "counts": [len(rows) for rows in groups.values()],
     }
-    scores = {
-        f"{_SCORES}{i}": part for i, part in enumerate(conformal.calibration_.scores.values())
+    arrays = {
+        _SCORES.format(place): rows for place, rows in enumerate(groups.values()) if len(rows)
     }
-    write_whole(path, to_archive(meta, {_DETECTOR: persistence.to_bytes(detector)} | scores))
+    own = {_DETECTOR: persistence.to_bytes(detector)}
+    write_whole(path, to_archive(meta, arrays | own))
 
 
 def load(cls, path):
@@ -68,58 +71,39 @@ def load(cls, path):
     -------
     ConformalDetector
     """
+    name = os.fspath(path)
     content = Path(path).read_bytes()
     try:
-        meta, arrays = from_archive(content)
-        if meta["format"] != _FORMAT:
+        meta, members = from_archive(content)
+        if meta["format"] != FORMAT:
             raise ValueError("another format")
-        reader = _readers()[meta["detector"]]
-        detector = persistence.from_bytes(reader, arrays.pop(_DETECTOR), _DETECTOR)
-        scores = [np.float64(arrays[f"{_SCORES}{i}"]) for i in range(len(arrays))]
-        groups = meta["groups"]
-        if len(groups) != len(scores) or not all(
-            part.ndim == 1 and np.isfinite(part).all() for part in scores
+        kind = _classes()[meta["detector"]]
+        detector = persistence.from_bytes(kind, members.pop(_DETECTOR), name)
+        groups, counts = meta["groups"], meta["counts"]
+        scores = [
+            np.float64(members[_SCORES.format(place)]) if count else np.empty(0)
+            for place, count in enumerate(counts)
+        ]
+        fits = (part.shape == (n,) for part, n in zip(scores, counts, strict=True))
+        if (
+            len(groups) != len(scores)
+            or not all(fits)
+            or not np.isfinite(np.concatenate(scores)).all()
         ):
             raise ValueError("its parts do not fit together")
         conformal = cls(clone(detector), **meta["parameters"])
         conformal._check_parameters()
+        labels = np.repeat(np.array(groups, dtype=object), counts)
     except Exception as error:  # parsers answer damaged files with anything
         raise ValueError(
-            f"{os.fspath(path)} is not a detector saved by ConformalDetector.save, or it is "
-            f"damaged ({type(error).__name__}); save it again."
+            f"{name} is not a detector saved by ConformalDetector.save, or it is damaged "
+            f"({type(error).__name__}); save it again."
         ) from error
-    labels = np.repeat(np.array(groups, dtype=object), [len(part) for part in scores])
     conformal._adopt(detector, Calibration(np.concatenate(scores), labels, groups))
     return conformal
 
 
-def load_detector(path):
-    """Read a detector of tables from its file, whether it is calibrated or not.
-
-    Parameters
-    ----------
-    path : str or os.PathLike
-
-    Returns
-    -------
-    OCSDF or ConformalDetector
-
-    Raises
-    ------
-    ValueError
-        If it is neither's file.
-    """
-    from ocsdf.sklearn_compat.conformal import ConformalDetector
-    from ocsdf.sklearn_compat.estimator import OCSDF
-
-    calibrated = False
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            calibrated = _SCORES in archive.namelist()
-    return (ConformalDetector if calibrated else OCSDF).load(path)
-
-
-def _readers():
+def _classes():
     """The classes that have a file format of their own, by name."""
     from ocsdf.sklearn_compat.estimator import OCSDF
     from ocsdf.sklearn_compat.image_estimator import ImageOCSDF

@@ -65,6 +65,6 @@ class _ScoredRows:
 
 def _load_pyfunc(path):
     """MLflow's hook: read what :func:`save_mlflow_model` wrote."""
-    from ocsdf.sklearn_compat.conformal_file import load_detector
+    from ocsdf.sklearn_compat.loading import load_detector
 
     return _ScoredRows(load_detector(path))

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from ocsdf.cli.console import load_estimator, print_json, warnings_told
+from ocsdf.cli.console import print_json
+from ocsdf.cli.loading import load_model
 from ocsdf.cli.options import Json
 
 
@@ -34,9 +35,7 @@ def export(
 
     check_output(output, inputs=[model])
     require_onnx()
-    OCSDF = load_estimator()
-    with warnings_told():
-        estimator = OCSDF.load(model)
+    estimator, _ = load_model(model)
     estimator.export(output, dtype=dtype.value)
     summary = {
         "features": estimator.n_features_in_,

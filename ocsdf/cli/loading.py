@@ -12,11 +12,13 @@ def load_labelled(data, label, anomaly, reading, both=True):
     return table, tuple(told)
 
 
-def load_model(path):
+def load_model(path, calibrated=False):
     """Load a model; return it, and the texts of what its reader warned of."""
     OCSDF = load_estimator()
+    from ocsdf.sklearn_compat.loading import load_detector
+
     with warnings_told() as told:
-        estimator = OCSDF.load(path)
+        estimator = load_detector(path) if calibrated else OCSDF.load(path)
     return estimator, tuple(told)
 
 

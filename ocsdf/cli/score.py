@@ -64,7 +64,7 @@ def _score(model, data, label, reading):
     """Score a table with a saved model; return the table's name and the scores."""
     from ocsdf.sklearn_compat import score_frame
 
-    estimator, _ = load_model(model)
+    estimator, _ = load_model(model, calibrated=True)
     X, name = load_rows(estimator, data, label, reading)
     with progress_bar("scoring"):
         scores = score_frame(estimator, X)
