@@ -254,6 +254,16 @@ def describe(rows, preset):
         shown = pd.concat([found, means]).rename(columns=columns).reset_index()
         lines += [f"## Radii in units of {units}\n", shown.to_markdown(index=False, floatfmt=".3g")]
         lines.append("")
+    ran = set(zip(rows["network"], rows["digit"], strict=True))
+    missing = {
+        network: [str(digit) for digit in CLASSES[preset] if (network, digit) not in ran]
+        for network in NETWORKS
+    }
+    lines += [
+        f"Not run: the network `{network}` on the classes {', '.join(digits)}."
+        for network, digits in missing.items()
+        if digits
+    ]
     if settings.dataset in PAPER:
         printed = ", ".join(f"{value:g}" for value in PAPER[settings.dataset])
         lines.append(f"OCSDF Table 3, mean of all ten classes, at the same R: {printed}.")

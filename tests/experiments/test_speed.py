@@ -114,11 +114,12 @@ class TestVerdicts:
         rows += [("satimage-2", 0, 2, 1000.0, 90.0, 500.0, 99.0, 1.0)]
         table = table_of(rows, names).assign(steps=10)
         found = {verdict.name: verdict for verdict in sooner.verdicts(table)}
-        name = "seconds of the reference / of our fit"
+        name = "seconds of the reference to there / of our fit"
         assert found["thyroid, our AUROC"].met
         assert found[f"thyroid, {name}"].met
         assert found[f"thyroid, {name}"].measured == "100 [100, 100]"
-        assert found[f"thyroid, {name}"].note == "the kindest form: 50 [50, 50]"
+        note = "at most; the kindest form: 50 [50, 50]; to the reference's end: 100"
+        assert found[f"thyroid, {name}"].note == note
         # 100 times as fast, and not there.
         assert not found["cardio, our AUROC"].met
         assert not found[f"cardio, {name}"].met
