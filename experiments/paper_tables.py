@@ -150,8 +150,8 @@ def describe(rows, cells):
     )
     if (rows["width"] == 512).any():
         text += (
-            " At width 512 it was mostly the margins that were best by test AUROC at width 128 that "
-            "ran: the answer chose what was tried there."
+            " At width 512 it was mostly the margins that were best by test AUROC at width 128 "
+            "that ran: the answer chose what was tried there."
         )
     if "epochs" in rows and rows["epochs"].notna().any():
         text += (
