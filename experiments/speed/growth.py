@@ -6,9 +6,6 @@ OCSDF_DATA_HOME has it. Each fit runs in a process of its own; tracing counts, l
 does not. Fits that are done are kept in the folder and not done again.
 """
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +13,9 @@ from matplotlib.ticker import EngFormatter
 
 from experiments.common.results import finish_cells
 from experiments.common.verdicts import judge
-from experiments.speed.growth_worker import FOREST, GENERATED, NEIGHBORS, OURS
+from experiments.speed.growth_worker import FOREST, GENERATED, NEIGHBORS, OURS, measure
 from experiments.speed.suite import COLOURS, figure_of
+from ocsdf.benchmark.child_process import Child
 from ocsdf.data.tables import load_table
 
 NAME, ROUNDS, REQUIRES = "growth", 1, ()
@@ -26,7 +24,7 @@ WIDTHS, DEPTHS = (32, 64, 128, 256, 512), (1, 2, 4, 8)
 WIDTH, DEPTH = 128, 4
 HTTP, HTTP_SHAPE = "http", (567_498, 3)
 N_FEW, D_FEW, D_ROWS = 2_000, 20, 10
-_ROOT = Path(__file__).resolve().parents[2]
+_MEASURED = ("detector", "data", "n", "d", "width", "depth")
 _MOST_SECONDS = {OURS: 540, FOREST: 540, NEIGHBORS: 120}
 
 
@@ -48,8 +46,7 @@ def all_cells():
 
 def _cell(detector, n, d, width=WIDTH, depth=DEPTH, data=GENERATED):
     network = (width, depth) if detector == OURS else (None, None)
-    names = ("detector", "data", "n", "d", "width", "depth")
-    return dict(zip(names, (detector, data, n, d, *network), strict=True))
+    return dict(zip(_MEASURED, (detector, data, n, d, *network), strict=True))
 
 
 def _http():
@@ -62,16 +59,13 @@ def _http():
 
 def fit_apart(**cell):
     """Do one cell in a process of its own."""
-    most = _MOST_SECONDS[cell["detector"]]
-    command = [sys.executable, "-m", "experiments.speed.growth_worker", json.dumps(cell)]
+    most, child = _MOST_SECONDS[cell["detector"]], Child()
     try:
-        done = subprocess.run(command, capture_output=True, text=True, cwd=_ROOT, timeout=most)
-    except subprocess.TimeoutExpired:
+        return child.call(measure, *map(cell.get, _MEASURED), time_limit=most)[0]
+    except TimeoutError:
         return {"note": f"over {most} s"}
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["it logged nothing"])[-1]
-        raise RuntimeError(f"{last} (exit status {done.returncode})")
-    return json.loads(done.stdout.splitlines()[-1])
+    finally:
+        child.close()
 
 
 def _along(table, name, fixed):

@@ -1,20 +1,13 @@
-"""One fit in a process of its own, so that its peak of memory is its own.
+"""One fit, in a process of its own, so that its peak of memory is its own."""
 
-Started by ``experiments.speed.growth`` with one JSON object, the cell; prints another, the row.
-"""
-
-import json
 import re
 import resource
-import sys
 import time
-import warnings
 from pathlib import Path
 
 import numpy as np
 from sklearn.datasets import make_blobs
 from sklearn.ensemble import IsolationForest
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.neighbors import NearestNeighbors
 
 from ocsdf import OCSDF
@@ -35,7 +28,7 @@ def memory(now=False):
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
-def measure(detector, data, n, d, width, depth, **_):
+def measure(detector, data, n, d, width, depth):
     """Fit a detector and let it score its own rows."""
     if data == GENERATED:
         X, _ = make_blobs(n, d, centers=3, random_state=0)
@@ -66,12 +59,3 @@ def _detector(name, width, depth):
         return forest.fit, forest.score_samples
     neighbors = NearestNeighbors(n_neighbors=_N_NEIGHBORS)
     return neighbors.fit, neighbors.kneighbors
-
-
-def main():
-    warnings.simplefilter("ignore", ConvergenceWarning)
-    print(json.dumps(measure(**json.loads(sys.argv[1]))))
-
-
-if __name__ == "__main__":
-    main()

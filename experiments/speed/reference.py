@@ -6,19 +6,12 @@ authors': four SpectralDense layers that sort, one FrobeniusDense unit.
 """
 
 import importlib.util
-import json
 import os
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
 
-import numpy as np
+from ocsdf.benchmark.child_process import Child, ChildError
 
 FORMS = ("authors", "kindest")
 ACTIVATIONS = ("fullsort", "groupsort2")
-_ROOT = Path(__file__).resolve().parents[2]
-_WORKER = "experiments.speed.reference_worker"
 
 
 class ReferenceProcess:
@@ -62,34 +55,20 @@ class ReferenceProcess:
                 raise ValueError(f"{name} is one of {known}; got {value!r}.")
         if importlib.util.find_spec("tf_keras") is None:
             raise RuntimeError("The reference needs tf-keras: pip install -e '.[experiments]'")
-        self._folder = tempfile.TemporaryDirectory()
-        self._log = open(Path(self._folder.name, "log"), "w+", errors="replace")  # noqa: SIM115
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", _WORKER],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            # Unbuffered, so that nothing is left to flush into a process that died.
-            bufsize=0,
-            cwd=_ROOT,
-            env={**os.environ, "TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"},
-        )
-        data = Path(self._folder.name, "data.npz")
-        np.savez(data, points=points, lower=lower, upper=upper)
+        settings = {
+            "width": width,
+            "activation": activation,
+            "form": form,
+            "batch_size": batch_size,
+            "newton_steps": newton_steps,
+            "margin": margin,
+            "hinge_weight": hinge_weight,
+            "learning_rate": learning_rate,
+            "seed": seed,
+        }
+        self._child = Child(variables={"TF_USE_LEGACY_KERAS": "1"})
         try:
-            self._ask(
-                "start",
-                data=str(data),
-                width=width,
-                activation=activation,
-                form=form,
-                batch_size=batch_size,
-                newton_steps=newton_steps,
-                margin=margin,
-                hinge_weight=hinge_weight,
-                learning_rate=learning_rate,
-                seed=seed,
-            )
+            self._call("start", _start, points, lower, upper, settings)
         except BaseException:
             self.close()
             raise
@@ -102,56 +81,52 @@ class ReferenceProcess:
 
     def train(self, n_steps, newton_steps):
         """Train on the next batches, from shuffled passes: each row once before any twice."""
-        return self._ask("train", n_steps=n_steps, newton_steps=newton_steps)["seconds"]
+        return self._ask("train", n_steps, newton_steps)
 
     def score(self, points):
         """Compute f with the present weights; training goes on as if it had not been called."""
-        source, target = (Path(self._folder.name, name) for name in ("rows.npz", "scores.npz"))
-        np.savez(source, points=points)
-        self._ask("score", points=str(source), scores=str(target))
-        with np.load(target) as arrays:
-            return arrays["scores"]
+        return self._ask("score", points)
 
     def orthogonality(self):
         """Return the largest abs(sigma - 1) over the singular values of the kernels in use.
 
         Kernels are those that :meth:`score` uses: orthogonalized from the present weights.
         """
-        return self._ask("orthogonality")["deviation"]
+        return self._ask("orthogonality")
 
     def save(self, path):
         """Write all that training depends on: weights, optimizer, negatives, order of batches."""
-        self._ask("save", path=os.path.abspath(path))
+        self._ask("save", os.path.abspath(path))
 
     def restore(self, path):
         """Go on from what :meth:`save` wrote under the same settings, in any process."""
-        self._ask("restore", path=os.path.abspath(path))
+        self._ask("restore", os.path.abspath(path))
 
     def close(self):
-        """End the process and remove its files."""
-        # Nothing is left for it to do: what is to last has been saved.
-        with self._process:
-            self._process.kill()
-        self._log.close()
-        self._folder.cleanup()
+        """End the process: what is to last has been saved."""
+        self._child.close()
 
-    def _ask(self, command, **arguments):
-        request = json.dumps({"command": command, **arguments})
+    def _ask(self, command, *arguments):
+        return self._call(command, _do, command, *arguments)
+
+    def _call(self, command, function, *arguments):
         try:
-            self._process.stdin.write(f"{request}\n".encode())
-            line = self._process.stdout.readline()
-        except BrokenPipeError:
-            line = b""
-        if not line.endswith(b"\n"):
-            raise RuntimeError(f"The reference process died in {command!r}: {self._last_words()}")
-        answer = json.loads(line)
-        if "error" in answer:
-            raise RuntimeError(f"The reference process failed in {command!r}: {answer['error']}")
-        return answer
+            return self._child.call(function, *arguments)[0]
+        except ChildError as error:
+            told = f"The reference process failed in {command!r}: {error}"
+            raise RuntimeError(told) from None
 
-    def _last_words(self):
-        """The last line the process logged, with its exit status."""
-        status = self._process.wait()
-        self._log.seek(0)
-        lines = [line.strip() for line in self._log if line.strip()]
-        return f"{lines[-1] if lines else 'it logged nothing'} (exit status {status})"
+
+# What follows runs in the child.
+
+_running = {}
+
+
+def _start(points, lower, upper, settings):
+    from experiments.speed.reference_worker import Reference
+
+    _running["reference"] = Reference(points, lower, upper, **settings)
+
+
+def _do(command, *arguments):
+    return getattr(_running["reference"], command)(*arguments)

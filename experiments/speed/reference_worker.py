@@ -1,15 +1,8 @@
-"""The worker of ``experiments.speed.reference``: deel-lip's layers under tf-keras.
-
-Started by :class:`experiments.speed.reference.ReferenceProcess`. One JSON object a line comes in,
-``{"command": ..., arguments}``, and one goes out: what the command returns, or ``{"error": ...}``.
-It ends with its input.
-"""
+"""deel-lip's layers under tf-keras: what the process of ``experiments.speed.reference`` runs."""
 
 import functools
 import io
 import json
-import os
-import sys
 import time
 from contextlib import contextmanager
 
@@ -60,11 +53,10 @@ def hkr_risk(scores, negative_scores, margin, hinge_weight):
 class Reference:
     """The network, its optimizer, its traced steps and its source of batches."""
 
-    def __init__(self, data, **settings):
+    def __init__(self, points, lower, upper, **settings):
         self.settings = settings
-        with np.load(data) as arrays:
-            self.points = arrays["points"].astype(np.float32)
-            self.box = arrays["lower"].astype(np.float32), arrays["upper"].astype(np.float32)
+        self.points = points.astype(np.float32)
+        self.box = lower.astype(np.float32), upper.astype(np.float32)
         seed = settings["seed"]
         tf_keras.utils.set_random_seed(seed)
         self.model = _build(self.points.shape[1], settings["width"], settings["activation"])
@@ -100,30 +92,26 @@ class Reference:
             loss = step(tf.constant(self.points[self._next_rows()]))
             # The authors log the loss of each batch.
             loss.numpy()
-        return {"seconds": time.perf_counter() - start, "steps": n_steps}
+        return time.perf_counter() - start
 
-    def score(self, points, scores):
-        with np.load(points) as arrays:
-            rows = arrays["points"].astype(np.float32)
+    def score(self, points):
         with self._unchanged():
             self._refresh_kernels()
-            values = self.model.predict(rows, batch_size=_SCORE_ROWS, verbose=0)[:, 0]
-        write_whole(scores, _file_of(scores=values))
-        return {}
+            rows = points.astype(np.float32)
+            return self.model.predict(rows, batch_size=_SCORE_ROWS, verbose=0)[:, 0]
 
     def orthogonality(self):
         with self._unchanged():
             self._refresh_kernels()
             kernels = [layer.wbar.numpy() for layer in self.model.layers if hasattr(layer, "wbar")]
         singular_values = [np.linalg.svd(k.astype(np.float64), compute_uv=False) for k in kernels]
-        return {"deviation": float(np.abs(np.concatenate(singular_values) - 1.0).max())}
+        return float(np.abs(np.concatenate(singular_values) - 1.0).max())
 
     def save(self, path):
         state = {str(i): variable.numpy() for i, variable in enumerate(self.variables)}
         order = json.dumps(self.random_state.bit_generator.state)
         settings = json.dumps(self.settings)
         write_whole(path, _file_of(order=order, settings=settings, rows=self.rows, **state))
-        return {}
 
     def restore(self, path):
         with np.load(path) as state:
@@ -134,7 +122,6 @@ class Reference:
                 variable.assign(state[str(i)])
             self.rows = state["rows"]
             self.random_state.bit_generator.state = json.loads(str(state["order"]))
-        return {}
 
     def _step(self, data, newton_steps):
         """Attract negatives, update once; return the risk before the update."""
@@ -201,32 +188,3 @@ def _file_of(**arrays):
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     return buffer.getvalue()
-
-
-def _answers(requests):
-    """Carry out one request after another; the first starts a :class:`Reference`."""
-    reference = None
-    for line in requests:
-        request = json.loads(line)
-        command = request.pop("command")
-        try:
-            if command == "start":
-                reference = Reference(**request)
-                answer = {}
-            else:
-                answer = getattr(reference, command)(**request)
-        except Exception as error:
-            answer = {"error": " ".join(f"{type(error).__name__}: {error}".split())}
-        yield answer
-
-
-def main():
-    # Answers alone go to standard output, whatever a library may print.
-    with os.fdopen(os.dup(sys.stdout.fileno()), "w") as output:
-        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-        for answer in _answers(sys.stdin):
-            print(json.dumps(answer), file=output, flush=True)
-
-
-if __name__ == "__main__":
-    main()

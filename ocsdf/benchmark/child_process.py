@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
+from types import MappingProxyType
 
 import psutil
 
@@ -39,9 +40,11 @@ class Child:
     ----------
     n_threads : int, optional
         Threads that numerical libraries may use in it; None leaves that to them.
+    variables : dict of str to str, default={}
+        Environment variables that it has besides this process's.
     """
 
-    def __init__(self, n_threads=None):
+    def __init__(self, n_threads=None, variables=MappingProxyType({})):
         limits = {} if n_threads is None else dict.fromkeys(_THREAD_VARIABLES, str(n_threads))
         code = (
             f"import sys; sys.path[:] = {sys.path!r};"
@@ -52,7 +55,7 @@ class Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"} | limits,
+            env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"} | limits | variables,
             start_new_session=True,  # Ctrl-C is for the parent
         )
 
