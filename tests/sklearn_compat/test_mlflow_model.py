@@ -1,4 +1,4 @@
-"""MLflow reads a detector back from its own file, and scores rows as it does."""
+"""MLflow and skops read a detector back, and score rows as it does."""
 
 import numpy as np
 import pandas as pd
@@ -34,3 +34,19 @@ def test_without_mlflow_it_is_named(rows, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "mlflow", None)
     with pytest.raises(ImportError, match="pip install mlflow-skinny"):
         save_mlflow_model(OCSDF(), tmp_path / "model")
+
+
+@pytest.mark.parametrize("domain", ["box", "ball"])
+def test_types_that_skops_has_to_trust(rows, domain):
+    import skops.io
+
+    settings = {"hidden_layer_sizes": (8, 8), "epochs": 1, "random_state": 0}
+    detector = OCSDF(domain=domain, **settings).fit(rows)
+    content = skops.io.dumps(detector)
+    trusted = [
+        "ocsdf.sklearn_compat.estimator.OCSDF",
+        f"ocsdf.training.domain.{domain.capitalize()}",
+    ]
+    assert skops.io.get_untrusted_types(data=content) == trusted
+    again = skops.io.loads(content, trusted=trusted)
+    assert np.array_equal(again.certified_radius(rows), detector.certified_radius(rows))
