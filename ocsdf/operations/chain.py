@@ -121,6 +121,7 @@ class Chain(Operation):
         with tf.init_scope():
             parts = zip(self.operations, self.shapes, strict=False)
             layers = [part.to_keras(inner) for part, inner in parts]
+            layers = layers or [keras.layers.Identity(dtype="float32")]
             return keras.Sequential([keras.Input(self.input_shape, dtype="float32"), *layers])
 
 

@@ -129,7 +129,7 @@ class Pad(_Rearrangement):
 
 def _with_margins(values, margins):
     zeros = [(0, 0), *((max(a, 0), max(b, 0)) for a, b in margins), (0, 0)]
-    cuts = [slice(max(-a, 0), -b if b < 0 else None) for a, b in margins]
+    cuts = [slice(max(-a, 0), b if b < 0 else None) for a, b in margins]
     return np.pad(values, zeros)[(slice(None), *cuts)]
 
 
