@@ -115,21 +115,7 @@ def evaluate(estimator, X):
 
 
 def check_radius(radius):
-    """Refuse what is no finite number >= 0.
-
-    Parameters
-    ----------
-    radius : object
-
-    Returns
-    -------
-    float
-
-    Raises
-    ------
-    ValueError
-        Naming what came.
-    """
+    """Refuse what is no finite number >= 0."""
     if isinstance(radius, bool) or not isinstance(radius, Real) or not 0.0 <= radius < np.inf:
         raise ValueError(f"radius must be a finite number >= 0; got {radius!r}.")
     return float(radius)

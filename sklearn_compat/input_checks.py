@@ -60,32 +60,7 @@ class LazyRows:
 
 
 def check_rows(estimator, X, reset):
-    """Check a table and return it as a float64 array.
-
-    Parameters
-    ----------
-    estimator : BaseEstimator
-        Keeps the number and names of the features.
-    X : array-like or sparse matrix of shape (n_samples, n_features)
-        Finite numbers that float64 can hold.
-    reset : bool
-        Whether to set the estimator's features (in fit) or to compare with them.
-
-    Returns
-    -------
-    ndarray of shape (n_samples, n_features), float64
-
-    Raises
-    ------
-    ValueError, TypeError
-        In one line: masked, complex, not numeric, not exact in float64, of the wrong shape, too
-        few rows, NaN, infinite.
-
-    Warns
-    -----
-    UserWarning
-        If a sparse X of more than 1 GiB, once dense, is fitted.
-    """
+    """Check a table and return it as a float64 array."""
     rows = _convert(
         partial(validate_data, estimator, reset=reset, ensure_min_samples=2 if reset else 1), X
     )
@@ -104,26 +79,7 @@ def check_rows(estimator, X, reset):
 
 
 def check_rows_in_chunks(estimator, X):
-    """Check all of a table as :func:`check_rows` does, but without a copy of it.
-
-    Parameters
-    ----------
-    estimator : BaseEstimator
-        Fitted: knows the number and names of the features.
-    X : array-like or sparse matrix of shape (n_samples, n_features)
-        Finite numbers that float64 can hold. Arrays, data frames and sparse matrices are read a
-        chunk at a time, other sequences at once.
-
-    Returns
-    -------
-    ndarray or LazyRows of shape (n_samples, n_features)
-        Its slices are float64 arrays.
-
-    Raises
-    ------
-    ValueError, TypeError
-        As :func:`check_rows`; NaN and infinities are reported for the whole table.
-    """
+    """Check all of a table as :func:`check_rows` does, but without a copy of it."""
     if issparse(X):
         X = _convert(partial(validate_data, estimator, reset=False), X)
     chunks = _chunks(X)
@@ -139,17 +95,7 @@ def check_rows_in_chunks(estimator, X):
 
 
 def check_varied(rows):
-    """Refuse rows that are all the same: there is nothing to learn a boundary from.
-
-    Parameters
-    ----------
-    rows : ndarray of shape (n_samples, n_features)
-
-    Raises
-    ------
-    ValueError
-        If every column is constant.
-    """
+    """Refuse rows that are all the same: there is nothing to learn a boundary from."""
     if np.all(rows == rows[0]):
         raise ValueError(
             f"All {rows.shape[1]} columns are constant over the {len(rows)} training rows; "
@@ -158,23 +104,7 @@ def check_varied(rows):
 
 
 def check_weights(sample_weight, rows):
-    """Check sampling weights.
-
-    Parameters
-    ----------
-    sample_weight : array-like of shape (n_samples,) or None
-        Non-negative.
-    rows : ndarray of shape (n_samples, n_features)
-
-    Returns
-    -------
-    ndarray of shape (n_samples,) or None
-
-    Raises
-    ------
-    ValueError
-        If negative, not finite, of the wrong length, or positive on fewer than two rows.
-    """
+    """Check sampling weights."""
     if sample_weight is None:
         return None
     refuse_masked("sample_weight", sample_weight)

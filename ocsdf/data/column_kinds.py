@@ -8,18 +8,7 @@ import numpy as np
 
 
 def column_kind(series):
-    """Tell which kind of column a series is, by its type and, for objects, its values.
-
-    Parameters
-    ----------
-    series : narwhals.Series
-
-    Returns
-    -------
-    str
-        "number" (also booleans, and objects that are numbers), "date", or "category" (text,
-        categories, objects of other kinds).
-    """
+    """Tell which kind of column a series is, by its type and, for objects, its values."""
     dtype = series.dtype
     if dtype.is_numeric() or dtype == nw.Boolean:
         return "number"

@@ -226,21 +226,7 @@ _KINDS = {column.kind: column for column in (NumberColumn, DateColumn, CategoryC
 
 
 def column_from(description):
-    """Make the column that ``describe`` described.
-
-    Parameters
-    ----------
-    description : dict
-
-    Returns
-    -------
-    NumberColumn, DateColumn or CategoryColumn
-
-    Raises
-    ------
-    ValueError
-        If it describes none.
-    """
+    """Make the column that ``describe`` described."""
     try:
         rest = dict(description)
         column = _KINDS[rest.pop("kind")](**rest)

@@ -17,15 +17,8 @@ STDIN = "-"
 
 
 def is_text(path):
-    """Tell whether a path is read as delimited text: by its suffix, or as it is a pipe or device.
-
-    Parameters
-    ----------
-    path : Path
-
-    Returns
-    -------
-    bool
+    """Tell whether a path is read as delimited text: by its suffix, or as it is a pipe or
+    device.
     """
     if str(path) == STDIN or (path.exists() and not path.is_file() and not path.is_dir()):
         return True
@@ -38,25 +31,7 @@ def is_text(path):
 def read_delimited(path, reading, label=None):
     """Read delimited text.
 
-    Parameters
-    ----------
-    path : Path
-        A file; "-" is the standard input.
-    reading : Reading
-    label : str, optional
-        The column of labels, of which no text but the empty one counts as missing.
-
-    Returns
-    -------
-    frame : pandas.DataFrame
-        Columns without a name are called ``Unnamed: 0`` and so on, by their places.
-
-    Raises
-    ------
-    ValueError
-        If lines have unequal numbers of fields, or it cannot be told how numbers are written.
-    OSError, EOFError, UnicodeError
-        As the file makes them.
+    Returns: Columns without a name are called ``Unnamed: 0`` and so on, by their places.
     """
     import pandas as pd
 

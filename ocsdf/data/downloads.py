@@ -42,43 +42,15 @@ def data_home():
 
 
 def registered_stem(name):
-    """Find the table with a checksum that a bare name means.
-
-    Parameters
-    ----------
-    name : str
-        The stem itself, or what follows its number, as ``"thyroid"`` for ``38_thyroid``.
-
-    Returns
-    -------
-    stem : str or None
-        None if the name has no checksum here.
-    """
+    """Find the table with a checksum that a bare name means."""
     return next((stem for stem in REGISTRY if name in (stem, stem.partition("_")[2])), None)
 
 
 def fetch_table(stem):
     """Download one of ADBench's tables, unless it is there already.
 
-    Parameters
-    ----------
-    stem : str
-        One of ``REGISTRY``.
-
-    Returns
-    -------
-    path : Path
-        ``adbench/<stem>.npz`` in the data home, or in pooch's cache folder of ``ocsdf`` where
-        OCSDF_DATA_HOME is not set.
-
-    Raises
-    ------
-    ValueError
-        If there is no checksum for the table, or the file there or the download does not have it.
-    OSError
-        If the file cannot be downloaded or written.
-    ImportError
-        If pooch is not installed.
+    Returns: ``adbench/<stem>.npz`` in the data home, or in pooch's cache folder of ``ocsdf`` where
+    OCSDF_DATA_HOME is not set.
     """
     if stem not in REGISTRY:
         raise ValueError(f"no download is known of {stem!r}: expected one of {', '.join(REGISTRY)}")

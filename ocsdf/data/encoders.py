@@ -139,21 +139,7 @@ class ColumnEncoder:
 
 
 def needs_encoding(X, categorical_features, missing):
-    """Tell whether a table needs an encoder, or is numbers as it is.
-
-    Parameters
-    ----------
-    X : object
-        What ``fit`` was given.
-    categorical_features, missing
-        See :class:`ColumnEncoder`.
-
-    Returns
-    -------
-    bool
-        False for arrays and sparse matrices, unless a parameter asks for more, and for data frames
-        of numbers alone.
-    """
+    """Tell whether a table needs an encoder, or is numbers as it is."""
     by_dtype = isinstance(categorical_features, str)
     if missing != "error" or not (categorical_features is None or by_dtype):
         return True

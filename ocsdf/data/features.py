@@ -44,24 +44,7 @@ AS_IT_IS = Reading()
 
 
 def choose_features(names, reading, label=None):
-    """Choose the features among the columns of a table.
-
-    Parameters
-    ----------
-    names : sequence of str
-    reading : Reading
-    label : str, optional
-        A column that is no feature.
-
-    Returns
-    -------
-    list of str
-
-    Raises
-    ------
-    ValueError
-        If a column does not exist, is asked for twice, or is both a feature and not one.
-    """
+    """Choose the features among the columns of a table."""
     dropped = {label, *_resolve(reading.drop, names, "to be dropped")}
     if reading.features is None:
         others = [name for name in names if name not in dropped]
@@ -78,20 +61,7 @@ def choose_features(names, reading, label=None):
 
 
 def without_saved_index(frame, reading, label=None):
-    """Leave out what is no column of the data: a saved index, and empty columns without a name.
-
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-    reading : Reading
-        What it names as features stays.
-    label : str, optional
-        It stays, too.
-
-    Returns
-    -------
-    pandas.DataFrame
-    """
+    """Leave out what is no column of the data: a saved index, and empty columns without a name."""
     from pandas.api.types import is_float_dtype
 
     kept = {label, *_asked_for(reading)}
@@ -119,19 +89,7 @@ def without_saved_index(frame, reading, label=None):
 
 
 def named_index_as_columns(frame, reading, label=None):
-    """Make columns of an index with names where they are asked for; say so where they are not.
-
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-        As a Parquet file gives it, with the index that was saved.
-    reading : Reading
-    label : str, optional
-
-    Returns
-    -------
-    pandas.DataFrame
-    """
+    """Make columns of an index with names where they are asked for; say so where they are not."""
     names = [str(name) for name in frame.index.names if name is not None]
     if not names:
         return frame.reset_index(drop=True)
@@ -149,13 +107,7 @@ def named_index_as_columns(frame, reading, label=None):
 
 
 def warn_of_identifiers(X, names):
-    """Warn of features that tell one row from another, as numbers of rows and customers do.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n, d), float64
-    names : sequence of str
-    """
+    """Warn of features that tell one row from another, as numbers of rows and customers do."""
     if len(X) < _FEWEST_IDENTIFIED:
         return
     suspects = [name for column, name in zip(X.T, names, strict=True) if _identifies(column)]
@@ -168,17 +120,7 @@ def warn_of_identifiers(X, names):
 
 
 def listed(items, limit=10):
-    """Write out the first items of a list for a message.
-
-    Parameters
-    ----------
-    items : iterable
-    limit : int, default=10
-
-    Returns
-    -------
-    str
-    """
+    """Write out the first items of a list for a message."""
     items = [repr(item) for item in items]
     more = f" and {len(items) - limit} more" if len(items) > limit else ""
     return ", ".join(items[:limit]) + more

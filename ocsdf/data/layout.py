@@ -49,24 +49,7 @@ class Layout(NamedTuple):
 
 
 def sniff(head, reading):
-    """Tell how delimited text is laid out.
-
-    Parameters
-    ----------
-    head : bytes
-        Its beginning.
-    reading : Reading
-        What is given there is not guessed.
-
-    Returns
-    -------
-    Layout
-
-    Raises
-    ------
-    ValueError
-        If there is no text, or it cannot be told how numbers are written.
-    """
+    """Tell how delimited text is laid out."""
     encoding = _encoding(head, reading.encoding)
     text = io.TextIOWrapper(io.BytesIO(head), encoding, errors="replace", newline="").read()
     if "\0" in text:
@@ -95,35 +78,14 @@ def sniff(head, reading):
 
 
 def splitsplit_rows(lines, sep):
-    """Split lines into fields.
-
-    Parameters
-    ----------
-    lines : iterable of str
-    sep : str
-
-    Returns
-    -------
-    csv.reader
-    """
+    """Split lines into fields."""
     if sep == " ":
         lines = (line.replace("\t", " ").strip() for line in lines)
     return csv.reader(lines, delimiter=sep, skipinitialspace=sep == " ")
 
 
 def split_rows(lines, sep):
-    """Split lines into fields.
-
-    Parameters
-    ----------
-    lines : iterable of str
-    sep : str
-        Runs of spaces count as one.
-
-    Returns
-    -------
-    csv.reader
-    """
+    """Split lines into fields."""
     if sep == " ":
         lines = (line.replace("\t", " ").strip() for line in lines)
     return csv.reader(lines, delimiter=sep, skipinitialspace=sep == " ")

@@ -25,16 +25,7 @@ EXPECTED = {
 
 
 def table_name(source):
-    """Return what a table is called: the file's name without its suffixes, or the name it has.
-
-    Parameters
-    ----------
-    source : str or Path
-
-    Returns
-    -------
-    str
-    """
+    """Return what a table is called: the file's name without its suffixes, or the name it has."""
     path = Path(source)
     if str(source) == STDIN or path.parts[:2] == ("/", "dev"):
         return "stdin"

@@ -10,19 +10,10 @@ _LEAST_SHARE = 1e-16
 def reasons_frame(explanation, top=5):
     """Write explanations as a table with a line for each of the leading features of each row.
 
-    Parameters
-    ----------
-    explanation : Explanation
-    top : int, default=5
-        Features a row, those of the largest shares; a last line sums up the others.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``row`` (its place, or its label in a data frame), ``verdict``, ``feature``, ``value``,
-        ``flip_value`` (the feature's value in the boundary point, which has the other verdict),
-        ``share_percent`` (100 a row, all lines together, where the gradient is not null),
-        ``certified_radius`` and ``flip_distance`` (standardized units).
+    Returns: ``row`` (its place, or its label in a data frame), ``verdict``, ``feature``,
+    ``value``, ``flip_value`` (the feature's value in the boundary point, which has the other
+    verdict), ``share_percent`` (100 a row, all lines together, where the gradient is not null),
+    ``certified_radius`` and ``flip_distance`` (standardized units).
     """
     import pandas as pd
 
@@ -60,36 +51,13 @@ def reasons_frame(explanation, top=5):
 
 
 def sentences(explanation, top=2):
-    """Say of each row which change would flip its verdict, and which cannot.
-
-    Parameters
-    ----------
-    explanation : Explanation
-    top : int, default=2
-        Features that are named, those of the largest shares.
-
-    Returns
-    -------
-    list of str
-        Such as "income 3,100 -> 2,870, age 61 -> 58 and smaller changes of 4 more would make this
-        row normal; no change below 0.41 standardized units can".
-    """
+    """Say of each row which change would flip its verdict, and which cannot."""
     check_top(top)
     return [_sentence(explanation, place, top) for place in range(len(explanation.radius))]
 
 
 def check_top(top):
-    """Refuse what is no count of features.
-
-    Parameters
-    ----------
-    top : object
-
-    Raises
-    ------
-    ValueError
-        If it is no integer >= 1.
-    """
+    """Refuse what is no count of features."""
     if isinstance(top, bool) or not isinstance(top, int | np.integer) or top < 1:
         raise ValueError(f"top must be an integer >= 1; got {top!r}.")
 

@@ -6,17 +6,7 @@ OPSET = 18
 
 
 def require_onnx():
-    """Import ``onnx``, or say which extra has it.
-
-    Returns
-    -------
-    module
-
-    Raises
-    ------
-    ImportError
-        Without a name, so that the command line says it in one line.
-    """
+    """Import ``onnx``, or say which extra has it."""
     try:
         import onnx
     except ModuleNotFoundError as error:

@@ -56,21 +56,6 @@ def convolution_factor(image_shape, kernel_size=(3, 3)):
     the factor of deel-lip, which the paper uses (OCSDF App. H.1), and no upper bound: where all
     taps are equal, the convolution lengthens an image by up to 2 %. Certificates use
     :func:`ocsdf.operations.convolution_bounds.convolution_bound` instead.
-
-    Parameters
-    ----------
-    image_shape : sequence of int
-        Pixels of each axis.
-    kernel_size : sequence of int, default=(3, 3)
-
-    Returns
-    -------
-    float
-
-    Raises
-    ------
-    ValueError
-        If a kernel size is not odd, or has more taps than twice the image has pixels.
     """
     taps = 1.0
     for n_pixels, n_taps in zip(image_shape, kernel_size, strict=True):

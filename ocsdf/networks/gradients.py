@@ -57,32 +57,14 @@ def input_gradient(network):
 
 
 def unit(vectors):
-    """Divide by the norm along the last axis; zero stays zero.
-
-    Parameters
-    ----------
-    vectors : ndarray of shape (..., n_features)
-
-    Returns
-    -------
-    ndarray of that shape
-    """
+    """Divide by the norm along the last axis; zero stays zero."""
     # First by the largest entry, so that squares neither overflow nor vanish.
     vectors = vectors / or_one(np.abs(vectors).max(axis=-1, keepdims=True))
     return vectors / or_one(np.linalg.norm(vectors, axis=-1, keepdims=True))
 
 
 def or_one(numbers):
-    """Put 1 in the place of what is not above 0, so that it can be divided by.
-
-    Parameters
-    ----------
-    numbers : ndarray
-
-    Returns
-    -------
-    ndarray of the same shape
-    """
+    """Put 1 in the place of what is not above 0, so that it can be divided by."""
     return np.where(numbers > 0.0, numbers, 1.0)
 
 

@@ -212,13 +212,7 @@ class ScaledMinimum(_Ensemble):
 
 
 def check_shares(weights, members):
-    """Return weights as floats that are positive, one a member, and sum to 1.
-
-    Raises
-    ------
-    ValueError
-        If they are not.
-    """
+    """Return weights as floats that are positive, one a member, and sum to 1."""
     shares = tuple(float(weight) for weight in weights)
     if len(shares) != len(members) or min(shares, default=0.0) <= 0.0:
         raise ValueError(
@@ -232,13 +226,7 @@ def check_shares(weights, members):
 
 
 def check_scales(scales, members):
-    """Return scales as floats that are finite and positive, one a member.
-
-    Raises
-    ------
-    ValueError
-        If they are not.
-    """
+    """Return scales as floats that are finite and positive, one a member."""
     checked = tuple(float(scale) for scale in scales)
     if not checked or len(checked) != len(members) or not all(0 < s < math.inf for s in checked):
         raise ValueError(

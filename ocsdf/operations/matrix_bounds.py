@@ -12,21 +12,6 @@ def summation_error(n_terms, roundoff=ROUNDOFF):
     .. math:: \gamma_n = \frac{n u}{1 - n u}
 
     (Higham, *Accuracy and Stability of Numerical Algorithms*, Sec. 3.1.)
-
-    Parameters
-    ----------
-    n_terms : int
-    roundoff : float, default=2**-53
-        u, the unit roundoff.
-
-    Returns
-    -------
-    float
-
-    Raises
-    ------
-    ValueError
-        If so many terms may lose every digit: n u >= 1.
     """
     if n_terms * roundoff >= 1.0:
         raise ValueError(

@@ -19,18 +19,6 @@ def shuffled_images(images, n_samples, random_state):
     them; the brighter of two, pixel by pixel; two of them side by side or one above the other; one
     with a rectangle painted over in its darkest colour; one with coarse noise; a blend of two
     that are faint.
-
-    Parameters
-    ----------
-    images : ndarray of shape (n_images, height, width, channels)
-        In [0, 1].
-    n_samples : int
-    random_state : numpy.random.Generator
-
-    Returns
-    -------
-    ndarray of shape (n_samples, height, width, channels), float32
-        In [0, 1].
     """
     first, second = (
         _moved(images, random_state.integers(len(images), size=n_samples), random_state)

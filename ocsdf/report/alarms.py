@@ -13,25 +13,11 @@ def alarm_facts(evaluation, lipschitz, alpha, random_state=0):
     one with a p-value of at most alpha that is valid under every l2 attack of that radius, which
     is what a score of :math:`f(x) + L r` below the threshold says.
 
-    Parameters
-    ----------
-    evaluation : Evaluation
-        With labels, of rows that fitting did not see.
-    lipschitz : float
-        L.
-    alpha : float
-        Level, 0 < alpha < 1.
-    random_state : int, default=0
-        Draws the half.
-
-    Returns
-    -------
-    dict
-        ``alpha``, ``calibration_rows``, ``rows_needed``; if there are enough of them also
-        ``threshold``, ``normal_rows``, ``anomalies``, ``promised_per_1000`` and ``radii``: a dict
-        a radius, with 0 in front, of alarms per 1,000 normal rows, without attack and at most
-        under any of that radius; and of the share of anomalies detected, and of what no attack
-        of that radius can take from it.
+    Returns: ``alpha``, ``calibration_rows``, ``rows_needed``; if there are enough of them also
+    ``threshold``, ``normal_rows``, ``anomalies``, ``promised_per_1000`` and ``radii``: a dict a
+    radius, with 0 in front, of alarms per 1,000 normal rows, without attack and at most under any
+    of that radius; and of the share of anomalies detected, and of what no attack of that radius
+    can take from it.
     """
     normal = evaluation.scores[evaluation.y == 0]
     anomalies = evaluation.scores[evaluation.y == 1]

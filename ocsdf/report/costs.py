@@ -6,28 +6,9 @@ import numpy as np
 def cost_facts(scores, y, thresholds, cost_miss=1.0, cost_alarm=1.0):
     """Count what each threshold does right and wrong, and what that costs.
 
-    Parameters
-    ----------
-    scores : ndarray of shape (n,)
-        Lower is more anomalous; below a threshold a row raises an alarm.
-    y : ndarray of shape (n,)
-        1 for an anomaly, 0 for a normal row.
-    thresholds : dict of str to float
-        Names of thresholds that no label chose.
-    cost_miss, cost_alarm : float, default=1.0
-        Of an anomaly that raises no alarm, and of a normal row that raises one.
-
-    Returns
-    -------
-    dict
-        ``cost_miss``, ``cost_alarm`` and ``thresholds``, a dict each with ``name``,
-        ``threshold``, the four counts and ``cost``; the last one, ``oracle``, is the cheapest for
-        these labels, which no one knows before.
-
-    Raises
-    ------
-    ValueError
-        If a cost is not a finite number >= 0.
+    Returns: ``cost_miss``, ``cost_alarm`` and ``thresholds``, a dict each with ``name``,
+    ``threshold``, the four counts and ``cost``; the last one, ``oracle``, is the cheapest for
+    these labels, which no one knows before.
     """
     check_costs(cost_miss, cost_alarm)
     order = np.argsort(scores, kind="stable")
@@ -59,17 +40,7 @@ def cost_facts(scores, y, thresholds, cost_miss=1.0, cost_alarm=1.0):
 
 
 def check_costs(cost_miss, cost_alarm):
-    """Refuse costs that are no finite numbers >= 0.
-
-    Parameters
-    ----------
-    cost_miss, cost_alarm : float
-
-    Raises
-    ------
-    ValueError
-        Naming the cost.
-    """
+    """Refuse costs that are no finite numbers >= 0."""
     for name, cost in (("cost of a miss", cost_miss), ("cost of an alarm", cost_alarm)):
         if not 0.0 <= cost < np.inf:
             raise ValueError(f"the {name} must be a finite number >= 0; got {cost!r}")

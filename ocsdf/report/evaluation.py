@@ -161,20 +161,8 @@ def evaluate(estimator, X, y=None, *, radii, random_state=0, n_resamples=RESAMPL
 def ranked_examples(estimator, X, evaluation, n_each=5):
     """Pick the most and least normal rows (OCSDF Sec. 4.2), and those nearest to the boundary.
 
-    Parameters
-    ----------
-    estimator : OCSDF
-        Fitted.
-    X : array-like of shape (n_samples, n_features)
-        The rows judged.
-    evaluation : Evaluation
-    n_each : int, default=5
-
-    Returns
-    -------
-    examples : dict of str to Examples
-        ``most_normal``, ``least_normal`` and ``nearest_boundary``, by score, by falling score and
-        by certified radius; equals in the order of the rows.
+    Returns: ``most_normal``, ``least_normal`` and ``nearest_boundary``, by score, by falling score
+    and by certified radius; equals in the order of the rows.
     """
     orders = {
         "most_normal": -evaluation.scores,
@@ -190,21 +178,7 @@ def ranked_examples(estimator, X, evaluation, n_each=5):
 
 
 def increasing_radii(radii):
-    """Sorted, distinct radii to certify.
-
-    Parameters
-    ----------
-    radii : array-like of shape (n_radii,)
-
-    Returns
-    -------
-    radii : ndarray of shape (n_radii,)
-
-    Raises
-    ------
-    ValueError
-        If there is none, or one is not a finite number > 0.
-    """
+    """Sorted, distinct radii to certify."""
     radii = np.unique(check_radii(radii))
     if radii[0] == 0.0:
         raise ValueError("radii must be finite numbers > 0; got 0, where nobody attacks")

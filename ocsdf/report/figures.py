@@ -9,18 +9,7 @@ from ocsdf.utils.html import inline_svg
 
 
 def draw_figures(facts):
-    """Draw every picture that a summary has the numbers for.
-
-    Parameters
-    ----------
-    facts : dict
-        Of :func:`ocsdf.report.summary.summarize`.
-
-    Returns
-    -------
-    dict of str to markupsafe.Markup
-        Inline SVG: "scores", "history"; "certified", "roc" and "pr" with labels; "attacked".
-    """
+    """Draw every picture that a summary has the numbers for."""
     histogram, threshold = facts["histogram"], facts["model"]["threshold"]
     figures = {
         "scores": _draw(

@@ -21,19 +21,7 @@ PACKAGES = (
 def provenance(data=None, model=None, arrays=()):
     """Collect what ties a report to what it was made from.
 
-    Parameters
-    ----------
-    data : str or Path or None, default=None
-        The file of the table; None or no file for an embedded set.
-    model : str or Path or None, default=None
-        The file of the detector; None if it was fitted for this report.
-    arrays : sequence of ndarray, default=()
-        The rows and labels, hashed where there is no file.
-
-    Returns
-    -------
-    dict of str to str or None
-        ``date`` (UTC), ``command``, ``data_sha256``, ``model_sha256`` (None without a file).
+    Returns: ``date`` (UTC), ``command``, ``data_sha256``, ``model_sha256`` (None without a file).
     """
     command = [Path(sys.argv[0]).name, *sys.argv[1:]]
     return {
@@ -45,31 +33,13 @@ def provenance(data=None, model=None, arrays=()):
 
 
 def hash_file(path):
-    """Return a file's SHA-256, in hexadecimal digits.
-
-    Parameters
-    ----------
-    path : str or Path
-
-    Returns
-    -------
-    str
-    """
+    """Return a file's SHA-256, in hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def hash_arrays(arrays):
-    """Return the SHA-256 of arrays: of their types, shapes and bytes.
-
-    Parameters
-    ----------
-    arrays : sequence of ndarray or None
-
-    Returns
-    -------
-    str
-    """
+    """Return the SHA-256 of arrays: of their types, shapes and bytes."""
     digest = hashlib.sha256()
     for array in arrays:
         array = np.ascontiguousarray([] if array is None else array)
@@ -79,12 +49,7 @@ def hash_arrays(arrays):
 
 
 def package_versions():
-    """Versions of Python and of the packages a result depends on; None if not installed.
-
-    Returns
-    -------
-    versions : dict of str to str or None
-    """
+    """Versions of Python and of the packages a result depends on; None if not installed."""
     versions = {"python": platform.python_version()}
     for name in PACKAGES:
         versions[name] = None
@@ -94,12 +59,7 @@ def package_versions():
 
 
 def installed_extras():
-    """Tell which extras of the installed distribution have all their packages.
-
-    Returns
-    -------
-    extras : dict of str to bool
-    """
+    """Tell which extras of the installed distribution have all their packages."""
     installed = {}
     for requirement in metadata.requires("ocsdf") or ():
         extra = re.search(r"extra == ['\"]([\w-]+)", requirement)

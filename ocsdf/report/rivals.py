@@ -71,21 +71,7 @@ class Rival(NamedTuple):
 
 
 def rows_to_attack(y, random_state=0, most=MOST_ROWS):
-    """Draw the rows that an attack has time for.
-
-    Parameters
-    ----------
-    y : array-like of shape (n_samples,)
-        1 for an anomaly, 0 for a normal row.
-    random_state : int, default=0
-    most : int, default=500
-        Rows of each kind; all, if there are no more than that.
-
-    Returns
-    -------
-    rows : ndarray of int
-        Sorted, without repeats.
-    """
+    """Draw the rows that an attack has time for."""
     rng = np.random.default_rng(random_state)
     kinds = [np.flatnonzero(np.asarray(y) == kind) for kind in (0, 1)]
     drawn = [rng.choice(rows, min(most, len(rows)), replace=False) for rows in kinds]
@@ -93,35 +79,11 @@ def rows_to_attack(y, random_state=0, most=MOST_ROWS):
 
 
 def attack(estimator, X, y, *, radii, random_state=0, n_restarts=3, n_steps=50, track=iter):
-    """Attack normal rows and anomalies, and set what is left of the AUROC beside the certificate.
+    """Attack normal rows and anomalies, and set what is left of the AUROC beside the
+    certificate.
 
     By :func:`ocsdf.attacks.gradient_descent.pgd` with the settings of OCSDF Sec. 5.3.1, anywhere
     in the balls that the certificate covers.
-
-    Parameters
-    ----------
-    estimator : OCSDF
-        Fitted.
-    X : array-like of shape (n_samples, n_features)
-    y : array-like of shape (n_samples,)
-        1 for an anomaly, 0 for a normal row; both occur.
-    radii : array-like of shape (n_radii,)
-        Attack radii > 0, increasing. Scaled l2.
-    random_state : int, default=0
-        Seed of the starts.
-    n_restarts : int, default=3
-    n_steps : int, default=50
-    track : callable, default=iter
-        Called with the radii; they are attacked as its iterator hands them out.
-
-    Returns
-    -------
-    ranking : AttackedRanking
-
-    Raises
-    ------
-    ValueError
-        If a row, label or radius is not as above.
     """
     effort = {"n_restarts": n_restarts, "n_steps": n_steps}
     attacked = [
@@ -148,28 +110,6 @@ def compare(
 
     As in a benchmark: each in a child process, with its authors' defaults, on standardized rows if
     it is one of PyOD's, and without labels; see :func:`ocsdf.benchmark.run.run_benchmark`.
-
-    Parameters
-    ----------
-    names : sequence of str
-        What :func:`ocsdf.benchmark.detectors.find_detector` takes.
-    X_train, X_test : ndarray of shape (n_rows, n_features)
-        Rows to fit on, rows to judge.
-    y_test : array-like of shape (n_test,)
-        1 for an anomaly, 0 for a normal row; both occur.
-    radii : sequence of float
-        Attack radii to certify. Scaled l2.
-    protocol : {"oc", "ad"}
-    random_state : int, default=0
-    time_limit : float, default=300
-        Seconds for the fit and the scores of each.
-    track : callable, default=iter
-        Called with the names; the detectors run as its iterator hands them out.
-
-    Returns
-    -------
-    rivals : list of Rival
-        In the order of `names`. One that fails or takes too long says so, and stops nothing.
     """
     children = Children()
     known = {"protocol": protocol, "radii": [float(radius) for radius in radii]}

@@ -8,26 +8,8 @@ from ocsdf.report.evaluation import evaluate
 def seed_facts(fit, X, y, *, radii, seeds, first, track=iter):
     """Fit again with other seeds, and judge the same rows.
 
-    Parameters
-    ----------
-    fit : callable
-        ``fit(seed)`` returns a fitted detector.
-    X : array-like of shape (n_samples, n_features)
-    y : ndarray of shape (n_samples,)
-        1 for an anomaly, 0 for a normal row.
-    radii : array-like of shape (n_radii,)
-    seeds : sequence of int
-        Seeds of the fits still to be made.
-    first : dict
-        ``seed``, ``auroc`` and ``certified_auroc`` (a list, one a radius) of the fit at hand.
-    track : callable, default=iter
-        Called with the seeds; the fits are made as its iterator hands them out.
-
-    Returns
-    -------
-    dict
-        ``fits``, a dict a seed such as `first`; ``auroc`` and ``certified_auroc``: the lowest,
-        the mean and the highest over seeds.
+    Returns: ``fits``, a dict a seed such as `first`; ``auroc`` and ``certified_auroc``: the
+    lowest, the mean and the highest over seeds.
     """
     fits = [first]
     for seed in track(seeds):

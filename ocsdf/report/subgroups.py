@@ -8,18 +8,7 @@ _MOST_VALUES = 12
 
 
 def subgroup_labels(column):
-    """Name the subgroup of each row: its value, or the quarter that the value lies in.
-
-    Parameters
-    ----------
-    column : ndarray of shape (n,)
-
-    Returns
-    -------
-    labels : ndarray of shape (n,), of str
-    names : list of str
-        In increasing order of the values.
-    """
+    """Name the subgroup of each row: its value, or the quarter that the value lies in."""
     values = np.unique(column)
     if len(values) <= _MOST_VALUES:
         names = [f"{value:g}" for value in values]
@@ -35,21 +24,10 @@ def subgroup_labels(column):
 def subgroup_facts(evaluation, lipschitz, name, column):
     """Judge each subgroup by itself.
 
-    Parameters
-    ----------
-    evaluation : Evaluation
-    lipschitz : float
-    name : str
-        The column's name.
-    column : ndarray of shape (n,)
-
-    Returns
-    -------
-    dict
-        ``column`` and ``groups``: a dict each with ``group``, ``rows``, ``flagged`` (a share);
-        with labels also ``anomalies``, ``false_alarms`` and ``caught`` (shares, None without such
-        rows) and, where there are both kinds, ``auroc`` and ``certified_auroc`` at the first
-        radius.
+    Returns: ``column`` and ``groups``: a dict each with ``group``, ``rows``, ``flagged`` (a
+    share); with labels also ``anomalies``, ``false_alarms`` and ``caught`` (shares, None without
+    such rows) and, where there are both kinds, ``auroc`` and ``certified_auroc`` at the first
+    radius.
     """
     labels, names = subgroup_labels(column)
     groups = []

@@ -24,16 +24,6 @@ def encode_mesh(mesh, suffix):
 
     trimesh's own PLY is in single precision, in which a scan in metres from a far origin loses
     vertices, and is no longer watertight.
-
-    Parameters
-    ----------
-    mesh : trimesh.Trimesh
-    suffix : str
-        Of :data:`SUFFIXES`.
-
-    Returns
-    -------
-    bytes or str
     """
     if suffix == ".ply":
         faces = np.empty(len(mesh.faces), [("count", "u1"), ("vertices", "<i4", 3)])

@@ -184,21 +184,7 @@ def extract_surface(distance, lower, upper, resolution=200, level=0.0, lipschitz
 
 
 def import_surface_package(module):
-    """Import a module of the extra ``surfaces``.
-
-    Parameters
-    ----------
-    module : str
-
-    Returns
-    -------
-    module
-
-    Raises
-    ------
-    ImportError
-        In one line that says what to install.
-    """
+    """Import a module of the extra ``surfaces``."""
     try:
         return import_module(module)
     except ImportError as error:

@@ -151,16 +151,7 @@ class Frame(NamedTuple):
 
 
 def frame_cloud(points):
-    """Scale a cloud and fit quadrics to it.
-
-    Parameters
-    ----------
-    points : ndarray of shape (n_points, 3)
-
-    Returns
-    -------
-    Frame
-    """
+    """Scale a cloud and fit quadrics to it."""
     lowest, highest = points.min(axis=0), points.max(axis=0)
     center, scale = (lowest + highest) / 2.0, float((highest - lowest).max())
     border = _BORDER * scale
@@ -169,22 +160,7 @@ def frame_cloud(points):
 
 
 def draw_queries(frame, n_queries, random_state):
-    """Draw points around a cloud and in its box, with their signed distance to it.
-
-    Parameters
-    ----------
-    frame : Frame
-    n_queries : int
-        Nine tenths of them normal around points of the cloud, the others uniform in the box.
-    random_state : numpy.random.Generator
-
-    Returns
-    -------
-    queries : ndarray of shape (n_queries, 3)
-        In scaled units.
-    distances : ndarray of shape (n_queries,)
-        Positive inside, at most 0.2 in size.
-    """
+    """Draw points around a cloud and in its box, with their signed distance to it."""
     surface, n_uniform = frame.surface, n_queries // 10
     n_near = n_queries - n_uniform
     spreads = surface.spacing * random_state.choice(_SPREADS, (n_near, 1))

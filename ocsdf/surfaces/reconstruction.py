@@ -80,20 +80,7 @@ def reconstruct(points, random_state, effort=None, track=iter):
 
 
 def regress(network, queries, distances, steps, effort, random_state, power=1):
-    """Train a network on signed distances: in l1, or in squares as DeepSDF (OCSDF Table 4).
-
-    Parameters
-    ----------
-    network : keras.Model
-        Trained in place.
-    queries : ndarray of shape (n, 3)
-    distances : ndarray of shape (n,)
-    steps : iterable
-        As many as ``effort.warm_steps``.
-    effort : Effort
-    random_state : numpy.random.Generator
-    power : {1, 2}, default=1
-    """
+    """Train a network on signed distances: in l1, or in squares as DeepSDF (OCSDF Table 4)."""
     optimizer = keras.optimizers.Adam(effort.rate)
     optimizer.build(network.trainable_variables)
     queries, distances = queries.astype(np.float32), distances.astype(np.float32)
@@ -113,19 +100,7 @@ def regress(network, queries, distances, steps, effort, random_state, power=1):
 
 
 def fit_level_sets(network, points, steps, effort, random_state):
-    """Train a network by Eq. 13.
-
-    Parameters
-    ----------
-    network : keras.Model
-        Trained in place; its level sets should be on the right sides already.
-    points : ndarray of shape (n_points, 3)
-        X, in scaled units.
-    steps : iterable
-        As many as ``effort.steps``.
-    effort : Effort
-    random_state : numpy.random.Generator
-    """
+    """Train a network by Eq. 13."""
     optimizer = keras.optimizers.Adam(effort.last_rate)
     optimizer.build(network.trainable_variables)
     tree, points = cKDTree(points), points.astype(np.float32)

@@ -74,23 +74,7 @@ def compare_meshes(mesh, truth, random_state, n_samples=30_000):
 
 
 def sample_surface(mesh, n_samples, random_state):
-    """Draw points uniformly from a surface.
-
-    Parameters
-    ----------
-    mesh : trimesh.Trimesh
-    n_samples : int
-    random_state : numpy.random.Generator
-
-    Returns
-    -------
-    points, normals : ndarray of shape (n_samples, 3)
-
-    Raises
-    ------
-    ValueError
-        If the mesh has no faces.
-    """
+    """Draw points uniformly from a surface."""
     if not len(mesh.faces):
         raise ValueError("the mesh has no faces to sample; give one that has a surface.")
     trimesh = import_surface_package("trimesh")
@@ -99,19 +83,7 @@ def sample_surface(mesh, n_samples, random_state):
 
 
 def point_to_surface(mesh, points):
-    """Measure from points to the nearest point of a surface, in l2.
-
-    Parameters
-    ----------
-    mesh : trimesh.Trimesh
-    points : ndarray of shape (n, 3)
-
-    Returns
-    -------
-    distances : ndarray of shape (n,)
-    faces : ndarray of shape (n,), int
-        On which the nearest point lies.
-    """
+    """Measure from points to the nearest point of a surface, in l2."""
     import_surface_package("rtree")
     trimesh = import_surface_package("trimesh")
     _, distances, faces = trimesh.proximity.closest_point(mesh, points)

@@ -4,22 +4,7 @@ _COLLAPSED = 1e-3
 
 
 def diagnose(scores, negative_scores, diverged):
-    """Say what went wrong in training, if anything did.
-
-    Parameters
-    ----------
-    scores : ndarray of shape (n_samples,)
-        Of the training rows.
-    negative_scores : ndarray of shape (n_negatives,)
-        Of points uniform on B.
-    diverged : bool
-        As in :class:`ocsdf.training.trainer.Outcome`.
-
-    Returns
-    -------
-    list of str
-        One message a defect, with what to change; empty where training looks sound.
-    """
+    """Say what went wrong in training, if anything did."""
     messages = []
     if diverged:
         messages.append(

@@ -5,20 +5,7 @@ import tensorflow as tf
 
 
 def value_and_jacobian(network, points):
-    """Evaluate a network and differentiate it with respect to its input.
-
-    Parameters
-    ----------
-    network : callable
-        Maps (n, n_features) to (n, l), each row by itself.
-    points : tensor of shape (n, n_features)
-
-    Returns
-    -------
-    values : tensor of shape (n, l)
-    jacobian : tensor of shape (n, l, n_features)
-        D_x F at each point, by l backward passes.
-    """
+    """Evaluate a network and differentiate it with respect to its input."""
     values, gradients = differentiate(network, points)
     return values, tf.stack(gradients, axis=1)
 
@@ -29,14 +16,6 @@ def pseudo_inverse(jacobian):
     For l = 1, :math:`J^\dagger = \nabla f / \|\nabla f\|^2` (CNLS Eq. 5), and 0 where the gradient
     is. For l > 1, singular values below rounding, :math:`\max(l, d) \, u` times the largest,
     count as 0.
-
-    Parameters
-    ----------
-    jacobian : tensor of shape (n, l, n_features)
-
-    Returns
-    -------
-    tensor of shape (n, n_features, l)
     """
     if jacobian.shape[1] == 1:
         gradient = jacobian[:, 0]

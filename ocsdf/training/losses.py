@@ -32,21 +32,7 @@ def hkr(y_true, y_pred, margin, hinge_weight):
 
 
 def measure(scores, labels, margin, hinge_weight):
-    """Sum over batches what training reports of each.
-
-    Parameters
-    ----------
-    scores : tensor of shape (n_batches, 2 * batch_size)
-        f of the data, then of the negatives.
-    labels : tensor of shape (2 * batch_size,)
-    margin, hinge_weight : float
-
-    Returns
-    -------
-    tensor of shape (3,)
-        Sums of the loss (the mean of Eq. 2 over data plus that over negatives), of the share of
-        data with f >= 0, and of the share of samples with y f < margin.
-    """
+    """Sum over batches what training reports of each."""
     n_batches, size = ops.shape(scores)
     losses = hkr(labels, scores, margin, hinge_weight)
     inside = ops.cast(scores[:, : size // 2] >= 0.0, scores.dtype)

@@ -96,19 +96,7 @@ def _is_wide(weights):
 
 
 def trains_on_host(model, optimizer):
-    """Tell whether :class:`HostTraining` can train a model here.
-
-    Parameters
-    ----------
-    model : keras.Sequential
-    optimizer : keras.optimizers.Optimizer
-
-    Returns
-    -------
-    bool
-        True where there is no GPU, kernels are kept orthogonal by projection, activations sort,
-        and the optimizer is Keras's RMSprop with nothing changed but its learning rate.
-    """
+    """Tell whether :class:`HostTraining` can train a model here."""
     config, plain = optimizer.get_config(), keras.optimizers.RMSprop().get_config()
     changed = {name for name in config if config[name] != plain.get(name)}
     *hidden, last = model.layers

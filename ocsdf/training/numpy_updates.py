@@ -18,16 +18,6 @@ def update(run, weights, velocities, gradients, rate, rho, epsilon):
     """Make one RMSprop step on all weights, in place, and bring kernels back.
 
     Work is cut in the same way on any number of threads, so that bits stay.
-
-    Parameters
-    ----------
-    run : callable
-        Of :func:`ocsdf.utils.threads.crew`.
-    weights, velocities : list of ndarray, float32
-        Those of two dimensions are kernels that are kept orthogonal.
-    gradients : list of tuple of ndarray, float32
-        For each weight, parts whose sum is its gradient; overwritten.
-    rate, rho, epsilon : float
     """
     descend = partial(_descend, np.float32([rate, rho, 1.0 - rho, epsilon]))
     steps = list(zip(weights, velocities, gradients, strict=True))
@@ -59,15 +49,7 @@ def _descend(constants, step, rows):
 
 
 def orthogonalize_in_place(kernel, run=None):
-    """Do what :func:`ocsdf.networks.layers.orthogonalize` does, to a NumPy matrix.
-
-    Parameters
-    ----------
-    kernel : ndarray of shape (n_in, n_out), float32
-    run : callable or None
-        Shares tasks among threads, as that of :func:`ocsdf.utils.threads.crew`; None for no
-        sharing.
-    """
+    """Do what :func:`ocsdf.networks.layers.orthogonalize` does, to a NumPy matrix."""
     gram, transform = _gram, _transform
     if run is not None:
         gram, transform = partial(_gram_in_parts, run), partial(_transform_in_parts, run)

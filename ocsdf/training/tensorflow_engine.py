@@ -34,24 +34,7 @@ class Batches(NamedTuple):
 
 
 def training_graph(model, optimizer, domain_class, schedule, updates_per_batch):
-    """Find the graph that trains networks like this one, or trace it.
-
-    Parameters
-    ----------
-    model : keras.Sequential
-        As made by :func:`ocsdf.networks.builders.build_mlp`.
-    optimizer : keras.optimizers.Optimizer
-    domain_class : {Box, Ball}
-    schedule : {"printed", "even"}
-        See :func:`ocsdf.training.negatives.attract`.
-    updates_per_batch : int or "converged"
-
-    Returns
-    -------
-    TrainingGraph
-        The same one for all fits of one architecture and optimizer, whatever their weights,
-        learning rate, rows, margin and so on.
-    """
+    """Find the graph that trains networks like this one, or trace it."""
     layers = [keras.layers.serialize(layer) for layer in model.layers]
     for index, layer in enumerate(layers):
         # What does not change the computation must not change the key.
@@ -81,18 +64,7 @@ def _cached_graph(n_features, layers, optimizer, domain_class, schedule, updates
 
 
 def variables_of(model, optimizer):
-    """List the variables that training changes, in the order that a graph takes them.
-
-    Parameters
-    ----------
-    model : keras.Sequential
-    optimizer : keras.optimizers.Optimizer
-        Built on the model.
-
-    Returns
-    -------
-    list of keras.Variable
-    """
+    """List the variables that training changes, in the order that a graph takes them."""
     return [*model.variables, *optimizer.variables]
 
 

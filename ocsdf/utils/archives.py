@@ -17,20 +17,7 @@ class Foreign(ValueError):
 
 
 def to_archive(meta, arrays):
-    """Write a description and arrays as the bytes of a zip file, nothing of it compressed.
-
-    Parameters
-    ----------
-    meta : dict
-        Plain JSON, or NumPy's numbers.
-    arrays : dict of str to (ndarray or bytes)
-        An array is written in float32 where that holds all its numbers; bytes as they are.
-
-    Returns
-    -------
-    bytes
-        The same for the same content.
-    """
+    """Write a description and arrays as the bytes of a zip file, nothing of it compressed."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         content = {_META: json.dumps(meta, default=_plain_number)}
@@ -45,22 +32,7 @@ def to_archive(meta, arrays):
 
 
 def from_archive(content):
-    """Read what :func:`to_archive` wrote.
-
-    Parameters
-    ----------
-    content : bytes
-
-    Returns
-    -------
-    meta : dict
-    arrays : dict of str to (ndarray or bytes)
-
-    Raises
-    ------
-    ValueError, zipfile.BadZipFile, KeyError
-        If it is no such file.
-    """
+    """Read what :func:`to_archive` wrote."""
     members = read_members(content)
     meta = json.loads(members.pop(_META))
     if not isinstance(meta, dict):
@@ -76,19 +48,6 @@ def read_members(content):
     """Return the members of an uncompressed zip file as bytes, by name.
 
     Nothing is larger than the file itself, and nothing is written anywhere.
-
-    Parameters
-    ----------
-    content : bytes
-
-    Returns
-    -------
-    dict of str to bytes
-
-    Raises
-    ------
-    ValueError, zipfile.BadZipFile
-        If it is no such file, or members are compressed, share a name or overlap.
     """
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         infos = archive.infolist()
@@ -102,21 +61,7 @@ def read_members(content):
 
 
 def array_from_bytes(content):
-    """Read a .npy file of floats, whose header must fit its length.
-
-    Parameters
-    ----------
-    content : bytes
-
-    Returns
-    -------
-    ndarray, float32 or float64
-
-    Raises
-    ------
-    ValueError
-        If it is another thing.
-    """
+    """Read a .npy file of floats, whose header must fit its length."""
     file = io.BytesIO(content)
     if np.lib.format.read_magic(file) != (1, 0):
         raise ValueError("another version of .npy files")

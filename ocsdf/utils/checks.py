@@ -8,26 +8,7 @@ _MOST_CLASSES = 5
 
 
 def check_rows(name, rows, width=None):
-    """Return finite rows as float64.
-
-    Parameters
-    ----------
-    name : str
-        For the message.
-    rows : array-like of shape (n_samples, n_features)
-        At least one row.
-    width : int, optional
-        The number of features that they must have.
-
-    Returns
-    -------
-    ndarray of shape (n_samples, n_features), float64
-
-    Raises
-    ------
-    ValueError
-        If they are no rows, none, masked or not finite.
-    """
+    """Return finite rows as float64."""
     refuse_masked(name, rows)
     rows = np.asarray(rows, dtype=np.float64)
     fits = rows.ndim == 2 and rows.size and width in (None, rows.shape[1])
@@ -41,24 +22,7 @@ def check_rows(name, rows, width=None):
 
 
 def check_vector(name, values):
-    """Return finite real numbers as float64.
-
-    Parameters
-    ----------
-    name : str
-        For the message.
-    values : array-like of shape (n,)
-        At least one number.
-
-    Returns
-    -------
-    ndarray of shape (n,), float64
-
-    Raises
-    ------
-    ValueError
-        If it is no vector, empty, masked, not of real numbers or not finite.
-    """
+    """Return finite real numbers as float64."""
     refuse_masked(name, values)
     array = np.asarray(values)
     if array.ndim != 1 or array.size == 0:
@@ -73,24 +37,7 @@ def check_vector(name, values):
 
 
 def check_radii(radii, name="radii"):
-    """Return radii of attacks as float64.
-
-    Parameters
-    ----------
-    radii : float or array-like of shape (n_radii,)
-        Finite numbers, 0 or more.
-    name : str, default="radii"
-        For the message.
-
-    Returns
-    -------
-    ndarray of shape (n_radii,), float64
-
-    Raises
-    ------
-    ValueError
-        If there is none, or one is negative or not finite.
-    """
+    """Return radii of attacks as float64."""
     radii = check_vector(name, [radii] if np.ndim(radii) == 0 else radii)
     if (radii < 0.0).any():
         raise ValueError(f"{name} must be 0 or more, got {radii.min()}")
@@ -98,25 +45,7 @@ def check_radii(radii, name="radii"):
 
 
 def check_number(name, value, least=-np.inf, above=-np.inf):
-    """Return a finite number as float.
-
-    Parameters
-    ----------
-    name : str
-        For the message.
-    value : object
-    least, above : float, default=-inf
-        The number must be at least the one and larger than the other.
-
-    Returns
-    -------
-    float
-
-    Raises
-    ------
-    ValueError
-        If it is no finite number, or too small.
-    """
+    """Return a finite number as float."""
     number = np.asarray(value)
     if number.ndim or number.dtype.kind not in "biuf" or not np.isfinite(number):
         raise ValueError(f"{name} must be a finite number; got {value!r}.")
@@ -127,20 +56,7 @@ def check_number(name, value, least=-np.inf, above=-np.inf):
 
 
 def check_count(name, value, least=1):
-    """Refuse what is no integer, or too small a one.
-
-    Parameters
-    ----------
-    name : str
-        For the message.
-    value : object
-    least : int, default=1
-
-    Raises
-    ------
-    ValueError
-        If it is none.
-    """
+    """Refuse what is no integer, or too small a one."""
     if not is_count(value, least):
         raise ValueError(f"{name} must be an integer >= {least}; got {value!r}.")
 
@@ -151,30 +67,7 @@ def is_count(value, least=1):
 
 
 def check_labels(y, pos_label=None, n_rows=None, both=True):
-    """Tell which rows are anomalies.
-
-    Parameters
-    ----------
-    y : array-like of shape (n_rows,)
-        Labels of at most two classes: numbers, booleans or text, none of them missing.
-    pos_label : int, float, bool, str or None, default=None
-        The anomalies' label. None is 1 where all labels are 0, 1 or boolean; what other labels
-        mean has to be said: of -1 and 1, which ``predict`` gives, 1 is normal.
-    n_rows : int, optional
-        How many labels there must be.
-    both : bool, default=True
-        Whether there must be rows of both classes.
-
-    Returns
-    -------
-    ndarray of shape (n_rows,), bool
-
-    Raises
-    ------
-    ValueError
-        If labels are missing or masked, there is not one a row, there are more than two classes
-        or only one, or `pos_label` is None and the labels do not tell.
-    """
+    """Tell which rows are anomalies."""
     labels = _label_vector(y, n_rows)
     classes, places = _classes(labels)
     if pos_label is None:
@@ -197,20 +90,7 @@ def check_labels(y, pos_label=None, n_rows=None, both=True):
 
 
 def refuse_masked(name, values):
-    """Refuse masked arrays, whose masks NumPy drops without a word.
-
-    Parameters
-    ----------
-    name : str
-        For the message.
-    values : object
-        What is no masked array, nor a list of them, passes.
-
-    Raises
-    ------
-    ValueError
-        If a value is masked.
-    """
+    """Refuse masked arrays, whose masks NumPy drops without a word."""
     parts = values if isinstance(values, list | tuple) else [values]
     n_masked = sum(
         int(np.count_nonzero(np.ma.getmaskarray(part)))

@@ -11,19 +11,7 @@ _DATES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.ti
 
 
 def find_inexact(values):
-    """Find a value that float64 cannot hold.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n_samples,) or (n_samples, n_features)
-        Of numbers or Python objects. What is missing, or no number at all, is passed over.
-
-    Returns
-    -------
-    tuple of (int, object) or None
-        The column and the value of one that float64 would round, such as an integer above
-        2^53, a long double or a Decimal with more digits.
-    """
+    """Find a value that float64 cannot hold."""
     values = values[:, np.newaxis] if values.ndim == 1 else values
     kind, size = values.dtype.kind, values.dtype.itemsize
     if values.size == 0 or kind == "b" or (kind == "f" and size <= 8):
@@ -48,21 +36,7 @@ def find_inexact(values):
 
 
 def refuse_inexact(name, values, column_name):
-    """Refuse values that float64 would round.
-
-    Parameters
-    ----------
-    name : str
-        What holds them, for the message.
-    values : ndarray of shape (n_samples,) or (n_samples, n_features)
-    column_name : callable
-        Names the column of an index, for the message.
-
-    Raises
-    ------
-    ValueError
-        Naming the column and one of its values.
-    """
+    """Refuse values that float64 would round."""
     found = find_inexact(values)
     if found is not None:
         column, value = found
@@ -75,16 +49,7 @@ def refuse_inexact(name, values, column_name):
 
 
 def kind_of_objects(values):
-    """Tell what an array of Python objects holds that is no number, though it may pass for one.
-
-    Parameters
-    ----------
-    values : ndarray of object
-
-    Returns
-    -------
-    {"text", "dates or durations", "complex numbers"} or None
-    """
+    """Tell what an array of Python objects holds that is no number, though it may pass for one."""
     kinds = set(map(type, values.flat))
     for name, classes in (
         ("text", (str, bytes)),

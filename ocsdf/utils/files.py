@@ -17,20 +17,7 @@ _NO_NEW_FILES = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def check_output(path, inputs=()):
-    """Make sure, before any work, that a file can be written.
-
-    Parameters
-    ----------
-    path : str or os.PathLike
-        The file to be: a new or an old one, a link to one, a device or a pipe.
-    inputs : sequence of str or os.PathLike, default=()
-        Files that are read, and must not be written over.
-
-    Raises
-    ------
-    ValueError
-        If the path is a folder, is one of the inputs, or cannot be written where it lies.
-    """
+    """Make sure, before any work, that a file can be written."""
     path = Path(path)
     try:
         _check(path, inputs)
@@ -68,19 +55,7 @@ def _check(path, inputs):
 
 
 def write_whole(path, content):
-    """Write a file as :func:`open_whole` does.
-
-    Parameters
-    ----------
-    path : str or os.PathLike
-    content : str or bytes
-        Text is written as UTF-8, its line ends as they are.
-
-    Raises
-    ------
-    OSError
-        As of :func:`open_whole`.
-    """
+    """Write a file as :func:`open_whole` does."""
     with open_whole(path) as file:
         file.write(content.encode() if isinstance(content, str) else content)
 
@@ -93,21 +68,6 @@ def open_whole(path):
     as a device or a pipe, is written straight into. What a rename would take away, such as the
     other names of a file with hard links, stays: the new content, whole beside it, is copied over
     the old one; so is it where the folder takes no new files.
-
-    Parameters
-    ----------
-    path : str or os.PathLike
-
-    Yields
-    ------
-    file : binary file
-        What it holds when the block ends becomes the file; if the block raises, nothing does.
-
-    Raises
-    ------
-    OSError
-        If it cannot be written. What stood there before stays, but for a file that had to be
-        overwritten in place: then the message names the whole new one.
     """
     descriptor, state = _descriptor(path), _state(path)
     if descriptor is not None:

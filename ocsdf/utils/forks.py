@@ -7,18 +7,7 @@ _stuck = False
 
 
 def check_not_stuck(action):
-    """Refuse what would wait for ever for threads that a fork did not copy.
-
-    Parameters
-    ----------
-    action : str
-        What was to be done, for the message.
-
-    Raises
-    ------
-    RuntimeError
-        If TensorFlow had run anything when this process was forked.
-    """
+    """Refuse what would wait for ever for threads that a fork did not copy."""
     if _stuck:
         raise RuntimeError(
             f"{action} needs TensorFlow, which was in use when this process was forked and would "

@@ -10,23 +10,7 @@ _INK = "#010203"
 
 
 def fill_template(package, name, tests=None, **content):
-    """Fill one of a package's templates.
-
-    Parameters
-    ----------
-    package : str
-        The package whose folder ``templates`` holds the file.
-    name : str
-        The file's name.
-    tests : dict of str to callable, optional
-        What the template asks of its content by ``is``.
-    **content : object
-        What the template calls by name; in ``.html.j2`` all is escaped unless it is markup.
-
-    Returns
-    -------
-    text : str
-    """
+    """Fill one of a package's templates."""
     import jinja2
     import numpy as np
 
@@ -80,19 +64,7 @@ def certified_percent(share):
 
 
 def inline_svg(draw, **options):
-    """Draw a picture in the colours and fonts of the page that it will stand in.
-
-    Parameters
-    ----------
-    draw : callable
-        Returns a figure, or a display with ``figure_``; called with matplotlib's settings in force.
-    **options
-        Passed to the figure's ``savefig``.
-
-    Returns
-    -------
-    svg : markupsafe.Markup
-    """
+    """Draw a picture in the colours and fonts of the page that it will stand in."""
     import matplotlib
     from markupsafe import Markup
 

@@ -4,19 +4,8 @@ from importlib import import_module
 
 
 def lazy_names(package, homes):
-    """Make what a package's ``__init__`` needs to hand out names without importing their modules.
-
-    Parameters
-    ----------
-    package : str
-        The package's ``__name__``.
-    homes : dict of str to str
-        The module that each public name stands in, by its whole name.
-
-    Returns
-    -------
-    tuple of (callable, callable, list of str)
-        ``__getattr__``, ``__dir__`` and ``__all__`` (PEP 562).
+    """Make what a package's ``__init__`` needs to hand out names without importing their
+    modules.
     """
     names = sorted(homes)
 

@@ -7,48 +7,17 @@ import numpy as np
 
 
 def share_below(part, whole):
-    """Divide counts, rounded down.
-
-    Parameters
-    ----------
-    part, whole : int
-        0 <= part <= whole, whole > 0.
-
-    Returns
-    -------
-    float
-        The largest float64 that is not above part / whole.
-    """
+    """Divide counts, rounded down."""
     return _not_above(Fraction(int(part), int(whole)))
 
 
 def percent_below(share):
-    """Turn a share into percent, rounded down.
-
-    Parameters
-    ----------
-    share : float
-
-    Returns
-    -------
-    float
-        The largest float64 that is not above 100 times the share.
-    """
+    """Turn a share into percent, rounded down."""
     return _not_above(100 * Fraction(float(share)))
 
 
 def tenths_below(value):
-    """Write a number with one decimal, rounded down.
-
-    Parameters
-    ----------
-    value : float
-        As the float64 that it is: that nearest to 0.3 is a hair less, and gives "0.2".
-
-    Returns
-    -------
-    str
-    """
+    """Write a number with one decimal, rounded down."""
     return f"{math.floor(10 * Fraction(float(value))) / 10:.1f}"
 
 

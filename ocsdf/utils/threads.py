@@ -20,15 +20,7 @@ def crew(n_tasks):
     same tasks on any machine, and every task has BLAS to itself, results do not. As many threads
     work as BLAS is allowed, by the user or by joblib in its worker processes.
 
-    Parameters
-    ----------
-    n_tasks : int
-        Most tasks at a time.
-
-    Yields
-    ------
-    callable
-        ``run(task, arguments)`` returns the list of ``task(argument)``, in order.
+    Yields: ``run(task, arguments)`` returns the list of ``task(argument)``, in order.
     """
     with _turn:
         n_threads = min(n_tasks, _n_allowed())
@@ -64,16 +56,7 @@ def _share(pool, n_threads, task, arguments):
 
 
 def slices(length, size):
-    """Cut ``range(length)`` into slices of a size, the last one shorter.
-
-    Parameters
-    ----------
-    length, size : int
-
-    Returns
-    -------
-    list of slice
-    """
+    """Cut ``range(length)`` into slices of a size, the last one shorter."""
     return [slice(start, min(start + size, length)) for start in range(0, length, size)]
 
 
