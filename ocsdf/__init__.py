@@ -21,6 +21,7 @@ import sys
 from importlib import import_module
 
 from ocsdf._version import __version__
+from ocsdf.utils.imports import KerasForUs, NotInstalled
 
 _HOME = {
     "ConformalDetector": "ocsdf.sklearn_compat.conformal",
@@ -53,17 +54,5 @@ def __dir__():
     return __all__
 
 
-class _NotInstalled:
-    """Says what to do where a part is not installed; asked after all other finders of modules."""
-
-    @staticmethod
-    def find_spec(name, path=None, target=None):
-        if name == "ocsdf.sklearn_compat":
-            raise ModuleNotFoundError(
-                "ocsdf was imported from its source tree, where ocsdf.sklearn_compat is not "
-                "installed: run 'pip install -e .' there, or start Python in another folder.",
-                name=name,
-            )
-
-
-sys.meta_path.append(_NotInstalled)
+sys.meta_path.insert(0, KerasForUs)
+sys.meta_path.append(NotInstalled)

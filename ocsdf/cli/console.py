@@ -1,7 +1,6 @@
 """What the commands share: errors in one line, progress, warnings, printed results."""
 
 import json
-import os
 import sys
 import warnings
 from contextlib import contextmanager
@@ -29,21 +28,6 @@ class OneLineErrors(TyperGroup):
         except KeyboardInterrupt as error:
             typer.echo("interrupted", err=True)
             raise typer.Exit(_CTRL_C) from error
-
-
-def load_estimator():
-    """Import TensorFlow, whose C++ code logs as it loads whatever it is told, and `OCSDF`."""
-    kept = os.dup(2)
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        import tensorflow  # noqa: F401
-
-        from ocsdf import OCSDF
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-    return OCSDF
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Table rows to a fitted detector, with a progress bar and warnings on stderr."""
 
-from ocsdf.cli.console import epoch_callback, load_estimator, progress_bar, warnings_told
+from ocsdf.cli.console import epoch_callback, progress_bar, warnings_told
 from ocsdf.cli.loading import frame
 
 
@@ -13,7 +13,8 @@ def fit_rows(table, rows, method, margin, contamination, epochs, seed):
     }
     if epochs is not None:
         settings |= {"epochs": epochs, "uniform_epochs": min(5, epochs // 8)}
-    OCSDF = load_estimator()
+    from ocsdf import OCSDF
+
     with warnings_told() as told, progress_bar("training") as bar:
         estimator = OCSDF(**settings, callbacks=[epoch_callback(bar)])
         estimator.fit(frame(table, rows))

@@ -2,7 +2,7 @@
 
 import typer
 
-from ocsdf.cli.console import load_estimator, print_json
+from ocsdf.cli.console import print_json
 from ocsdf.cli.options import Json
 from ocsdf.utils.extras import how_to_install
 
@@ -12,10 +12,9 @@ def info(as_json: Json = False):
 
     Example: `ocsdf info --json`
     """
-    from ocsdf.report.provenance import installed_extras, package_versions
-
-    load_estimator()
     import tensorflow as tf
+
+    from ocsdf.report.provenance import installed_extras, package_versions
 
     facts = {
         "versions": package_versions(),

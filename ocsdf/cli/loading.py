@@ -1,6 +1,6 @@
 """What commands read: tables with labels, models, and rows with the columns that a model knows."""
 
-from ocsdf.cli.console import load_estimator, warnings_told
+from ocsdf.cli.console import warnings_told
 
 
 def load_labelled(data, label, anomaly, reading, both=True):
@@ -14,7 +14,7 @@ def load_labelled(data, label, anomaly, reading, both=True):
 
 def load_model(path, calibrated=False):
     """Load a model; return it, and the texts of what its reader warned of."""
-    OCSDF = load_estimator()
+    from ocsdf import OCSDF
     from ocsdf.sklearn_compat.loading import load_detector
 
     with warnings_told() as told:

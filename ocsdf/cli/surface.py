@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ocsdf.cli.console import load_estimator, print_json, progress_bar, tracked
+from ocsdf.cli.console import print_json, progress_bar, tracked
 from ocsdf.cli.options import Json
 
 
@@ -91,7 +91,6 @@ def surface(
 
 
 def _mesh(points, resolution, steps, seed):
-    load_estimator()
     import numpy as np
 
     from ocsdf.surfaces.reconstruction import Effort, reconstruct

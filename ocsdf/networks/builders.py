@@ -7,6 +7,7 @@ from scipy.linalg import polar
 from ocsdf.networks.distances import SubsampleDistance
 from ocsdf.networks.ensembles import ScaledMinimum, WeightedMean
 from ocsdf.networks.layers import ACTIVATIONS, Asinh, BjorckDense, Orthogonal
+from ocsdf.networks.weights import to_numpy
 from ocsdf.operations.matrix_bounds import matrix_bound
 
 ORTHOGONALITY = ("projection", "reparametrization")
@@ -92,7 +93,7 @@ def condense(model):
             kernel = (
                 layer.orthogonal_kernel()[0] if isinstance(layer, BjorckDense) else layer.kernel
             )
-            weights += [_polished(keras.ops.convert_to_numpy(kernel)), layer.bias.numpy()]
+            weights += [_polished(to_numpy(kernel)), to_numpy(layer.bias)]
             # The weights are set below; drawing them first would use up global randomness.
             layers.append(keras.layers.Dense(layer.units, kernel_initializer="zeros"))
         else:

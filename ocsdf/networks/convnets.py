@@ -13,6 +13,7 @@ from deel.lip.layers import (
 
 from ocsdf.networks.convolutions import orthogonal_convolution
 from ocsdf.networks.layers import Orthogonal
+from ocsdf.networks.weights import to_numpy
 from ocsdf.operations.convolution_bounds import convolution_bound
 from ocsdf.operations.matrix_bounds import matrix_bound
 
@@ -153,9 +154,9 @@ def condense_convnet(model):
         config = layer.get_config()
         if isinstance(layer, keras.layers.Conv2D | keras.layers.Dense):
             lengths = shape[1:-1] if isinstance(layer, keras.layers.Conv2D) else None
-            kernel, bound = _shortened(layer.kernel.numpy(), lengths)
+            kernel, bound = _shortened(to_numpy(layer.kernel), lengths)
             scale *= bound
-            weights += [kernel, (layer.bias.numpy() / scale).astype(np.float32)]
+            weights += [kernel, (to_numpy(layer.bias) / scale).astype(np.float32)]
             # The weights are set below; drawing them first would use up global randomness.
             config |= {"kernel_initializer": "zeros", "kernel_constraint": None}
         layers.append(type(layer).from_config(config))

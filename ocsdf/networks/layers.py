@@ -9,6 +9,10 @@ from deel.lip.layers import activations as deel_activations
 from deel.lip.normalizers import reshaped_kernel_orthogonalization
 from keras import ops
 
+from ocsdf.utils.imports import check_keras
+
+check_keras()
+
 # Bounds of the eigenvalues of Q up to which the polynomial of order 1, and that of order 2, leave
 # singular values within 2e-2 of 1.
 FIRST_ORDER, SECOND_ORDER = 0.2, 0.5

@@ -11,6 +11,7 @@ from keras import layers
 
 from ocsdf.networks import cones, distances, ensembles, nearest, piecewise
 from ocsdf.networks import layers as ours
+from ocsdf.networks.weights import to_numpy
 from ocsdf.operations.activations import Elu, Rectifier, Smooth
 from ocsdf.operations.base import freeze
 from ocsdf.operations.chain import Chain
@@ -134,7 +135,7 @@ def _weight(layer, name, default=None):
     variable = getattr(layer, name)
     if variable is None:
         return default
-    weight = np.asarray(keras.ops.convert_to_numpy(variable), dtype=np.float64)
+    weight = np.asarray(to_numpy(variable), dtype=np.float64)
     if not np.all(np.isfinite(weight)):
         raise ValueError(f"Cannot bound layer {layer.name!r} with NaN or infinite weights.")
     return weight

@@ -3,7 +3,6 @@
 import math
 
 import numpy as np
-from numba import njit
 from scipy.spatial.distance import cdist
 
 from ocsdf.operations.base import (
@@ -16,6 +15,7 @@ from ocsdf.operations.base import (
     operation,
     own_layer,
 )
+from ocsdf.utils.compiled import compiled
 
 NORMS = ("l1", "l2")
 
@@ -199,7 +199,7 @@ def mean_over_sizes(nearest, sizes, xp):
     return total / len(sizes)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _nearest_l1(points, columns, group_size):
     """Return each row's least l1 distance to a group, (n, R / k); columns are (d, R).
 
@@ -235,7 +235,7 @@ def _nearest_l1(points, columns, group_size):
     return nearest
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _fold(distances, n_groups):
     """Leave each group's least distance in front, taking the minimum with the second half."""
     length = len(distances)

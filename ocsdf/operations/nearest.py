@@ -3,7 +3,6 @@
 import math
 
 import numpy as np
-from numba import njit
 
 from ocsdf.operations.base import (
     Operation,
@@ -16,6 +15,7 @@ from ocsdf.operations.base import (
     smallest_normal,
 )
 from ocsdf.operations.matrix_bounds import summation_error
+from ocsdf.utils.compiled import compiled
 
 # Products of one pass, and references whose test is one reduction.
 _CELLS = 2**18
@@ -165,7 +165,7 @@ class NearestValues(Operation):
         return built(layer, shape, self.seen)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _choose(products, squares, reference_squares, setbacks, places):
     """Find each row's reference of least distance plus setback, from products -2 <x, r>.
 
@@ -188,7 +188,7 @@ def _choose(products, squares, reference_squares, setbacks, places):
         places[row] = place
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _offsets(values, seen, starts):
     """Each feature's offset from the nearest of its values."""
     offsets = np.empty(values.shape)

@@ -3,7 +3,6 @@
 import math
 
 import numpy as np
-from numba import njit
 
 from ocsdf.operations.base import (
     Operation,
@@ -15,6 +14,7 @@ from ocsdf.operations.base import (
     own_layer,
 )
 from ocsdf.operations.matrix_bounds import ROUNDOFF
+from ocsdf.utils.compiled import compiled
 
 
 @operation("piecewise")
@@ -144,7 +144,7 @@ def contraction(map_, slopes, origins):
     return Piecewise(map_._heights, ratios, map_.counts, origins)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _piece(knots, first, last, x):
     """Number of the knots of a feature, from `first` to `last`, that are at most x."""
     low, high = first, last
@@ -157,7 +157,7 @@ def _piece(knots, first, last, x):
     return low - first
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _follow(values, knots, heights, slopes, starts):
     results = np.empty(values.shape)
     for row in range(values.shape[0]):
@@ -169,7 +169,7 @@ def _follow(values, knots, heights, slopes, starts):
     return results
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _slopes_at(values, knots, slopes, starts):
     results = np.empty(values.shape)
     for row in range(values.shape[0]):

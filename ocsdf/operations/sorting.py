@@ -1,7 +1,6 @@
 """Activations that sort: they move numbers and keep distances between ordered rows."""
 
 import numpy as np
-from numba import njit
 
 from ocsdf.operations.base import (
     EXACT,
@@ -16,6 +15,7 @@ from ocsdf.operations.base import (
     own_layer,
     readings,
 )
+from ocsdf.utils.compiled import compiled
 
 
 class _Sorting(Operation):
@@ -178,7 +178,7 @@ class MaxMin(_Sorting):
         return built(Layer(k_coef_lip=self.coefficient, dtype="float32"), shape)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def sort_pairs(rows):
     """Sort units i of the two halves of each row, in place; many times faster than a sort."""
     middle = rows.shape[1] // 2

@@ -1,10 +1,11 @@
 """Passes over float32 arrays that take NumPy several, compiled, with the same bits."""
 
 import numpy as np
-from numba import njit
+
+from ocsdf.utils.compiled import compiled
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def sort_pairs(values, bias):
     """Add a bias to rows and sort their pairs of units, one of each half, in place.
 
@@ -33,7 +34,7 @@ def sort_pairs(values, bias):
     return swap
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def unsort_pairs(swap, values):
     """Put pairs back to where :func:`sort_pairs` took them from.
 
@@ -56,7 +57,7 @@ def unsort_pairs(swap, values):
     return unsorted
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def rmsprop(weight, mean_square, gradient, rate, rho, rest, epsilon):
     r"""Make one RMSprop step, in place.
 
@@ -76,7 +77,7 @@ def rmsprop(weight, mean_square, gradient, rate, rho, rest, epsilon):
         weight[i] -= gradient[i] * rate / np.sqrt(square + epsilon)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def add_polynomial(squared, matrix, first, second, scale):
     r"""Replace the square of a matrix by :math:`s (I + a Q + b Q^2)`.
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from ocsdf.networks.weights import to_numpy, weights_of
 from ocsdf.training.losses import HKR
 from ocsdf.training.numpy_engine import HostTraining, trains_on_host
 from ocsdf.training.tensorflow_engine import Batches, training_graph, variables_of
@@ -163,7 +164,7 @@ class Trainer:
         history = {name: [] for name in HISTORY}
         self.model.stop_training = False
         interrupted = diverged = False
-        weights = self.model.get_weights()
+        weights = weights_of(self.model)
         hooks.on_train_begin()
         try:
             for epoch in range(self.epochs):
@@ -174,7 +175,7 @@ class Trainer:
                 hooks.on_epoch_end(epoch, logs)
                 # Finalizing each time is what prints a line an epoch at verbose=2.
                 bar.update(epoch + 1, list(logs.items()), finalize=verbose == 2 or None)
-                last_weights, weights = weights, self.model.get_weights()
+                last_weights, weights = weights, weights_of(self.model)
                 if not _all_finite([logs["loss"], *weights]):
                     self.model.set_weights(last_weights)
                     diverged = True
@@ -182,7 +183,7 @@ class Trainer:
                     break
         except KeyboardInterrupt:
             interrupted = True
-            if not _all_finite(self.model.get_weights()):
+            if not _all_finite(weights_of(self.model)):
                 self.model.set_weights(weights)
         hooks.on_train_end()
         return Outcome(history, len(history["loss"]), interrupted, diverged)
@@ -231,7 +232,7 @@ class Trainer:
         eta = self.random_state.random(numbers.shape, dtype=np.float32)
         variables = variables_of(self.model, self.optimizer)
         values, sums = self._engine.run(
-            [variable.numpy() for variable in variables],
+            [to_numpy(variable) for variable in variables],
             self._attractor,
             self.domain,
             Batches(self._points[numbers], seeds, eta),
@@ -257,7 +258,7 @@ class Trainer:
     def _begin_inner_loop(self):
         """Begin an outer step of Algorithm 2: attract with the network as it is now."""
         self._inner_steps, self._inner_loss = 0, None
-        self._attractor = self.model.get_weights() if self.alternating else []
+        self._attractor = weights_of(self.model) if self.alternating else []
 
     def _end_inner_loop_if_settled(self, loss, n_steps):
         """End the inner loop once its loss has settled over an epoch, or after 50 steps."""
