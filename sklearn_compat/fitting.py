@@ -7,6 +7,7 @@ import numpy as np
 
 from ocsdf.certificate.network import CertifiedNetwork
 from ocsdf.networks.builders import average, build_mlp, condense
+from ocsdf.networks.precision import keras_in_float32
 from ocsdf.recipes.tables import (
     SHARES,
     SOFTENING,
@@ -53,6 +54,7 @@ class Fit(NamedTuple):
     messages: list
 
 
+@keras_in_float32()
 def fit_network(estimator, points, sample_weight, random_state):
     """Train a network as an estimator's parameters say.
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from ocsdf.certificate.network import CertifiedNetwork
 from ocsdf.networks.builders import average, build_mlp, condense
+from ocsdf.networks.precision import keras_in_float32
 from ocsdf.recipes.image_negatives import shuffled_images
 from ocsdf.recipes.images import are_seen, cone_part
 from ocsdf.recipes.tables import SHARES, boundary_level, linear_decay
@@ -46,6 +47,7 @@ class ImageFit(NamedTuple):
     messages: list
 
 
+@keras_in_float32()
 def fit_image_network(estimator, rows, image_shape, random_state):
     """Train a network as an estimator's parameters say, and average it with the cones.
 

@@ -89,7 +89,10 @@ class CertifiedNetwork:
     @cached_property
     def model(self):
         """f as a Keras model, built when it is first asked for."""
-        return self.network.to_keras()
+        from ocsdf.networks.precision import keras_in_float32
+
+        with keras_in_float32():
+            return self.network.to_keras()
 
     def shifted(self, constant):
         """Return the network of f plus a constant, rounded as float32 weights are.
