@@ -188,11 +188,15 @@ def linear_decay(learning_rate, n_epochs):
 
     Returns
     -------
-    keras.callbacks.LearningRateScheduler
+    keras.callbacks.Callback
     """
-    return keras.callbacks.LearningRateScheduler(
-        lambda epoch: learning_rate * (1.0 - epoch / n_epochs)
+    # Keras's own scheduler reads the old rate first, of which NumPy 2 warns at each epoch.
+    callback = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: setattr(
+            callback.model.optimizer, "learning_rate", learning_rate * (1.0 - epoch / n_epochs)
+        )
     )
+    return callback
 
 
 def boundary_level(scores):
