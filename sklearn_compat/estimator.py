@@ -82,9 +82,11 @@ class OCSDF(SignedDistance):
         pass as in the paper (slower).
     standardize : bool, default=True
         Whether to bring features to mean 0 and standard deviation 1 first.
-    contamination : float or "auto", default="auto"
+    contamination : float, "auto" or "estimate", default="auto"
         "auto": f = 0 is the verdict's boundary and ``offset_`` is 0. A float in (0, 0.5]:
-        ``offset_`` is that quantile of the training scores.
+        ``offset_`` is that quantile of the training scores. "estimate", where rows may
+        hold anomalies: ``offset_`` sets aside the rows that lie apart from the others, see
+        :func:`ocsdf.decisions.contamination.estimated_threshold`.
     callbacks : list of keras.callbacks.Callback or None, default=None
         Their train and epoch hooks are called.
     random_state : int, RandomState instance or None, default=None

@@ -51,9 +51,11 @@ class ImageOCSDF(SignedDistance):
         Images, and negatives, a batch.
     learning_rate : float, default=3e-3
         Of RMSprop in the first epoch; it decays linearly.
-    contamination : float or "auto", default="auto"
+    contamination : float, "auto" or "estimate", default="auto"
         "auto": f = 0 is the verdict's boundary and ``offset_`` is 0. A float in (0, 0.5]:
-        ``offset_`` is that quantile of the scores of the tenth.
+        ``offset_`` is that quantile of the scores of the tenth. "estimate", where rows may
+        hold anomalies: ``offset_`` sets aside the rows that lie apart from the others, see
+        :func:`ocsdf.decisions.contamination.estimated_threshold`.
     callbacks : list of keras.callbacks.Callback or None, default=None
         Their train and epoch hooks are called.
     random_state : int, RandomState instance or None, default=None

@@ -106,8 +106,9 @@ def check_image_parameters(estimator):
 
 
 def _check_contamination(value):
-    if not (_is(value, "auto") or (_is_positive(value) and value <= 0.5)):
-        raise _invalid("contamination", "'auto' or a number in (0, 0.5]", value)
+    words = _is(value, "auto") or _is(value, "estimate")
+    if not (words or (_is_positive(value) and value <= 0.5)):
+        raise _invalid("contamination", "'auto', 'estimate' or a number in (0, 0.5]", value)
 
 
 def _check_random_state(value):

@@ -8,6 +8,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from ocsdf.certificate.metrics import certified_radius
+from ocsdf.decisions.contamination import estimated_threshold
 from ocsdf.sklearn_compat.detector import CertifiedDetector
 from ocsdf.sklearn_compat.input_checks import check_rows
 from ocsdf.utils.checks import check_count, check_number
@@ -192,12 +193,15 @@ class SignedDistance(CertifiedDetector):
         self.domain_, self.margin_ = fit.domain, fit.margin
         self.history_, self.n_iter_ = fit.outcome.history, fit.outcome.n_epochs
         self._set_network(fit.network)
-        self.offset_ = (
-            0.0
-            if self.contamination == "auto"
-            else float(np.percentile(fit.scores, 100.0 * self.contamination))
-        )
+        self.offset_ = _offset(self.contamination, fit.scores)
         if fit.outcome.interrupted:
             raise KeyboardInterrupt
         for message in fit.messages:
             warnings.warn(message, ConvergenceWarning, stacklevel=3)
+
+
+def _offset(contamination, scores):
+    """The threshold that an estimator's parameter asks for, from its training scores."""
+    if isinstance(contamination, str):
+        return 0.0 if contamination == "auto" else estimated_threshold(scores)
+    return float(np.percentile(scores, 100.0 * contamination))

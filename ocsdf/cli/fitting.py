@@ -8,9 +8,11 @@ def fit_rows(table, rows, method, margin, contamination, epochs, seed):
     """Fit a detector; return it, and the texts of what the fit warned of."""
     settings = {"method": method.value, "random_state": seed}
     settings |= {"margin": _number_or_auto(margin, "margin", "a number > 0")}
-    settings |= {
-        "contamination": _number_or_auto(contamination, "contamination", "a share up to 0.5")
-    }
+    settings["contamination"] = (
+        contamination
+        if contamination == "estimate"
+        else _number_or_auto(contamination, "contamination", "'estimate' or a share up to 0.5")
+    )
     if epochs is not None:
         settings |= {"epochs": epochs, "uniform_epochs": min(5, epochs // 8)}
     from ocsdf import OCSDF

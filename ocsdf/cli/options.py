@@ -54,8 +54,9 @@ Seed = Annotated[int, typer.Option(min=0, help="Seed of the split, the training,
 Contamination = Annotated[
     str,
     typer.Option(
-        metavar="SHARE|auto",
-        help="Share of the rows fitted on that are called anomalies; 'auto': f = 0 is the edge.",
+        metavar="SHARE|auto|estimate",
+        help="Share of the rows fitted on that are called anomalies; 'auto': f = 0 is the edge; "
+        "'estimate': those that lie apart from the others.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]

@@ -454,7 +454,8 @@ def test_contamination_is_the_estimators(run, table, contamination):
     set_to = ocsdf.OCSDF.load("m.ocsdf").contamination
     assert set_to == (contamination if contamination == "auto" else float(contamination))
     assert_one_line_error(
-        run("report", table, "--contamination", "some"), "--contamination must be 'auto' or a share"
+        run("report", table, "--contamination", "some"),
+        "--contamination must be 'auto' or 'estimate' or a share",
     )
 
 
