@@ -14,6 +14,7 @@ import numpy as np
 from ocsdf._version import __version__
 from ocsdf.certificate.network import CertifiedNetwork
 from ocsdf.operations.base import from_description
+from ocsdf.sklearn_compat.parameter_checks import plain_parameters
 from ocsdf.training.domain import DOMAINS
 from ocsdf.utils.archives import Foreign, from_archive, read_members, to_archive
 from ocsdf.utils.files import check_output, write_whole
@@ -36,7 +37,7 @@ def save(estimator, path):
 
 def to_bytes(estimator):
     """Return the content of a fitted detector's file."""
-    parameters = estimator.get_params(deep=False)
+    parameters = plain_parameters(estimator).get_params(deep=False)
     if parameters.pop("callbacks") is not None:
         warnings.warn("callbacks are not saved; pass them again after loading.", stacklevel=4)
     if not isinstance(parameters["random_state"], Integral | None):

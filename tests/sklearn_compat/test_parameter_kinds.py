@@ -71,6 +71,16 @@ def test_P6_parameters_of_other_kinds_fit_as_plain_ones(given, plain):
         assert {type(part) for part in parts} <= set(kinds)
 
 
+def test_P6_they_are_saved_as_plain_ones(tmp_path):
+    given = {"hidden_layer_sizes": np.array([16, 16]), "margin": Fraction(1, 4)}
+    given |= {"hinge_weight": np.longdouble(50), "random_state": np.int64(1)}
+    detector = OCSDF(**TINY).set_params(**given).fit(ROWS)
+    detector.save(tmp_path / "model.ocsdf")
+    loaded = OCSDF.load(tmp_path / "model.ocsdf")
+    assert loaded.get_params() == plain_parameters(detector).get_params()
+    np.testing.assert_array_equal(loaded.score_samples(ROWS), detector.score_samples(ROWS))
+
+
 def test_P6_images_take_them_too():
     images = np.random.default_rng(0).random((40, 4, 4))
     plain = {"hidden_layer_sizes": (16,), "max_steps": 2, "random_state": 0}

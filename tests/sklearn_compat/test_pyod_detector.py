@@ -179,13 +179,13 @@ def test_a_row_at_the_threshold_is_normal_and_certifies_nothing(X):
 # Parameters and copies
 
 
-def test_is_a_detector_with_three_parameters():
+def test_is_a_detector_with_few_parameters():
     assert issubclass(OCSDFDetector, BaseDetector)
     assert is_outlier_detector(OCSDFDetector())
     assert list(inspect.signature(OCSDFDetector).parameters) == [
-        *("estimator", "contamination", "random_state")
+        *("estimator", "contamination", "random_state", "calibration")
     ]
-    plain = {"estimator": None, "contamination": 0.1, "random_state": None}
+    plain = {"estimator": None, "contamination": 0.1, "random_state": None, "calibration": None}
     assert OCSDFDetector().get_params() == plain
 
 
@@ -193,6 +193,7 @@ def test_parameters_of_the_estimator_are_reached():
     detector = OCSDFDetector(OCSDF(margin=0.3), contamination=0.25)
     inside = OCSDF(margin=0.3).get_params()
     own = {"contamination": 0.25, "estimator": detector.estimator, "random_state": None}
+    own["calibration"] = None
     assert detector.get_params() == own | {
         f"estimator__{name}": value for name, value in inside.items()
     }

@@ -13,7 +13,7 @@ from ocsdf import (
 )
 from ocsdf.attacks import attacked_auroc
 from ocsdf.data.tables import split_one_class
-from ocsdf.report.evaluation import judge
+from ocsdf.report.evaluation import evaluate
 from ocsdf.sklearn_compat.distance_detectors import NearestNeighborDistance
 from ocsdf.utils.checks import check_labels, check_number, check_radii, check_rows, check_vector
 
@@ -40,10 +40,10 @@ USERS = {
     ),
     "histogram": lambda d, y, **known: ScoreHistogramDisplay.from_estimator(d, X, y, **known),
     "scorer": lambda d, y, pos_label=None: make_outlier_scorer("roc_auc", pos_label)(d, X, y),
-    "judge": lambda d, y: judge(d, X, y, radii=[0.1]),
+    "evaluate": lambda d, y: evaluate(d, X, y, radii=[0.1]),
     "split": lambda d, y: split_one_class(y, 0),
 }
-NAMED = [name for name in USERS if name not in ("judge", "split")]
+NAMED = [name for name in USERS if name not in ("evaluate", "split")]
 
 
 def with_label(value, kind=object):
