@@ -348,6 +348,7 @@ def test_another_backend_of_joblib(tmp_path):
     pd.testing.assert_frame_equal(rows.drop(columns=TIMES), threads.drop(columns=TIMES))
 
 
+@pytest.mark.slow
 def test_two_dask_workers(tmp_path):
     distributed = pytest.importorskip("distributed")
     run = ([small()], ["sklearn.neighbors:KernelDensity"], range(4), ["oc"])

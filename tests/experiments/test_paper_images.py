@@ -33,7 +33,10 @@ def generated(monkeypatch):
     monkeypatch.setattr(paper_images, "load_images", lambda name: (found, found.take(range(20))))
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize(
+    "network",
+    [pytest.param(name, marks=pytest.mark.slow if name == "table 6" else ()) for name in NETWORKS],
+)
 def test_smoke_preset(network, generated, tmp_path):
     row = run_cell("smoke", network, 0, 0)
     for name in ("certified", "printed"):

@@ -221,7 +221,7 @@ def test_training_goes_on_from_its_checkpoint_as_if_it_had_never_stopped(
     ("method", "network"),
     [
         ("TRADES", "ConvNet-4b"),
-        ("ours", "ConvNet-4b"),
+        pytest.param("ours", "ConvNet-4b", marks=pytest.mark.slow),
         pytest.param("ours", "ResNet-18", marks=pytest.mark.slow),
     ],
 )

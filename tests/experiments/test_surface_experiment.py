@@ -41,6 +41,7 @@ def found(tmp_path_factory):
     return pd.DataFrame(rows), work
 
 
+@pytest.mark.slow
 def test_every_method_gives_a_surface(found):
     rows, _ = found
     rows = rows.set_index("method")
@@ -55,6 +56,7 @@ def test_every_method_gives_a_surface(found):
     assert rows.loc[LIPSCHITZ, ["slope_near", "slope_far"]].max() <= 1.0 + 1e-4
 
 
+@pytest.mark.slow
 def test_tables_and_picture(found, tmp_path):
     rows, work = found
     text = describe(pd.concat([rows, rows.assign(n_points=TINY.many)]), METHODS, TINY)

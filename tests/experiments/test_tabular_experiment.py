@@ -54,6 +54,7 @@ def write_baselines(script, folder, tables, without=None, **more):
     pd.concat(rows).to_csv(path, index=False)
 
 
+@pytest.mark.slow
 def test_smoke_runs_both_parts_and_resumes(script, tmp_path, monkeypatch, capsys):
     # Of the paper's settings two, as each is compiled for seconds.
     monkeypatch.setattr(script, "GRID", {"experiments.tabular:margin_0_2": "0.2"})
