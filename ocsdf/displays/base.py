@@ -57,6 +57,31 @@ def legend_above(ax, title=None):
     )
 
 
+def last_step(estimator, X=None):
+    """Look through searches and pipelines at the detector at their end.
+
+    Parameters
+    ----------
+    estimator : OCSDF, or a fitted Pipeline or search that ends in one
+    X : array-like of shape (n_samples, n_features), optional
+
+    Returns
+    -------
+    detector : OCSDF
+        Radii and thresholds are its own, in the units of what the steps before give it.
+    X : array-like of shape (n_samples, n_features_of_the_detector) or None
+        The rows as they come to it.
+    """
+    while True:
+        if hasattr(estimator, "best_estimator_"):
+            estimator = estimator.best_estimator_
+        elif hasattr(estimator, "steps"):
+            X = X if X is None or len(estimator.steps) < 2 else estimator[:-1].transform(X)
+            estimator = estimator.steps[-1][1]
+        else:
+            return estimator, X
+
+
 def split_by_label(values, y, pos_label):
     """Part values of normal rows from those of anomalies.
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ocsdf.displays.base import BLUE, ORANGE, Display, legend_above, split_by_label
+from ocsdf.displays.base import BLUE, ORANGE, Display, last_step, legend_above, split_by_label
 
 # Points of a ROC curve.
 _RATES = 201
@@ -20,8 +20,8 @@ class _CertifiedDisplay(Display):
 
         Parameters
         ----------
-        estimator : OCSDF
-            Fitted.
+        estimator : OCSDF, or a Pipeline that ends in one
+            Fitted. Of a pipeline, scores and radii are in the units of its last step.
         X : array-like of shape (n_samples, n_features)
         y : array-like of shape (n_samples,)
             Labels; `pos_label` marks the anomalies; None is 1 of 0 and 1.
@@ -37,7 +37,8 @@ class _CertifiedDisplay(Display):
             Of the class that this is called on.
         """
         radii = np.asarray(radii, dtype=float)
-        return cls._of_estimator(estimator, X, y, radii, pos_label).plot(ax)
+        detector, X = last_step(estimator, X)
+        return cls._of_estimator(detector, X, y, radii, pos_label).plot(ax)
 
     @classmethod
     def from_predictions(

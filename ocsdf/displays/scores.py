@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ocsdf.displays.base import BLUE, COLOURS, Display, group_by_label, legend_above
+from ocsdf.displays.base import BLUE, COLOURS, Display, group_by_label, last_step, legend_above
 
 _BINS = 40
 
@@ -44,8 +44,8 @@ class ScoreHistogramDisplay(Display):
 
         Parameters
         ----------
-        estimator : OCSDF
-            Fitted.
+        estimator : OCSDF, or a Pipeline that ends in one
+            Fitted. Of a pipeline, scores and radii are in the units of its last step.
         X : array-like of shape (n_samples, n_features)
         y : array-like of shape (n_samples,), default=None
             Labels; `pos_label` marks the anomalies; None is 1 of 0 and 1.
@@ -56,8 +56,9 @@ class ScoreHistogramDisplay(Display):
         -------
         display : ScoreHistogramDisplay
         """
-        scores = estimator.score_samples(X)
-        return cls.from_predictions(scores, y, offset=estimator.offset_, pos_label=pos_label, ax=ax)
+        detector, X = last_step(estimator, X)
+        scores = detector.score_samples(X)
+        return cls.from_predictions(scores, y, offset=detector.offset_, pos_label=pos_label, ax=ax)
 
     @classmethod
     def from_predictions(cls, scores, y=None, *, offset=0.0, pos_label=None, ax=None):
@@ -150,15 +151,15 @@ class TrainingHistoryDisplay(Display):
 
         Parameters
         ----------
-        estimator : OCSDF
-            Fitted.
+        estimator : OCSDF, or a Pipeline that ends in one
+            Fitted. Of a pipeline, scores and radii are in the units of its last step.
         ax : matplotlib.axes.Axes, default=None
 
         Returns
         -------
         display : TrainingHistoryDisplay
         """
-        return cls(estimator.history_["loss"]).plot(ax)
+        return cls(last_step(estimator)[0].history_["loss"]).plot(ax)
 
     def _draw(self, ax):
         from matplotlib.ticker import MaxNLocator

@@ -4,7 +4,7 @@ from itertools import cycle
 
 import numpy as np
 
-from ocsdf.displays.base import Display, group_by_label, legend_above
+from ocsdf.displays.base import Display, group_by_label, last_step, legend_above
 
 # Share of the rows' range that a map shows around them.
 _AROUND = 0.25
@@ -106,7 +106,8 @@ class SignedDistanceDisplay(Display):
             grid = pd.DataFrame(grid, columns=estimator.feature_names_in_)
         response = estimator.score_samples(grid).reshape(xx0.shape)
         groups = group_by_label(rows, y, pos_label)
-        return cls(xx0, xx1, response, groups, estimator.offset_, **options).plot(ax)
+        offset = last_step(estimator)[0].offset_
+        return cls(xx0, xx1, response, groups, offset, **options).plot(ax)
 
     def _draw(self, ax):
         from matplotlib.colors import TwoSlopeNorm
