@@ -139,3 +139,10 @@ def test_command_explains_flagged_rows(detector, table, tmp_path, monkeypatch):
     table[:1].to_csv("one.csv", index=False)
     result = CliRunner().invoke(app, ["explain", "m.ocsdf", "one.csv"])
     assert result.stdout.strip() == "0 of 1 rows are called anomalies"
+
+
+def test_no_keras_model_is_made_or_traced(detector, table, tmp_path):
+    detector.save(tmp_path / "m.ocsdf")
+    fresh = OCSDF.load(tmp_path / "m.ocsdf")
+    fresh.explain(table[:3])
+    assert "model" not in vars(fresh._network)
