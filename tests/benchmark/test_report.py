@@ -1,6 +1,5 @@
 """The report is whole, safe and self-contained, and says what its rows say."""
 
-import html.parser
 import re
 import sys
 
@@ -16,6 +15,7 @@ from ocsdf.benchmark.sections import sections
 from ocsdf.benchmark.summary import summarize_protocol
 from ocsdf.cli.bench import _print_benchmark
 from tests.benchmark.test_statistics import cells
+from tests.pages import Page
 
 TABLES = ["4_breastw", "42_WBC", "6_cardio", "38_thyroid", "40_vowels"]
 # Levels of each detector; IForest and OCSDF draw over seeds.
@@ -48,35 +48,6 @@ def benchmark():
 def written(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report") / "new"
     return folder, write_report(benchmark(), folder, adbench_csv=True)
-
-
-class Page(html.parser.HTMLParser):
-    """Collects what a page refers to, its ids and its unclosed tags."""
-
-    VOID = frozenset({"meta", "br", "link", "img", "input", "hr"})
-
-    def __init__(self, text):
-        super().__init__()
-        self.references, self.ids, self.tags, self.open, self.mismatched = [], [], [], [], []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append(tag)
-        self.references += [
-            value for name, value in attributes if name in ("src", "href", "xlink:href", "srcset")
-        ]
-        self.ids += [value for name, value in attributes if name == "id"]
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attributes):
-        self.handle_starttag(tag, attributes)
-        if tag not in self.VOID:
-            self.open.pop()
-
-    def handle_endtag(self, tag):
-        if not self.open or self.open.pop() != tag:
-            self.mismatched.append(tag)
 
 
 def test_files(written):

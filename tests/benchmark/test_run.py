@@ -498,8 +498,8 @@ class TestCommand:
     @pytest.mark.parametrize(
         "words, message",
         [
-            (["wine", "--detectors", "Odd"], "no detector is named 'Odd': choose among PCA, "),
-            (["wine", "--protocols", "odd"], "no protocol is named 'odd': choose among ad, oc"),
+            (["digits", "--detectors", "Odd"], "no detector is named 'Odd': choose among PCA, "),
+            (["digits", "--protocols", "odd"], "no protocol is named 'odd': choose among ad, oc"),
             (["odd"], "no table is named 'odd': expected an embedded set ('breast_cancer', "),
         ],
     )

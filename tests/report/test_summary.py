@@ -1,6 +1,5 @@
 """The page is whole, safe and self-contained."""
 
-import html.parser
 import re
 
 import numpy as np
@@ -10,6 +9,7 @@ from ocsdf.report.page import render_html
 from ocsdf.report.rivals import AttackedRanking, Rival
 from ocsdf.report.summary import summarize
 from ocsdf.utils.html import at_least, at_most, certified_percent, percent
+from tests.pages import Page
 
 
 def render(*arguments, **more):
@@ -40,34 +40,6 @@ def test_bounds_are_rounded_to_the_safe_side(value, down, up):
     assert float(down) <= value <= float(up)
 
 
-class _Page(html.parser.HTMLParser):
-    """Collects what a page refers to, its headings and its unclosed tags."""
-
-    VOID = frozenset({"meta", "br", "link", "img", "input", "hr"})
-
-    def __init__(self, text):
-        super().__init__()
-        self.references, self.tags, self.open, self.mismatched = [], [], [], []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append(tag)
-        self.references += [
-            value for name, value in attributes if name in ("src", "href", "xlink:href", "srcset")
-        ]
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attributes):
-        self.handle_starttag(tag, attributes)
-        if tag not in self.VOID:
-            self.open.pop()
-
-    def handle_endtag(self, tag):
-        if not self.open or self.open.pop() != tag:
-            self.mismatched.append(tag)
-
-
 ATTACKED = AttackedRanking(
     n_normals=5,
     n_anomalies=4,
@@ -90,7 +62,7 @@ RIVALS = [
 def test_page_is_self_contained_and_well_formed(judged, examples, more):
     estimator, _, _, judgement, setting = judged
     text = render(judgement, estimator, setting, examples, **more)
-    page = _Page(text)
+    page = Page(text)
     assert all(reference.startswith("#") for reference in page.references)
     assert not re.search(r"url\((?!#)|@import|<script|<link", text)
     assert page.mismatched == []
