@@ -11,6 +11,8 @@ from ocsdf.operations.matrix_bounds import ROUNDOFF, summation_error
 
 # Norms beyond are refused: nothing that is computed on the way may overflow.
 LARGEST_NORM = 2.0**500
+# Rows and columns of the blocks that matrix products are cut into.
+_ROWS, _COLUMNS = 16, 32
 # The classes by the name that a file gives them, and the modules that hold those of this package.
 _KINDS = {}
 _MODULES = (
@@ -333,9 +335,35 @@ class Scratch:
         np.copyto(copy, values)
         return copy
 
+    def product(self, values, matrix, width):
+        """Multiply rows with a matrix of :func:`whole_blocks`, of whose columns `width` are meant.
+
+        Equal rows get equal bits wherever they stand, with the kernels that BLAS is known to have:
+        their rounding depends on the place of a row that is left over from whole blocks.
+        """
+        n_rows = len(values)
+        left_over = -n_rows % _ROWS
+        if left_over:
+            filled = self.beside(values, (n_rows + left_over, values.shape[1]))
+            filled[:n_rows], filled[n_rows:] = values, 0.0
+            values = filled
+        products = self.beside(values, (len(values), matrix.shape[1]))
+        np.matmul(values, matrix, out=products)
+        if left_over or width != matrix.shape[1]:
+            # In one piece, as sorts in place need it.
+            found = self.beside(products, (n_rows, width))
+            np.copyto(found, products[:n_rows, :width])
+            return found
+        return products
+
     def of_member(self, number):
         """Return the arrays of a member, which share no memory with these."""
         return self._members.setdefault(number, Scratch())
+
+
+def whole_blocks(matrix):
+    """Return a matrix with columns of zeros added, for :meth:`Scratch.product`."""
+    return np.pad(matrix, [(0, 0), (0, -matrix.shape[1] % _COLUMNS)])
 
 
 def freeze(instance, **values):

@@ -6,6 +6,7 @@ import numpy as np
 
 from ocsdf.operations.base import (
     Operation,
+    Scratch,
     as_array,
     as_counts,
     as_number,
@@ -15,6 +16,7 @@ from ocsdf.operations.base import (
     operation,
     own_layer,
     smallest_normal,
+    whole_blocks,
 )
 from ocsdf.operations.matrix_bounds import matrix_bound, summation_error
 
@@ -68,7 +70,15 @@ class Cones(Operation):
         if bases.shape[1] != math.prod(counts):
             raise ValueError(f"bases must have {math.prod(counts)} columns; got {bases.shape}.")
         angle, floor = as_number(self.angle, "angle"), as_number(self.floor, "floor")
-        freeze(self, bases=bases, n_cones=counts[0], rank=counts[1], angle=angle, floor=floor)
+        freeze(
+            self,
+            bases=bases,
+            _blocks=whole_blocks(bases),
+            n_cones=counts[0],
+            rank=counts[1],
+            angle=angle,
+            floor=floor,
+        )
 
     def output_shape(self, shape):
         check_width(shape, len(self.bases), "A union of cones")
@@ -78,10 +88,8 @@ class Cones(Operation):
         return self.bases.shape[1]
 
     def evaluate(self, values, scratch=None):
-        out = None
-        if scratch is not None:
-            out = scratch.beside(values, (len(values), self.bases.shape[1]))
-        coordinates = np.matmul(values, self.bases, out=out)
+        scratch = scratch or Scratch()
+        coordinates = scratch.product(values, self._blocks, self.bases.shape[1])
         if self.rank == 1:
             nearest = coordinates.max(axis=1, keepdims=True)
         else:

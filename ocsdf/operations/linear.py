@@ -15,6 +15,7 @@ from ocsdf.operations.base import (
     freeze,
     operation,
     own_layer,
+    whole_blocks,
 )
 from ocsdf.operations.matrix_bounds import matrix_bound
 
@@ -41,7 +42,7 @@ class Dense(Operation):
         kernel, bias = as_array(self.kernel, 2, "kernel"), as_array(self.bias, 1, "bias")
         if bias.shape != kernel.shape[1:]:
             raise ValueError(f"bias must fit the kernel {kernel.shape}; got {bias.shape}.")
-        freeze(self, kernel=kernel, bias=bias)
+        freeze(self, kernel=kernel, bias=bias, _blocks=whole_blocks(kernel))
 
     def shifted(self, constant):
         """Return the map plus a constant, as float32 layers hold it."""
@@ -52,9 +53,13 @@ class Dense(Operation):
         return (*shape[:-1], self.kernel.shape[1])
 
     def evaluate(self, values, scratch=None):
-        shape = (*values.shape[:-1], self.kernel.shape[1])
-        out = None if scratch is None else scratch.beside(values, shape)
-        products = np.matmul(values, self.kernel, out=out)
+        if scratch is None or values.ndim > 2:
+            return values @ self.kernel + self.bias
+        if len(self.bias) == 1:
+            terms = scratch.beside(values, values.shape)
+            np.multiply(values, self.kernel[:, 0], out=terms)
+            return terms.sum(axis=1, keepdims=True) + self.bias
+        products = scratch.product(values, self._blocks, len(self.bias))
         products += self.bias
         return products
 
