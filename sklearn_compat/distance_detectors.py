@@ -1,7 +1,6 @@
 """Exact distances to training rows, as detectors with a certificate and without training."""
 
 import numpy as np
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -12,11 +11,10 @@ from ocsdf.recipes.tables import boundary_level, draw_rows
 from ocsdf.sklearn_compat.detector import CertifiedDetector
 from ocsdf.sklearn_compat.input_checks import LazyRows, check_rows, check_rows_in_chunks
 from ocsdf.sklearn_compat.parameter_checks import plain_parameters
+from ocsdf.sklearn_compat.standardization import standardization, standardized
 
 _GROUP_SIZES = (8, 64)
 _N_REFERENCES = 1024
-# As of OCSDF: coordinates beyond are clipped, a 1-Lipschitz map, so that float32 stays finite.
-_FARTHEST = 1e30
 
 
 class DistanceDetector(CertifiedDetector):
@@ -53,9 +51,9 @@ class DistanceDetector(CertifiedDetector):
         plain = plain_parameters(self)
         rows = check_rows(plain, X, reset=True)
         check_random_state(getattr(plain, "random_state", None))
-        scaler = StandardScaler().fit(rows)
+        mean, scale = standardization(rows)
         self._adopt_features(plain)
-        self.mean_, self.scale_ = scaler.mean_, scaler.scale_
+        self.mean_, self.scale_ = mean, scale
         points = self._standardized(rows)
         network = Chain([self._distance_to(points)], (points.shape[1],))
         self._set_network(CertifiedNetwork(network, self._row_rounding))
@@ -82,9 +80,7 @@ class DistanceDetector(CertifiedDetector):
 
     def _standardized(self, rows):
         # The references are kept in float32: rounded alike, a training row is at distance 0.
-        with np.errstate(over="ignore"):
-            points = np.clip((rows - self.mean_) / self.scale_, -_FARTHEST, _FARTHEST)
-        return points.astype(np.float32)
+        return standardized(rows, self.mean_, self.scale_).astype(np.float32)
 
 
 class NearestNeighborDistance(DistanceDetector):

@@ -1,7 +1,6 @@
 """OCSDF behind scikit-learn's outlier detector contract."""
 
 import numpy as np
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -14,10 +13,7 @@ from ocsdf.sklearn_compat.input_checks import (
 )
 from ocsdf.sklearn_compat.parameter_checks import check_parameters, plain_parameters
 from ocsdf.sklearn_compat.signed_distance import SignedDistance
-
-# Coordinates beyond are clipped: a 1-Lipschitz map, so that certificates hold, and float32 stays
-# finite in training.
-_FARTHEST = 1e30
+from ocsdf.sklearn_compat.standardization import standardization, standardized
 
 
 class OCSDF(SignedDistance):
@@ -207,8 +203,10 @@ class OCSDF(SignedDistance):
         if weights is not None:
             rows, weights = rows[weights > 0], weights[weights > 0]
         check_varied(rows)
-        mean, scale = self._scaling(rows)
-        points = _scaled(rows, mean, scale)
+        mean, scale = np.zeros(rows.shape[1]), np.ones(rows.shape[1])
+        if self.standardize:
+            mean, scale = standardization(rows)
+        points = standardized(rows, mean, scale)
         seed = check_random_state(self.random_state).randint(2**31)
         # Imported here, so that the estimator can be made without loading TensorFlow.
         from ocsdf.sklearn_compat.fitting import fit_network
@@ -217,25 +215,7 @@ class OCSDF(SignedDistance):
         self._adopt(plain, fit, mean, scale)
         return self
 
-    def _scaling(self, rows):
-        """Return each column's mean and standard deviation, or 0 and 1; 1 for a constant one."""
-        mean, scale = np.zeros(rows.shape[1]), np.ones(rows.shape[1])
-        if self.standardize:
-            with np.errstate(over="ignore", invalid="ignore"):
-                scaler = StandardScaler().fit(rows)
-            mean, scale = scaler.mean_, scaler.scale_
-        if not np.all(np.isfinite(mean) & np.isfinite(scale)):
-            raise ValueError(
-                "X has values so large that their variance overflows; rescale its columns first."
-            )
-        return mean, scale
-
     def _checked_points(self, X):
         check_is_fitted(self)
         rows = check_rows_in_chunks(self, X)
-        return LazyRows(rows, lambda chunk: _scaled(chunk, self.mean_, self.scale_))
-
-
-def _scaled(rows, mean, scale):
-    with np.errstate(over="ignore"):
-        return np.clip((rows - mean) / scale, -_FARTHEST, _FARTHEST)
+        return LazyRows(rows, lambda chunk: standardized(chunk, self.mean_, self.scale_))

@@ -104,8 +104,8 @@ CASES = [
     (WeightedMean, lambda kind: kind([member(1), member(2)], [0.25, 0.75]), ROW),
     (ScaledMinimum, lambda kind: kind([member(1), member(2)], [0.5, 2.0]), ROW),
 ]
-# Those with weights that are not drawn at random have tests of their own; the others cannot stand in
-# a sequential network of Keras 3 (alone).
+# Some have weights that are not drawn at random, and tests of their own; the others cannot stand in
+# a sequential network of Keras 3.
 ELSEWHERE = {
     layers.InputLayer,
     nearest.NearestRow,

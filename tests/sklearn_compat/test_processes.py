@@ -1,0 +1,120 @@
+"""Forked processes (P2), memory over many calls (P3), and what a fresh process loads."""
+
+import gc
+import multiprocessing
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from ocsdf import OCSDF
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+    # TensorFlow and BLAS have threads here, which is what the tests are about.
+    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
+]
+X = np.random.default_rng(0).normal(size=(150, 3))
+
+
+@pytest.fixture(scope="module")
+def detector():
+    fitted = OCSDF(hidden_layer_sizes=(16, 16), epochs=1, random_state=0).fit(X)
+    # TensorFlow is in use before any fork.
+    assert fitted.model_(X[:2].astype(np.float32)).shape == (2, 1)
+    return fitted
+
+
+def in_child(action, queue):
+    try:
+        queue.put(("done", action()))
+    except Exception as error:  # whatever it is, the parent has to see it
+        queue.put((type(error).__name__, str(error)))
+
+
+def forked(action):
+    """What an action gives, or raises, in a forked process; never longer than a minute."""
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    child = context.Process(target=in_child, args=(action, queue))
+    child.start()
+    try:
+        return queue.get(timeout=60)
+    finally:
+        child.kill()
+        child.join()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.parametrize(
+    "action",
+    [
+        lambda detector: detector.score_samples(X),
+        lambda detector: detector.certified_radius(X),
+        lambda detector: detector.explain(X[:5]).distance,
+        lambda detector: detector.sample_level_set(5),
+        lambda detector: detector._network.value_and_gradient(X)[1],
+    ],
+    ids=["score", "radius", "explain", "sample_level_set", "gradient"],
+)
+def test_P2_forked_processes_do_what_needs_no_tensorflow(detector, action):
+    state, found = forked(lambda: action(detector))
+    assert state == "done", found
+    np.testing.assert_allclose(found, action(detector), atol=1e-9)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_P2_what_needs_tensorflow_says_so_in_a_forked_process(detector):
+    fresh = OCSDF(hidden_layer_sizes=(8,), epochs=1, random_state=0).fit(X)
+    for action in (lambda: fresh.model_, lambda: fresh.sample_network(X[:2])):
+        state, message = forked(lambda action=action: action() and None)
+        assert state == "RuntimeError"
+        assert "A Keras model needs TensorFlow, which was in use when this process was" in message
+    # The parent goes on.
+    assert fresh.model_.count_params() > 0
+
+
+def resident():
+    """Megabytes of memory that this process holds."""
+    gc.collect()
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="Linux tells how much memory")
+@pytest.mark.parametrize("name", ["explain", "load", "sample_level_set", "attack"])
+def test_P3_memory_stays_flat_over_many_calls(detector, tmp_path, name):
+    from ocsdf.attacks import pgd
+
+    detector.save(tmp_path / "file")
+    action = {
+        "explain": lambda: detector.explain(X[:2]),
+        "load": lambda: OCSDF.load(tmp_path / "file").score_samples(X[:1]),
+        "sample_level_set": lambda: detector.sample_level_set(3),
+        "attack": lambda: pgd(detector._network, X[:3], -1, 0.3, n_steps=5),
+    }[name]
+    for _ in range(5):
+        action()
+    before = resident()
+    for _ in range(50):
+        action()
+    assert resident() - before < 20.0
+
+
+def test_a_fresh_process_explains_without_tensorflow(detector, tmp_path):
+    detector.save(tmp_path / "file")
+    code = (
+        "import sys\n"
+        "for name in ('tensorflow', 'keras', 'deel'):\n"
+        "    sys.modules[name] = None\n"
+        "from ocsdf import OCSDF\n"
+        "detector = OCSDF.load(sys.argv[1])\n"
+        "detector.explain([[0.0, 0.0, 9.0]])\n"
+        "detector.sample_level_set(3)\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "file")]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert answer.stderr == ""
