@@ -4,8 +4,9 @@ from functools import cached_property
 
 import numpy as np
 
-from ocsdf.operations.base import LARGEST_NORM, Scratch
+from ocsdf.operations.base import LARGEST_NORM
 from ocsdf.operations.chain import Chain
+from ocsdf.operations.scratch import Scratch
 from ocsdf.utils.threads import crew, slices
 
 # Numbers that a layer makes of one pass of rows, most rows of a pass, and passes of a turn.

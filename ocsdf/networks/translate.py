@@ -13,20 +13,22 @@ from ocsdf.networks import cones, distances, ensembles, nearest, piecewise
 from ocsdf.networks import layers as ours
 from ocsdf.networks.weights import to_numpy
 from ocsdf.operations.activations import Elu, Rectifier, Smooth
-from ocsdf.operations.base import freeze
 from ocsdf.operations.chain import Chain
 from ocsdf.operations.cones import Cones
 from ocsdf.operations.convolution import Convolution
 from ocsdf.operations.distances import SubsampleDistance
 from ocsdf.operations.ensembles import ScaledMinimum, WeightedMean
+from ocsdf.operations.fields import freeze
+from ocsdf.operations.global_pooling import (
+    GlobalAveragePooling,
+    GlobalMaximumPooling,
+    GlobalNormPooling,
+)
 from ocsdf.operations.linear import Asinh, Centered, Dense, Scaling
 from ocsdf.operations.nearest import NearestRow, NearestValues
 from ocsdf.operations.piecewise import Piecewise
 from ocsdf.operations.pooling import (
     AveragePooling,
-    GlobalAveragePooling,
-    GlobalMaximumPooling,
-    GlobalNormPooling,
     MaximumPooling,
     NormPooling,
     ScaledAveragePooling,

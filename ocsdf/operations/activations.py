@@ -4,18 +4,9 @@ import math
 
 import numpy as np
 
-from ocsdf.operations.base import (
-    EXACT,
-    Operation,
-    Rounding,
-    as_array,
-    as_number,
-    built,
-    count,
-    freeze,
-    operation,
-    readings,
-)
+from ocsdf.operations.base import EXACT, Operation, Rounding, operation
+from ocsdf.operations.fields import as_array, as_number, count, freeze, readings
+from ocsdf.operations.keras_layers import built
 
 
 @operation("rectifier")

@@ -7,12 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ocsdf.operations.fields import count
 from ocsdf.operations.matrix_bounds import ROUNDOFF, summation_error
 
 # Norms beyond are refused: nothing that is computed on the way may overflow.
 LARGEST_NORM = 2.0**500
-# Rows and columns of the blocks that matrix products are cut into.
-_ROWS, _COLUMNS = 16, 32
 # The classes by the name that a file gives them, and the modules that hold those of this package.
 _KINDS = {}
 _MODULES = (
@@ -22,6 +21,7 @@ _MODULES = (
     "convolution",
     "distances",
     "ensembles",
+    "global_pooling",
     "linear",
     "nearest",
     "piecewise",
@@ -311,140 +311,8 @@ def from_description(description, arrays):
     return made(description)
 
 
-class Scratch:
-    """Arrays that the operations of one chain write to: fresh memory takes as long as a product.
-
-    One thread and one chain has it to itself; a member of an ensemble has its own.
-    """
-
-    def __init__(self):
-        self._pairs, self._members = {}, {}
-
-    def beside(self, values, shape):
-        """Return an array of a shape that shares no memory with `values`."""
-        if shape not in self._pairs:
-            self._pairs[shape] = np.empty(shape), np.empty(shape)
-        first, second = self._pairs[shape]
-        return second if np.may_share_memory(values, first) else first
-
-    def own(self, values):
-        """Return `values` if they lie here, else a copy of them that does."""
-        if any(values is array for array in self._pairs.get(values.shape, ())):
-            return values
-        copy = self.beside(values, values.shape)
-        np.copyto(copy, values)
-        return copy
-
-    def product(self, values, matrix, width):
-        """Multiply rows with a matrix of :func:`whole_blocks`, of whose columns `width` are meant.
-
-        Equal rows get equal bits wherever they stand, with the kernels that BLAS is known to have:
-        their rounding depends on the place of a row that is left over from whole blocks.
-        """
-        n_rows = len(values)
-        left_over = -n_rows % _ROWS
-        if left_over:
-            filled = self.beside(values, (n_rows + left_over, values.shape[1]))
-            filled[:n_rows], filled[n_rows:] = values, 0.0
-            values = filled
-        products = self.beside(values, (len(values), matrix.shape[1]))
-        np.matmul(values, matrix, out=products)
-        if left_over or width != matrix.shape[1]:
-            # In one piece, as sorts in place need it.
-            found = self.beside(products, (n_rows, width))
-            np.copyto(found, products[:n_rows, :width])
-            return found
-        return products
-
-    def of_member(self, number):
-        """Return the arrays of a member, which share no memory with these."""
-        return self._members.setdefault(number, Scratch())
-
-
-def whole_blocks(matrix):
-    """Return a matrix with columns of zeros added, for :meth:`Scratch.product`."""
-    return np.pad(matrix, [(0, 0), (0, -matrix.shape[1] % _COLUMNS)])
-
-
-def freeze(instance, **values):
-    """Set fields of a frozen dataclass that is being made."""
-    for name, value in values.items():
-        object.__setattr__(instance, name, value)
-
-
-def as_array(values, n_axes, name):
-    """Return a float64 array of so many axes that nobody can write to.
-
-    Raises
-    ------
-    ValueError
-        If it has other axes, or entries that are no finite real numbers.
-    """
-    values = np.asarray(values)
-    if values.ndim != n_axes or values.dtype.kind not in "iuf" or values.size == 0:
-        raise ValueError(
-            f"{name} must be an array of {n_axes} axes of numbers; got shape {values.shape} of "
-            f"{values.dtype}."
-        )
-    values = np.array(values, dtype=np.float64, order="C")
-    if not np.all(np.isfinite(values)):
-        raise ValueError(f"{name} has NaN or infinite entries; all weights must be finite.")
-    values.setflags(write=False)
-    return values
-
-
-def as_number(value, name, above=-math.inf, least=-math.inf):
-    """Return a finite float, above and at least so much."""
-    number = np.asarray(value)
-    if number.ndim or number.dtype.kind not in "iuf" or not np.isfinite(number):
-        raise ValueError(f"{name} must be a finite number; got {value!r}.")
-    if not (number > above and number >= least):
-        limit = f"> {above:g}" if above > -math.inf else f">= {least:g}"
-        raise ValueError(f"{name} must be finite and {limit}; got {value!r}.")
-    return float(number)
-
-
-def as_counts(values, name):
-    """Return a tuple of integers of at least 1."""
-    counts = tuple(int(value) for value in values)
-    if any(count != value or count < 1 for count, value in zip(counts, values, strict=True)):
-        raise ValueError(f"{name} must be integers of at least 1; got {tuple(values)}.")
-    return counts
-
-
-def check_width(shape, width, name):
-    """Refuse points whose last axis has another length than an operation takes."""
-    if shape[-1] not in (None, width):
-        raise ValueError(f"{name} takes {width} features, not points of shape {shape}.")
-
-
-def readings(number):
-    """Return the larger magnitude of a setting as it is and as float32 layers take it."""
-    return np.maximum(np.abs(number), np.abs(np.float64(np.float32(number))))
-
-
-def count(lengths):
-    """Return how many places there are; None if a length is unknown."""
-    return None if lengths is None or None in lengths else math.prod(lengths)
-
-
 def smallest_normal(roundoff=ROUNDOFF):
     """Return the number below which a format, told by its unit roundoff, loses digits."""
     if roundoff <= ROUNDOFF:
         return 2.0**-1022
     return 2.0**-14 if roundoff == 2.0**-11 else 2.0**-126
-
-
-def own_layer(name, *settings, **more):
-    """Make a Keras layer of :mod:`ocsdf.networks`, which stands above operations, by its name."""
-    module, name = name.split(".")
-    return getattr(import_module(f"ocsdf.networks.{module}"), name)(
-        *settings, dtype="float32", **more
-    )
-
-
-def built(layer, shape, *weights):
-    """Build a Keras layer for inputs of a shape, and set its weights."""
-    layer.build((None, *shape))
-    layer.set_weights([np.asarray(weight, dtype=np.float32) for weight in weights])
-    return layer

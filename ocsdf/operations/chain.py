@@ -5,8 +5,10 @@ import math
 
 import numpy as np
 
-from ocsdf.operations.base import Operation, Scratch, as_counts, count, freeze, operation
+from ocsdf.operations.base import Operation, operation
+from ocsdf.operations.fields import as_counts, count, freeze
 from ocsdf.operations.matrix_bounds import ROUNDOFF
+from ocsdf.operations.scratch import Scratch
 from ocsdf.utils.forks import check_not_stuck
 
 

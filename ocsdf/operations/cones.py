@@ -4,21 +4,11 @@ import math
 
 import numpy as np
 
-from ocsdf.operations.base import (
-    Operation,
-    Scratch,
-    as_array,
-    as_counts,
-    as_number,
-    built,
-    check_width,
-    freeze,
-    operation,
-    own_layer,
-    smallest_normal,
-    whole_blocks,
-)
+from ocsdf.operations.base import Operation, operation, smallest_normal
+from ocsdf.operations.fields import as_array, as_counts, as_number, check_width, freeze
+from ocsdf.operations.keras_layers import built, own_layer
 from ocsdf.operations.matrix_bounds import matrix_bound, summation_error
+from ocsdf.operations.scratch import Scratch, whole_blocks
 
 
 @operation("cones")

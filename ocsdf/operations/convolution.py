@@ -4,8 +4,10 @@ import math
 
 import numpy as np
 
-from ocsdf.operations.base import Operation, as_array, built, check_width, count, freeze, operation
+from ocsdf.operations.base import Operation, operation
 from ocsdf.operations.convolution_bounds import convolution_bound
+from ocsdf.operations.fields import as_array, check_width, count, freeze
+from ocsdf.operations.keras_layers import built
 from ocsdf.operations.linear import affine_rounding
 from ocsdf.operations.windows import Windows
 

@@ -5,16 +5,9 @@ import math
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from ocsdf.operations.base import (
-    Operation,
-    Rounding,
-    as_array,
-    built,
-    check_width,
-    freeze,
-    operation,
-    own_layer,
-)
+from ocsdf.operations.base import Operation, Rounding, operation
+from ocsdf.operations.fields import as_array, check_width, freeze
+from ocsdf.operations.keras_layers import built, own_layer
 from ocsdf.utils.compiled import compiled
 
 NORMS = ("l1", "l2")

@@ -4,17 +4,12 @@ import math
 
 import numpy as np
 
-from ocsdf.operations.base import (
-    Operation,
-    Scratch,
-    as_array,
-    freeze,
-    operation,
-    own_layer,
-    smallest_normal,
-)
+from ocsdf.operations.base import Operation, operation, smallest_normal
 from ocsdf.operations.chain import Chain, product
+from ocsdf.operations.fields import as_array, freeze
+from ocsdf.operations.keras_layers import own_layer
 from ocsdf.operations.matrix_bounds import summation_error
+from ocsdf.operations.scratch import Scratch
 
 
 class _Ensemble(Operation):

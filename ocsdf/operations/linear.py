@@ -4,20 +4,11 @@ import math
 
 import numpy as np
 
-from ocsdf.operations.base import (
-    Operation,
-    Rounding,
-    as_array,
-    as_number,
-    built,
-    check_width,
-    count,
-    freeze,
-    operation,
-    own_layer,
-    whole_blocks,
-)
+from ocsdf.operations.base import Operation, Rounding, operation
+from ocsdf.operations.fields import as_array, as_number, check_width, count, freeze
+from ocsdf.operations.keras_layers import built, own_layer
 from ocsdf.operations.matrix_bounds import matrix_bound
+from ocsdf.operations.scratch import whole_blocks
 
 
 @operation("dense")

@@ -4,16 +4,9 @@ import math
 
 import numpy as np
 
-from ocsdf.operations.base import (
-    Operation,
-    Rounding,
-    as_array,
-    built,
-    freeze,
-    operation,
-    own_layer,
-    smallest_normal,
-)
+from ocsdf.operations.base import Operation, Rounding, operation, smallest_normal
+from ocsdf.operations.fields import as_array, freeze
+from ocsdf.operations.keras_layers import built, own_layer
 from ocsdf.operations.matrix_bounds import summation_error
 from ocsdf.utils.compiled import compiled
 

@@ -4,15 +4,9 @@ import math
 
 import numpy as np
 
-from ocsdf.operations.base import (
-    Operation,
-    Rounding,
-    as_array,
-    built,
-    freeze,
-    operation,
-    own_layer,
-)
+from ocsdf.operations.base import Operation, Rounding, operation
+from ocsdf.operations.fields import as_array, freeze
+from ocsdf.operations.keras_layers import built, own_layer
 from ocsdf.operations.matrix_bounds import ROUNDOFF
 from ocsdf.utils.compiled import compiled
 

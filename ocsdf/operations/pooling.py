@@ -1,23 +1,15 @@
-"""Poolings: means, maxima and norms of windows, or of whole images, channels last."""
+"""Poolings of windows: means, maxima and norms, channels last."""
 
 import math
 from fractions import Fraction
 
 import numpy as np
 
-from ocsdf.operations.base import (
-    EXACT,
-    Operation,
-    Rounding,
-    as_number,
-    built,
-    count,
-    freeze,
-    operation,
-    readings,
-)
+from ocsdf.operations.base import EXACT, Operation, operation
+from ocsdf.operations.fields import as_number, count, freeze, readings
+from ocsdf.operations.keras_layers import built
 from ocsdf.operations.matrix_bounds import matrix_bound
-from ocsdf.operations.windows import Windows, windows
+from ocsdf.operations.windows import Windows, over, root_above, window_rounding, windows
 
 
 class _Pooling(Windows, Operation):
@@ -73,15 +65,15 @@ class AveragePooling(_Pooling):
 
     def _bound(self, shape):
         axes = self.axes(shape)
-        bound = _root_above(math.prod(_most_weight(*axis) for axis in axes))
+        bound = root_above(math.prod(_most_weight(*axis) for axis in axes))
         product = 1.0
         for axis in axes:
-            exact = matrix_bound(_means(*axis)) if axis[-1] else _root_above(_most_weight(*axis))
+            exact = matrix_bound(_means(*axis)) if axis[-1] else root_above(_most_weight(*axis))
             product = np.nextafter(product * exact, np.inf)
         return float(min(bound, product))
 
     def rounding(self, shape):
-        return _window_rounding(count(self.sizes) + 3, count(self.output_shape(shape)))
+        return window_rounding(count(self.sizes) + 3, count(self.output_shape(shape)))
 
 
 @operation("maximum_pooling")
@@ -122,7 +114,7 @@ class MaximumPooling(_Pooling):
 
     def _bound(self, shape):
         axes = self.axes(shape)
-        return _root_above(Fraction(math.prod(_most_windows(*axis) for axis in axes)))
+        return root_above(Fraction(math.prod(_most_windows(*axis) for axis in axes)))
 
     def rounding(self, shape):
         return EXACT
@@ -143,10 +135,10 @@ class _ScaledPooling(_Pooling):
         return self.sizes
 
     def _bound(self, shape):
-        return _root_above(Fraction(float(readings(self.coefficient))) ** 2 / count(self.sizes))
+        return root_above(Fraction(float(readings(self.coefficient))) ** 2 / count(self.sizes))
 
     def rounding(self, shape):
-        return _window_rounding(count(self.sizes) + 8, count(self.output_shape(shape)))
+        return window_rounding(count(self.sizes) + 8, count(self.output_shape(shape)))
 
     def to_keras(self, shape):
         from deel.lip import layers
@@ -209,154 +201,13 @@ class NormPooling(_ScaledPooling):
         found = self.evaluate(values)
 
         def pull_back(upstream):
-            slope = upstream * _over(self.coefficient**2 / len(taps), found)
+            slope = upstream * over(self.coefficient**2 / len(taps), found)
             gradient = np.zeros(padded.shape)
             for tap in taps:
                 gradient[tap] = padded[tap] * slope
             return gradient[inside]
 
         return found, pull_back
-
-
-class _GlobalPooling(Operation):
-    """A pooling of each channel's whole image."""
-
-    def output_shape(self, shape):
-        return shape[-1:]
-
-    def _n_pixels(self, shape):
-        return count(shape[:-1]) if shape else None
-
-    def _spread(self, channels, ndim):
-        return channels.reshape(len(channels), *[1] * (ndim - 2), -1)
-
-
-@operation("global_average_pooling")
-class GlobalAveragePooling(_GlobalPooling):
-    """Mean of each channel's image, times a coefficient.
-
-    Parameters
-    ----------
-    coefficient : float, default=1.0
-    """
-
-    coefficient: float = 1.0
-
-    def __post_init__(self):
-        freeze(self, coefficient=as_number(self.coefficient, "coefficient"))
-
-    def evaluate(self, values, scratch=None):
-        return values.mean(axis=tuple(range(1, values.ndim - 1))) * self.coefficient
-
-    def linearize(self, values):
-        share = self.coefficient / self._n_pixels(values.shape[1:])
-
-        def pull_back(upstream):
-            return np.broadcast_to(self._spread(upstream * share, values.ndim), values.shape)
-
-        return self.evaluate(values), pull_back
-
-    def _bound(self, shape):
-        squared = Fraction(float(readings(self.coefficient))) ** 2
-        return _root_above(squared / (self._n_pixels(shape) or 1))
-
-    def rounding(self, shape):
-        n_pixels = self._n_pixels(shape)
-        return _window_rounding(n_pixels and n_pixels + 5, count(shape[-1:]))
-
-    def to_keras(self, shape):
-        import keras
-
-        if self.coefficient == 1.0:
-            name = f"GlobalAveragePooling{len(shape) - 1}D"
-            return getattr(keras.layers, name)(dtype="float32")
-        from deel.lip.layers import ScaledGlobalAveragePooling2D
-
-        factor = self.coefficient / math.sqrt(self._n_pixels(shape))
-        return built(ScaledGlobalAveragePooling2D(k_coef_lip=factor, dtype="float32"), shape)
-
-
-@operation("global_norm_pooling")
-class GlobalNormPooling(_GlobalPooling):
-    """Norm of each channel's image, times a coefficient.
-
-    Parameters
-    ----------
-    coefficient : float, default=1.0
-    """
-
-    coefficient: float = 1.0
-
-    def __post_init__(self):
-        freeze(self, coefficient=as_number(self.coefficient, "coefficient"))
-
-    def evaluate(self, values, scratch=None):
-        axes = tuple(range(1, values.ndim - 1))
-        return np.sqrt(np.square(values).sum(axis=axes)) * self.coefficient
-
-    def linearize(self, values):
-        found = self.evaluate(values)
-
-        def pull_back(upstream):
-            slope = upstream * _over(self.coefficient**2, found)
-            return values * self._spread(slope, values.ndim)
-
-        return found, pull_back
-
-    def _bound(self, shape):
-        return float(readings(self.coefficient))
-
-    def rounding(self, shape):
-        n_pixels = self._n_pixels(shape)
-        return _window_rounding(n_pixels and n_pixels + 8, count(shape[-1:]))
-
-    def to_keras(self, shape):
-        from deel.lip.layers import ScaledGlobalL2NormPooling2D
-
-        layer = ScaledGlobalL2NormPooling2D(k_coef_lip=self.coefficient, dtype="float32")
-        return built(layer, shape)
-
-
-@operation("global_maximum_pooling")
-class GlobalMaximumPooling(_GlobalPooling):
-    """Maximum of each channel's image."""
-
-    def evaluate(self, values, scratch=None):
-        return values.max(axis=tuple(range(1, values.ndim - 1)))
-
-    def linearize(self, values):
-        flat = values.reshape(len(values), -1, values.shape[-1])
-        places = flat.argmax(axis=1)[:, np.newaxis]
-
-        def pull_back(upstream):
-            gradient = np.zeros(flat.shape)
-            np.put_along_axis(gradient, places, upstream[:, np.newaxis], axis=1)
-            return gradient.reshape(values.shape)
-
-        return self.evaluate(values), pull_back
-
-    def _bound(self, shape):
-        return 1.0
-
-    def rounding(self, shape):
-        return EXACT
-
-    def to_keras(self, shape):
-        import keras
-
-        return getattr(keras.layers, f"GlobalMaxPooling{len(shape) - 1}D")(dtype="float32")
-
-
-def _window_rounding(n_terms, n_results):
-    """Describe means or norms; each of their terms may underflow, as a square too."""
-    if n_terms is None or n_results is None:
-        return None
-    return Rounding(n_terms, n_results=n_terms * n_results, n_squares=n_terms * n_results)
-
-
-def _over(number, values):
-    """Divide; 0 where the values are 0."""
-    return np.divide(number, values, out=np.zeros_like(values), where=values != 0.0)
 
 
 def _means(size, stride, padding, length):
@@ -390,11 +241,3 @@ def _most_windows(size, stride, padding, length):
         return -(-size // stride)
     places = windows(size, stride, padding, length)
     return max(sum(start <= p < stop for start, stop in places) for p in range(length))
-
-
-def _root_above(fraction):
-    """Return the square root of a fraction, rounded up where float64 does not hold it."""
-    root = math.sqrt(fraction)
-    while Fraction(root) ** 2 < fraction:
-        root = math.nextafter(root, math.inf)
-    return root

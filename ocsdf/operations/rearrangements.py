@@ -4,7 +4,8 @@ import itertools
 
 import numpy as np
 
-from ocsdf.operations.base import EXACT, Operation, as_counts, count, freeze, operation
+from ocsdf.operations.base import EXACT, Operation, operation
+from ocsdf.operations.fields import as_counts, count, freeze
 
 
 class _Rearrangement(Operation):

@@ -2,19 +2,9 @@
 
 import numpy as np
 
-from ocsdf.operations.base import (
-    EXACT,
-    Operation,
-    Rounding,
-    as_counts,
-    as_number,
-    built,
-    count,
-    freeze,
-    operation,
-    own_layer,
-    readings,
-)
+from ocsdf.operations.base import EXACT, Operation, Rounding, operation
+from ocsdf.operations.fields import as_counts, as_number, count, freeze, readings
+from ocsdf.operations.keras_layers import built, own_layer
 from ocsdf.utils.compiled import compiled
 
 

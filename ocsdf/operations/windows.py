@@ -1,10 +1,13 @@
 """Windows of images: where they lie, and one tap of all of them at a time."""
 
 import itertools
+import math
+from fractions import Fraction
 
 import numpy as np
 
-from ocsdf.operations.base import as_counts
+from ocsdf.operations.base import Rounding
+from ocsdf.operations.fields import as_counts
 
 
 class Windows:
@@ -75,3 +78,23 @@ def windows(size, stride, padding, length):
     """Return first and last but one pixel of each window, cut off at the image's edges."""
     found = starts(size, stride, padding, length)
     return [(max(start, 0), min(start + size, length)) for start in found]
+
+
+def window_rounding(n_terms, n_results):
+    """Describe means or norms; each of their terms may underflow, as a square too."""
+    if n_terms is None or n_results is None:
+        return None
+    return Rounding(n_terms, n_results=n_terms * n_results, n_squares=n_terms * n_results)
+
+
+def over(number, values):
+    """Divide; 0 where the values are 0."""
+    return np.divide(number, values, out=np.zeros_like(values), where=values != 0.0)
+
+
+def root_above(fraction):
+    """Return the square root of a fraction, rounded up where float64 does not hold it."""
+    root = math.sqrt(fraction)
+    while Fraction(root) ** 2 < fraction:
+        root = math.nextafter(root, math.inf)
+    return root

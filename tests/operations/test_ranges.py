@@ -6,8 +6,8 @@ import pytest
 from ocsdf.certificate.metrics import certified_radius
 from ocsdf.certificate.network import CertifiedNetwork
 from ocsdf.operations.chain import Chain
+from ocsdf.operations.global_pooling import GlobalNormPooling
 from ocsdf.operations.linear import Dense
-from ocsdf.operations.pooling import GlobalNormPooling
 from ocsdf.operations.rearrangements import Reshape
 
 
