@@ -22,8 +22,9 @@ def load_detector(path):
     ValueError
         If it is neither's file.
     """
-    calibrated = False
-    if zipfile.is_zipfile(path):
+    try:
         with zipfile.ZipFile(path) as archive:
             calibrated = "detector.ocsdf" in archive.namelist()
+    except Exception:  # a damaged file is answered with anything; what reads it whole says so
+        calibrated = False
     return (ConformalDetector if calibrated else OCSDF).load(path)

@@ -13,6 +13,16 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 
+def pytest_addoption(parser):
+    parser.addoption("--fuzz-seconds", type=float, default=5.0, help="for each of tests/fuzz")
+
+
+@pytest.fixture(scope="session")
+def fuzz_seconds(request):
+    """How long a test may look for what nobody thought of."""
+    return request.config.getoption("--fuzz-seconds")
+
+
 @pytest.fixture(scope="session")
 def judged():
     """A small detector, the breast cancer rows it is judged on, the judgement, its setting."""
