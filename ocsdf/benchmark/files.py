@@ -14,6 +14,7 @@ from ocsdf.benchmark.statistics import (
 )
 from ocsdf.benchmark.summary import BESIDE, summarize_protocol
 from ocsdf.utils.files import write_whole
+from ocsdf.utils.text import csv_text
 
 _KEY = ["protocol", "table", "detector", "seed", "contamination"]
 _NEEDED = (
@@ -62,7 +63,7 @@ def write_report(rows, folder, adbench_csv=False, beside=BESIDE):
     drawn = pictures(summaries, curve)
     html, markdown = pages(summaries, curve, drawn)
     contents = {
-        "benchmark.csv": rows.to_csv(index=False),
+        "benchmark.csv": csv_text(rows, index=False),
         "benchmark.md": markdown,
         "benchmark.html": html,
     }
@@ -121,7 +122,7 @@ def adbench_form(rows):
 
 def _adbench_files(by_protocol):
     return {
-        f"adbench_{name}{'' if protocol == 'adbench' else f'_{protocol}'}.csv": frame.to_csv()
+        f"adbench_{name}{'' if protocol == 'adbench' else f'_{protocol}'}.csv": csv_text(frame)
         for protocol, rows in by_protocol.items()
         if protocol != CONTAMINATED
         for name, frame in adbench_form(rows).items()

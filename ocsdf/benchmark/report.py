@@ -13,6 +13,7 @@ from ocsdf.benchmark.figures import (
 from ocsdf.benchmark.grids import Grid
 from ocsdf.benchmark.sections import Picture, count, sections
 from ocsdf.utils.html import fill_template, inline_svg
+from ocsdf.utils.text import markdown_text
 
 
 def pictures(summaries, curve):
@@ -87,12 +88,18 @@ def _markdown(sections):
 
 
 def _markdown_table(grid):
-    lines = [_line(grid.columns), _line(["---"] + ["---:"] * (len(grid.columns) - 1))]
+    lines = [
+        _line(map(markdown_text, grid.columns)),
+        _line(["---"] + ["---:"] * (len(grid.columns) - 1)),
+    ]
     for head, cells in grid.rows:
-        texts = [f"**{cell.text}**" if cell.best else cell.text for cell in cells]
-        lines.append(_line([head, *texts]))
+        texts = [markdown_text(cell.text) for cell in cells]
+        texts = [
+            f"**{text}**" if cell.best else text for text, cell in zip(texts, cells, strict=True)
+        ]
+        lines.append(_line([markdown_text(head), *texts]))
     return "\n".join(lines)
 
 
 def _line(texts):
-    return f"| {' | '.join(text.replace('|', chr(92) + '|') for text in texts)} |"
+    return f"| {' | '.join(texts)} |"

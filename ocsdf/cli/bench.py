@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ocsdf.cli.console import warnings_told
+from ocsdf.cli.console import plain, print_table, warnings_told
 from ocsdf.cli.options import Anomaly, Label, reads_tables
 
 _ALL_FAILED = 1
@@ -131,7 +131,6 @@ def _loaded(tables, label, anomaly, reading):
 
 def _print_benchmark(rows, paths):
     """Print each detector's mean AUROC and mean rank, and where the files are."""
-    from rich.console import Console
     from rich.table import Table
 
     from ocsdf.benchmark.statistics import CONTAMINATED
@@ -146,8 +145,8 @@ def _print_benchmark(rows, paths):
         table.add_column("mean AUROC", justify="right")
         table.add_column("mean rank", justify="right")
         for name, values in summary.detectors.iterrows():
-            table.add_row(name, f"{values['mean_auroc']:.1f}", f"{values['mean_rank']:.1f}")
-        Console().print(table)
+            table.add_row(plain(name), f"{values['mean_auroc']:.1f}", f"{values['mean_rank']:.1f}")
+        print_table(table)
     n_failed = int(rows["error"].notna().sum())
     if n_failed:
         typer.echo(f"{n_failed} of {len(rows)} cells failed: see the column error")

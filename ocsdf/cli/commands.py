@@ -1,6 +1,7 @@
 """The `ocsdf` command: one module a command."""
 
 import os
+import sys
 from typing import Annotated
 
 import typer
@@ -49,4 +50,8 @@ for command in (report, fit, score, explain, export, bench, surface, info):
 def main():
     """Entry point of the `ocsdf` command."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    for stream in (sys.stdout, sys.stderr):
+        # A name that the terminal's encoding lacks is shown by its code, and stops nothing.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     app()

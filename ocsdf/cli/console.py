@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import typer
 from typer.core import TyperGroup
 
+from ocsdf.utils.text import visible
+
 _CTRL_C = 130
 
 
@@ -23,7 +25,7 @@ class OneLineErrors(TyperGroup):
         except (ValueError, TypeError, OSError, ImportError) as error:
             if isinstance(error, ImportError) and error.name:
                 raise  # not an extra that is missing, but an installation that is broken
-            typer.echo(f"error: {' '.join(str(error).split())}", err=True)
+            say(f"error: {' '.join(str(error).split())}", err=True)
             raise typer.Exit(2) from error
         except KeyboardInterrupt as error:
             typer.echo("interrupted", err=True)
@@ -43,7 +45,7 @@ def warnings_told():
         if issubclass(one.category, UserWarning)
     ]
     for text in told:
-        typer.echo(f"warning: {text}", err=True)
+        say(f"warning: {text}", err=True)
 
 
 def epoch_callback(bar):
@@ -76,6 +78,28 @@ def tracked(bar):
     """Return a wrapper of sequences that moves a bar of :func:`progress_bar` by one an item."""
     progress, task = bar
     return lambda items: progress.track(items, total=len(items), task_id=task)
+
+
+def say(text, err=False):
+    """Print a line in which the names of users may stand."""
+    typer.echo(visible(text), err=err)
+
+
+def print_table(table):
+    """Print a rich table by any encoding: few of those of terminals have a no-break space."""
+    from rich.console import Console
+
+    console = Console()
+    with console.capture() as captured:
+        console.print(table)
+    typer.echo(captured.get().replace("\N{NO-BREAK SPACE}", " "), nl=False)
+
+
+def plain(text):
+    """Return a text of users for a rich table, which shows it as it is."""
+    from rich.text import Text
+
+    return Text(visible(str(text)))
 
 
 def print_json(facts):

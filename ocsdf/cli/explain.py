@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ocsdf.cli.console import print_json, progress_bar, tracked
+from ocsdf.cli.console import print_json, progress_bar, say, tracked
 from ocsdf.cli.loading import load_model, load_rows
 from ocsdf.cli.options import Data, Json, reads_tables
 
@@ -42,6 +42,7 @@ def explain(
     import numpy as np
 
     from ocsdf.utils.files import check_output, write_whole
+    from ocsdf.utils.text import csv_text
 
     if output is not None:
         check_output(output, inputs=[model, data])
@@ -67,14 +68,14 @@ def explain(
         "sentences": dict(zip(map(str, rows.tolist()), said, strict=True)),
     }
     if output is not None:
-        text = "" if reasons is None else reasons.to_csv(index=False, lineterminator="\n")
+        text = "" if reasons is None else csv_text(reasons, index=False, lineterminator="\n")
         write_whole(output, text)
         summary["output"] = str(output.resolve())
     if as_json:
         print_json(summary)
         return
     for row, sentence in zip(rows.tolist(), said, strict=True):
-        typer.echo(f"row {row}: {sentence}")
+        say(f"row {row}: {sentence}")
     typer.echo(f"{summary['rows_called_anomalies']:,} of {len(X):,} rows are called anomalies")
     if output is not None:
         typer.echo(f"reasons: {summary['output']}")

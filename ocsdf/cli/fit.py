@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ocsdf.cli.console import print_json
+from ocsdf.cli.console import print_json, say
 from ocsdf.cli.fitting import fit_rows
 from ocsdf.cli.loading import load_labelled
 from ocsdf.cli.options import (
@@ -66,8 +66,8 @@ def fit(
     if as_json:
         print_json(summary)
     else:
-        typer.echo(
+        say(
             f"fitted on {summary['rows_fitted']:,} rows x {summary['features']} features of "
             f"{table.name}, seed {seed}; Lipschitz bound {summary['lipschitz_bound']:.9g}"
         )
-        typer.echo(f"model: {summary['model']}")
+        say(f"model: {summary['model']}")

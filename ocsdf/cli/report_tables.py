@@ -1,11 +1,10 @@
 """What the command `ocsdf report` prints: a summary as tables on the console."""
 
-import typer
+from ocsdf.cli.console import plain, print_table, say
 
 
 def print_summary(summary):
     """Print a report's figures as a table, and where the report is."""
-    from rich.console import Console
     from rich.table import Table
 
     from ocsdf.utils.html import certified_percent, percent
@@ -16,7 +15,9 @@ def print_summary(summary):
         "unlabelled": "no label: fitted on the rows it scores",
         "model": "judged by a model that was there before",
     }[summary["protocol"]]
-    table = Table(title=f"{summary['data']}: {share} (seed {summary['seed']})", title_style="bold")
+    table = Table(
+        title=plain(f"{summary['data']}: {share} (seed {summary['seed']})"), title_style="bold"
+    )
     labelled = "auroc" in summary
     table.add_column("attack radius\n(scaled l2)", justify="right")
     if labelled:
@@ -28,14 +29,14 @@ def print_summary(summary):
         certified = [_interval(row["certified_auroc"], certified_percent)] if labelled else []
         verdicts = f"{row['certified_verdicts']:,} of {summary['rows_judged']:,}"
         table.add_row(str(row["radius"]), *certified, verdicts)
-    Console().print(table)
+    print_table(table)
     if "radii" in summary.get("alarms", {}):
-        Console().print(_alarm_table(summary["alarms"]))
+        print_table(_alarm_table(summary["alarms"]))
     if "attack" in summary:
-        Console().print(_attack_table(summary["attack"]))
+        print_table(_attack_table(summary["attack"]))
     if "comparison" in summary:
-        Console().print(_comparison_table(summary))
-    typer.echo(f"report: {summary['report']}")
+        print_table(_comparison_table(summary))
+    say(f"report: {summary['report']}")
 
 
 def _alarm_table(alarms):
@@ -89,7 +90,6 @@ def _attack_table(attack):
 
 def _comparison_table(summary):
     from rich.table import Table
-    from rich.text import Text
 
     from ocsdf.utils.html import certified_percent, percent
 
@@ -97,7 +97,7 @@ def _comparison_table(summary):
     table = Table(title="certified AUROC beside other detectors, same rows", title_style="bold")
     table.add_column("attack radius\n(scaled l2)", justify="right")
     for row in detectors:
-        table.add_column(row["detector"], justify="right")
+        table.add_column(plain(row["detector"]), justify="right")
     table.add_row("0 (AUROC)", *[percent(row["auroc"]) for row in detectors])
     for at, radius in enumerate(summary["radii"]):
         bounds = [row["certified_auroc"] for row in detectors]
@@ -105,7 +105,7 @@ def _comparison_table(summary):
         table.add_row(str(radius["radius"]), *texts)
     failed = [f"{row['detector']} failed: {row['error']}" for row in detectors if row["error"]]
     if failed:
-        table.caption = Text("\n".join(failed))  # a plain text may hold brackets
+        table.caption = plain("\n".join(failed))  # a plain text may hold brackets
     return table
 
 

@@ -465,3 +465,16 @@ def test_C1_score_reads_the_standard_input(run, table, tmp_path):
     command = [sys.executable, "-c", "from ocsdf.cli import main; main()", "score", "m.ocsdf", "-"]
     ran = subprocess.run(command, input=table.read_text(), capture_output=True, text=True)
     assert ran.stdout == named.stdout, ran.stderr
+
+
+@pytest.mark.parametrize("name", ["\x1b[31mred", "a\x07", "\x9b2J", "\u202eevil"])
+def test_P5_names_of_columns_do_not_reach_the_terminal_as_commands(run, table, name):
+    frame = pd.read_csv(table)
+    frame.rename(columns={"a": name}).assign(b=np.nan).to_csv("t.csv", index=False)
+    result = run("fit", "t.csv", "--label", "none", "--output", "m.ocsdf")
+    assert_one_line_error(result, "has no column 'none'")
+    assert name not in result.stderr
+    frame.assign(a="x").rename(columns={"a": name}).to_csv("t.csv", index=False)
+    result = run("fit", "t.csv", "--output", "m.ocsdf")
+    assert_one_line_error(result, "not numeric")
+    assert all(sign.isprintable() for sign in result.stderr.rstrip("\n"))
