@@ -246,7 +246,10 @@ def _encode(labels, anomaly, what, both=True):
     import pandas as pd
 
     # Categories, nullable integers and boxed booleans become plain columns.
-    labels = pd.Series(np.asarray(labels)).infer_objects()
+    labels = np.asarray(labels)
+    # pandas compares none of another processor's byte order.
+    labels = labels.astype(labels.dtype.newbyteorder("="), copy=False)
+    labels = pd.Series(labels).infer_objects()
     n_missing = int(labels.isna().sum())
     if n_missing:
         raise ValueError(f"{what} is missing (NaN) in {n_missing} rows: fill or drop them")
