@@ -1,66 +1,111 @@
-"""A cloud near a surface as smooth points with normals, and its signed distance."""
+"""A cloud near a surface as smooth points with outward normals, and its signed distance."""
 
 import numpy as np
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import breadth_first_order, connected_components, minimum_spanning_tree
 from scipy.spatial import cKDTree
 
-# Neighbours of a local fit, of which cross-validation picks a number.
-NEIGHBOURS = (12, 16, 24, 32, 48, 64, 96, 144, 216, 324)
+from ocsdf.surfaces.orientation import orient
+from ocsdf.surfaces.quadrics import fit_around, move_onto, validate
+from ocsdf.surfaces.winding import WindingGrid, solve
+from ocsdf.utils.threads import crew
+
+# Neighbours of a local fit, of which cross-validation picks a number for each point.
+NEIGHBOURS = np.array([10, 14, 20, 28, 40, 56, 80, 112, 160, 224])
 _N_VALIDATED, _ROWS_AT_ONCE = 2_000, 2_048
-# The smoothest fit whose error is as good as the best, to the accuracy of 2,000 points.
-_TOLERANCE = 1.03
-# Neighbours that a normal agrees with, and that a point's area is measured by.
-_GRAPH, _AREA = 12, 10
+# The smoothest first fit whose error is near the best: its planes only have to lie well.
+_FIRST_TOLERANCE, _ROUNDS = 1.25, 2
+# Points whose errors are averaged; how many points' worth of the whole cloud's errors they are
+# drawn towards; and the smoothest fit whose error is as good as the best.
+_WINDOW, _PRIOR, _TOLERANCE = 64, 48, 1.02
+# Neighbours whose plane turns a normal after the first round, and that measure a point's area.
+_PLANE, _AREA = 28, 10
+# Steps that make the winding number one half at the points, and how firmly.
+_STEPS, _RIDGE = 10, 0.1
 # Neighbours of a signed distance near the cloud, and the typical distances up to which it is near.
 _NEAREST, _NEAR = 12, 3.0
-_MOST_FOR_SIGNS, _CELLS = 10_000, 2**23
+_N_SLOPES = 4_096
 
 
 class LocalSurface:
     r"""Points moved onto quadrics fitted to their neighbours, with outward normals.
 
-    Each point x goes to :math:`x + h n`, where n is the normal of the plane through its
-    neighbours, and h the height above x of the quadric that fits them best, weighted by a
-    Gaussian (moving least squares). How many neighbours is decided by cross-validation: by how
-    well quadrics foretell points that were left out.
+    Each point x goes to :math:`x + h n`, where n is the normal of a plane near its neighbours, and
+    h the height above x of the quadric that fits them best, weighted by a Gaussian (moving least
+    squares). How many neighbours is decided by cross-validation around each point: by how well
+    quadrics foretell points that were left out.
 
     Parameters
     ----------
     points : ndarray of shape (n_points, 3)
         With or without noise; at least 16 of them.
+    normals : ndarray of shape (n_points, 3) or None, default=None
+        Outward, and of any length; only their side is used. None finds the sides from the points
+        (:func:`ocsdf.surfaces.orientation.orient`).
 
     Attributes
     ----------
     points : ndarray of shape (n_points, 3)
-    normals : ndarray of shape (n_points, 3)
-        Outward unit vectors, where the surface is closed.
-    n_neighbours : int
+    frames : ndarray of shape (n_points, 3, 3)
+        The outward unit normal, and two unit tangents, as columns.
+    curvatures : ndarray of shape (n_points, 3)
+        Second derivatives of the outward height over the two tangents: uu, uv, vv.
+    n_neighbours : ndarray of shape (n_points,), int
+    spacings : ndarray of shape (n_points,)
+        Side of the square that each point stands for.
     spacing : float
-        Median distance between neighbouring points.
+        Their median.
+    winding : WindingGrid
     """
 
-    def __init__(self, points):
-        points = np.asarray(points, dtype=np.float64)
-        self.n_neighbours = choose_neighbours(points)
-        heights, directions, slopes = fit_quadrics(points, points, self.n_neighbours)
-        self.points = points + heights[:, np.newaxis] * directions
-        self.normals = orient(self.points, slopes)
+    def __init__(self, points, normals=None):
+        points = np.ascontiguousarray(points, dtype=np.float64)
+        self.n_neighbours, self.points, frames, curvatures = smooth(points)
         self._tree = cKDTree(self.points)
-        distances, _ = self._tree.query(self.points, k=_AREA + 1)
-        self.spacing = float(np.median(distances[:, 1:4].mean(axis=1)))
-        self._areas = np.pi * distances[:, -1] ** 2 / _AREA
+        distances, _ = self._tree.query(self.points, k=min(_AREA + 1, len(points)))
+        self._areas = np.pi * distances[:, -1] ** 2 / (distances.shape[1] - 1)
+        self.spacings = np.sqrt(self._areas)
+        self.spacing = float(np.median(self.spacings))
+        self.winding = WindingGrid(self.points)
+        if normals is None:
+            signs = orient(self.points, frames[:, :, 0], self._areas, self.winding)
+        else:
+            signs = np.where(np.sum(frames[:, :, 0] * normals, axis=1) < 0.0, -1.0, 1.0)
+        frames[:, :, 0] *= signs[:, np.newaxis]
+        self.frames, self.curvatures = frames, curvatures * signs[:, np.newaxis]
+
+    @property
+    def normals(self):
+        """Outward unit vectors, ndarray of shape (n_points, 3)."""
+        return self.frames[:, :, 0]
+
+    def far_distance(self):
+        r"""Return a distance on the vertices of the winding grid that closes holes smoothly.
+
+        The winding number of the normals, made one half at the points by the least change of
+        their vectors, minus one half, over its slope there.
+
+        Returns
+        -------
+        ndarray of the grid's shape, float32
+            Positive inside. True to scale near the points alone.
+        """
+        grid = self.winding
+        areas = self._areas / grid.side**2
+        vectors = areas[:, np.newaxis] * self.normals
+        missing = 0.5 - grid.at_points(vectors)
+        vectors = vectors + solve(grid, areas, missing, _STEPS, _RIDGE)
+        values = grid.on_grid(vectors) - np.float32(0.5)
+        some = np.random.default_rng(0).permutation(len(self.points))[:_N_SLOPES]
+        step = grid.side * self.normals[some]
+        rise = grid.interpolate(values, self.points[some] - step)
+        rise -= grid.interpolate(values, self.points[some] + step)
+        return values * np.float32(2.0 * grid.side / max(np.median(rise), 1e-3))
 
     def signed_distance(self, queries):
         r"""Measure from points to the surface, positive inside.
 
         Near the points, the mean of :math:`(p - x)^T n` over the nearest of them, weighted by a
         Gaussian (implicit moving least squares). Farther away, the distance to the nearest, with
-        the sign of the winding number
-
-        .. math:: w(x) = \sum_i a_i \frac{(p_i - x)^T n_i}{4 \pi \|p_i - x\|^3}
-
-        above or below one half, where :math:`a_i` is the area that a point stands for.
+        the sign of :meth:`far_distance`.
 
         Parameters
         ----------
@@ -70,43 +115,23 @@ class LocalSurface:
         -------
         ndarray of shape (n,)
         """
-        distances, places = self._tree.query(queries, k=_NEAREST)
+        distances, places = self._tree.query(queries, k=min(_NEAREST, len(self.points)))
         offsets = np.einsum(
             "nki,nki->nk", self.points[places] - queries[:, np.newaxis], self.normals[places]
         )
         weights = np.exp((distances[:, :1] ** 2 - distances**2) / (2.0 * self.spacing**2))
         signed = np.sum(weights * offsets, axis=1) / weights.sum(axis=1)
         far = distances[:, 0] > _NEAR * self.spacing
-        signs = np.where(self.winding_number(queries[far]) > 0.5, 1.0, -1.0)
-        signed[far] = signs * distances[far, 0]
+        sides = self.winding.interpolate(self.far_distance(), queries[far])
+        signed[far] = np.where(sides > 0.0, 1.0, -1.0) * distances[far, 0]
         return signed
 
-    def winding_number(self, queries):
-        """Tell how often the surface goes around each point: about 1 inside, 0 outside.
 
-        Parameters
-        ----------
-        queries : ndarray of shape (n, 3)
+def smooth(points):
+    """Move points onto quadrics through their neighbours, in rounds.
 
-        Returns
-        -------
-        ndarray of shape (n,)
-        """
-        some = np.random.default_rng(0).permutation(len(self.points))[:_MOST_FOR_SIGNS]
-        points, normals = (part[some].astype(np.float32) for part in (self.points, self.normals))
-        areas = self._areas[some] * len(self.points) / len(some) / (4.0 * np.pi)
-        found, rows = np.empty(len(queries)), max(1, _CELLS // len(some))
-        for start in range(0, len(queries), rows):
-            x = queries[start : start + rows].astype(np.float32)
-            squares = np.sum(x**2, axis=1)[:, np.newaxis] + np.sum(points**2, axis=1)
-            squares = np.maximum(squares - 2.0 * x @ points.T, 1e-8)
-            flux = np.sum(points * normals, axis=1) - x @ normals.T
-            found[start : start + rows] = (flux / (squares * np.sqrt(squares))) @ areas
-        return found
-
-
-def choose_neighbours(points):
-    """Choose the neighbours of a local fit by cross-validation, one point left out at a time.
+    The first round has planes of principal components; each later one has planes through the
+    smooth points of the round before, so that noise no longer decides which points are near.
 
     Parameters
     ----------
@@ -114,97 +139,93 @@ def choose_neighbours(points):
 
     Returns
     -------
-    int
-        Of :data:`NEIGHBOURS`: the largest whose mean error is within 3 % of the least, as
-        neighbours' own noise makes the best number for a point that takes part larger.
+    n_neighbours : ndarray of shape (n_points,), int
+    moved : ndarray of shape (n_points, 3)
+    frames : ndarray of shape (n_points, 3, 3)
+        Unit normals, of either side, and tangents as columns.
+    curvatures : ndarray of shape (n_points, 3)
     """
-    some = np.random.default_rng(0).permutation(len(points))[:_N_VALIDATED]
-    possible = [k for k in NEIGHBOURS if k < len(points) - 1]
-    errors = np.array(
-        [np.abs(fit_quadrics(points, points[some], k, leave_out=True)[0]).mean() for k in possible]
-    )
-    return possible[int(np.flatnonzero(errors <= _TOLERANCE * errors.min())[-1])]
-
-
-def fit_quadrics(points, queries, n_neighbours, leave_out=False):
-    """Fit a quadric to the points around each query.
-
-    Parameters
-    ----------
-    points : ndarray of shape (n_points, 3)
-    queries : ndarray of shape (n, 3)
-    n_neighbours : int
-        At least 6. Their Gaussian weights fall to exp(-2) at the farthest.
-    leave_out : bool, default=False
-        Whether the nearest point, a query itself, is left out of its fit.
-
-    Returns
-    -------
-    heights : ndarray of shape (n,)
-        Of the quadric above each query, along the plane's normal.
-    directions : ndarray of shape (n, 3)
-        The plane's normals, of either orientation.
-    normals : ndarray of shape (n, 3)
-        The quadrics' unit normals there.
-    """
+    sizes = NEIGHBOURS[len(points) - 2 > NEIGHBOURS]
+    heights, normals = _first_fit(points, sizes)
+    origins = points + heights[:, np.newaxis] * normals
     tree = cKDTree(points)
-    parts = []
-    for start in range(0, len(queries), _ROWS_AT_ONCE):
-        some = queries[start : start + _ROWS_AT_ONCE]
-        distances, places = tree.query(some, k=n_neighbours + leave_out)
-        kept = slice(int(leave_out), None)
-        parts.append(_fit(points[places[:, kept]], some, distances[:, kept]))
-    return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
+    for number in range(_ROUNDS):
+        if number:
+            origins = moved
+            normals = _planes(origins, min(_PLANE, len(points) - 2))
+        chosen = _choose(points, tree, origins, normals, sizes)
+        moved, frames, curvatures = _move(points, tree, origins, normals, chosen)
+    return chosen, moved, frames, curvatures
 
 
-def _fit(neighbours, queries, distances):
-    radii = np.maximum(distances[:, -1:], np.finfo(float).tiny)
-    weights = np.exp(-2.0 * (distances / radii) ** 2)
-    weights /= weights.sum(axis=1, keepdims=True)
-    offsets = (neighbours - queries[:, np.newaxis]) / radii[:, :, np.newaxis]
-    centred = offsets - np.einsum("nk,nki->ni", weights, offsets)[:, np.newaxis]
-    _, axes = np.linalg.eigh(np.einsum("nk,nki,nkj->nij", weights, centred, centred))
-    z, x, y = np.moveaxis(np.einsum("nki,nij->nkj", offsets, axes), -1, 0)
-    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
-    normal_matrix = np.einsum("nk,nka,nkb->nab", weights, terms, terms) + 1e-4 * np.eye(6)
-    right = np.einsum("nk,nka,nk->na", weights, terms, z)
-    height, by_x, by_y = np.linalg.solve(normal_matrix, right[..., np.newaxis])[:, :3, 0].T
-    direction, first, second = np.moveaxis(axes, -1, 0)
-    normals = direction - by_x[:, np.newaxis] * first - by_y[:, np.newaxis] * second
-    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
-    return radii[:, 0] * height, direction, normals
+def _first_fit(points, sizes):
+    """Fit with one number of neighbours everywhere: heights above the points, and normals."""
+    tree = cKDTree(points)
+    some = np.random.default_rng(0).permutation(len(points))[:_N_VALIDATED]
+    errors = np.abs(_around(points, tree, some, sizes)[0]).mean(axis=0)
+    size = sizes[np.flatnonzero(errors <= _FIRST_TOLERANCE * errors.min())[-1]]
+    heights, normals = _around(points, tree, np.arange(len(points)), np.array([size]))
+    return heights[:, 0], normals
 
 
-def orient(points, normals):
-    r"""Turn normals outward: along a minimum spanning tree they agree (Hoppe et al., 1992).
+def _planes(points, size):
+    """Return unit normals of the planes through the neighbours of points."""
+    return _around(points, cKDTree(points), np.arange(len(points)), np.array([size]))[1]
 
-    Parameters
-    ----------
-    points, normals : ndarray of shape (n_points, 3)
 
-    Returns
-    -------
-    ndarray of shape (n_points, 3)
-        In each connected part of the graph of neighbours, so that the volume that the part
-        encloses, :math:`\propto \sum_i (p_i - \bar p)^T n_i`, is positive.
-    """
-    n_points = len(points)
-    n_graph = min(_GRAPH, n_points - 1)
-    _, places = cKDTree(points).query(points, k=n_graph + 1)
-    rows, columns = np.repeat(np.arange(n_points), n_graph), places[:, 1:].ravel()
-    # An edge of weight 0 would be none.
-    bends = 1.0 + 1e-6 - np.abs(np.sum(normals[rows] * normals[columns], axis=1))
-    graph = coo_matrix((bends, (rows, columns)), (n_points, n_points)).tocsr()
-    tree = minimum_spanning_tree(graph.maximum(graph.T))
-    n_parts, labels = connected_components(tree, directed=False)
-    turned = normals.copy()
-    for part in range(n_parts):
-        members = np.flatnonzero(labels == part)
-        order, before = breadth_first_order(tree, members[0], directed=False)
-        for one in order[1:]:
-            if turned[one] @ turned[before[one]] < 0.0:
-                turned[one] *= -1.0
-        offsets = points[members] - points[members].mean(axis=0)
-        if np.sum(offsets * turned[members]) < 0.0:
-            turned[members] *= -1.0
-    return turned
+def _around(points, tree, places, sizes):
+    def fit(part):
+        _, neighbours = tree.query(points[part], k=sizes[-1] + 1)
+        # Of points at one place any may come first.
+        neighbours[:, 0] = part
+        heights = np.empty((len(part), len(sizes)))
+        frames = np.empty((len(part), 3, 3))
+        fit_around(points, neighbours, sizes, heights, frames)
+        return heights, frames[:, :, 0]
+
+    return _in_parts(fit, places)
+
+
+def _choose(points, tree, origins, normals, sizes):
+    """Choose the number of neighbours at each point by cross-validation around it."""
+
+    def measure(part):
+        _, neighbours = tree.query(origins[part], k=sizes[-1] + 1)
+        errors = np.empty((len(part), len(sizes)))
+        validate(points, origins, normals, neighbours, part[0], sizes, errors)
+        return (np.abs(errors),)
+
+    (errors,) = _in_parts(measure, np.arange(len(points)))
+    everywhere = errors.mean(axis=0)
+    around = cKDTree(origins)
+    window = min(_WINDOW, len(points))
+
+    def choose(part):
+        _, neighbours = around.query(origins[part], k=window)
+        near = errors[neighbours].mean(axis=1)
+        level = (near / everywhere).min(axis=1, keepdims=True)
+        near = window * near + _PRIOR * level * everywhere
+        good = near <= _TOLERANCE * near.min(axis=1, keepdims=True)
+        return (sizes[len(sizes) - 1 - np.argmax(good[:, ::-1], axis=1)],)
+
+    return _in_parts(choose, np.arange(len(points)))[0]
+
+
+def _move(points, tree, origins, normals, chosen):
+    def move(part):
+        _, neighbours = tree.query(origins[part], k=chosen[part].max())
+        moved, curvatures = np.empty((2, len(part), 3))
+        frames = np.empty((len(part), 3, 3))
+        move_onto(
+            points, origins, normals, neighbours, part[0], chosen, moved, frames, curvatures
+        )
+        return moved, frames, curvatures
+
+    return _in_parts(move, np.arange(len(points)))
+
+
+def _in_parts(task, places):
+    """Do a task on parts of the places, on several cores, and join what it returns."""
+    parts = [places[i : i + _ROWS_AT_ONCE] for i in range(0, len(places), _ROWS_AT_ONCE)]
+    with crew(len(parts)) as run:
+        return tuple(np.concatenate(found) for found in zip(*run(task, parts), strict=True))
