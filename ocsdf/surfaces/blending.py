@@ -69,13 +69,16 @@ def blend(places, frames, curvatures, widths, blocks, cells, values, weights):
         for i in range(len(places)):
             reach, narrow = _REACH * widths[i], 0.5 / widths[i] ** 2
             px, py, pz = places[i]
-            for x in range(int(np.ceil(px - reach)), int(np.floor(px + reach)) + 1):
-                for y in range(int(np.ceil(py - reach)), int(np.floor(py + reach)) + 1):
+            low_x, high_x = _vertices(px, reach, cells * blocks.shape[0])
+            low_y, high_y = _vertices(py, reach, cells * blocks.shape[1])
+            for x in range(low_x, high_x):
+                for y in range(low_y, high_y):
                     flat = (x - px) ** 2 + (y - py) ** 2
                     if flat > reach * reach:
                         continue
                     half = np.sqrt(reach * reach - flat)
-                    for z in range(int(np.ceil(pz - half)), int(np.floor(pz + half)) + 1):
+                    low_z, high_z = _vertices(pz, half, cells * blocks.shape[2])
+                    for z in range(low_z, high_z):
                         block = blocks[x // cells, y // cells, z // cells]
                         if block < 0:
                             continue
@@ -90,6 +93,12 @@ def blend(places, frames, curvatures, widths, blocks, cells, values, weights):
                             height = _height(offset, frames[i], curvatures[i])
                             values[block, x % cells, y % cells, z % cells] -= weight * height
                             weights[block, x % cells, y % cells, z % cells] += weight
+
+
+@njit(nogil=True, cache=True)
+def _vertices(place, reach, n_vertices):
+    """Return the range of vertices within reach of a place along an axis."""
+    return max(0, int(np.ceil(place - reach))), min(n_vertices, int(np.floor(place + reach)) + 1)
 
 
 @njit(nogil=True, cache=True)

@@ -1,56 +1,59 @@
-"""Clouds of points in space: read from files, and checked."""
+"""Clouds of points in space: what can carry a surface, and which points belong to none."""
 
-import re
-from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
 
-from ocsdf.surfaces.meshing import import_surface_package
-
-SUFFIXES = (".ply", ".obj", ".xyz", ".npy")
 _FEWEST = 100
 # Of the largest extent: what is thinner is flat.
 _FLAT = 1e-3
+# Points nearer than so many typical distances belong together; groups of fewer points, or of a
+# smaller share of all, are stray.
+_LINK, _NEIGHBOURS, _GROUP, _SHARE = 10.0, 8, 50, 0.005
 
 
-def read_cloud(path):
-    """Read the points of a file, and check that they can carry a surface.
+class Cloud(NamedTuple):
+    """Points, with what their file tells of them.
+
+    Attributes
+    ----------
+    points : ndarray of shape (n_points, 3), float64
+        Distinct.
+    normals : ndarray of shape (n_points, 3) or None
+        As the file has them; None if it has none.
+    """
+
+    points: np.ndarray
+    normals: np.ndarray | None
+
+
+def find_stray(points):
+    """Find points that belong to no surface: small groups far from all others.
+
+    Points within ten times the median distance to the eighth neighbour belong together. A group
+    of fewer than 50 points, or of less than half a percent of all, is stray, as long as most
+    points are in larger ones.
 
     Parameters
     ----------
-    path : str or os.PathLike
-        ``.ply`` or ``.obj``, of which the vertices are taken; ``.xyz``, text with a point a line,
-        of which the first three numbers are taken; or ``.npy``, an array of shape (n, 3).
+    points : ndarray of shape (n_points, 3)
 
     Returns
     -------
-    ndarray of shape (n_points, 3), float64
-        Distinct points, in the order of the file.
-
-    Raises
-    ------
-    ValueError
-        If the suffix is another, the file cannot be read, or see :func:`check_cloud`.
-    FileNotFoundError
-        If there is no such file.
+    ndarray of shape (n_points,), bool
     """
-    path = Path(path)
-    if path.suffix.lower() not in SUFFIXES:
-        raise ValueError(
-            f"cannot read {path}: a cloud is one of {', '.join(SUFFIXES)}; got "
-            f"{path.suffix or 'no suffix'}."
-        )
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}.")
-    try:
-        points = _READERS[path.suffix.lower()](path)
-    except ImportError:
-        raise
-    except Exception as error:  # whatever a reader makes of a broken file
-        raise ValueError(
-            f"cannot read {path} as {path.suffix}: {type(error).__name__}: {error}"
-        ) from error
-    return check_cloud(points, path.name)
+    n_points, n_others = len(points), min(_NEIGHBOURS, len(points) - 1)
+    distances, neighbours = cKDTree(points).query(points, k=n_others + 1)
+    near = distances[:, 1:] <= _LINK * np.median(distances[:, -1])
+    rows = np.broadcast_to(np.arange(n_points)[:, np.newaxis], near.shape)[near]
+    links = (np.ones(len(rows)), (rows, neighbours[:, 1:][near]))
+    _, groups = connected_components(coo_matrix(links, (n_points, n_points)), directed=False)
+    sizes = np.bincount(groups)
+    stray = (sizes < max(_GROUP, _SHARE * n_points))[groups]
+    return stray if stray.mean() < 0.5 else np.zeros(n_points, dtype=bool)
 
 
 def check_cloud(points, name="the cloud"):
@@ -72,6 +75,11 @@ def check_cloud(points, name="the cloud"):
         If there are no points or fewer than 100 distinct ones, if they are not of three
         coordinates, or not finite, or thinner than a thousandth of their length.
     """
+    return points_of(points, name)[0]
+
+
+def points_of(points, name):
+    """Check points as :func:`check_cloud`; returns them and the rows that they come from."""
     points = np.asarray(points)
     if not points.size:
         raise ValueError(f"{name} is empty: it holds no points.")
@@ -98,38 +106,5 @@ def check_cloud(points, name="the cloud"):
             f"{name} is flat, or a line: its points enclose nothing that is as thick as "
             f"{_FLAT:g} of its length. Points far from all others make it look so, too."
         )
-    return points[np.sort(first)]
-
-
-def _read_ply(path):
-    trimesh = import_surface_package("trimesh")
-    with open(path, "rb") as file:
-        header = file.read(2**16).split(b"end_header")[0]
-    promised = re.search(rb"^element vertex (\d+)", header, re.MULTILINE)
-    if promised and not int(promised[1]):
-        return np.empty((0, 3))
-    points = np.asarray(trimesh.load(path, process=False).vertices)
-    if promised and len(points) < int(promised[1]):
-        raise ValueError(f"its header promises {int(promised[1]):,} points, it has {len(points):,}")
-    return points
-
-
-def _read_obj(path):
-    # Of a cloud, which has no faces, the vertices' lines are all there is.
-    lines = path.read_text(encoding="utf-8").splitlines()
-    vertices = [words[1:4] for words in map(str.split, lines) if words[:1] == ["v"]]
-    return np.array(vertices, dtype=np.float64)
-
-
-def _read_text(path):
-    lines = [line.split("#")[0] for line in path.read_text(encoding="utf-8").splitlines()]
-    rows = [line.replace(",", " ").split()[:3] for line in lines if line.strip()]
-    return np.array(rows, dtype=np.float64)
-
-
-_READERS = {
-    ".ply": _read_ply,
-    ".obj": _read_obj,
-    ".xyz": _read_text,
-    ".npy": lambda path: np.load(path, allow_pickle=False),
-}
+    first = np.sort(first)
+    return points[first], first

@@ -10,7 +10,7 @@ from ocsdf.utils.threads import crew
 
 # Neighbours of a local fit, of which cross-validation picks a number for each point.
 NEIGHBOURS = np.array([10, 14, 20, 28, 40, 56, 80, 112, 160, 224])
-_N_VALIDATED, _ROWS_AT_ONCE = 2_000, 2_048
+_ROWS_AT_ONCE = 2_048
 # The smoothest first fit whose error is near the best: its planes only have to lie well.
 _FIRST_TOLERANCE, _ROUNDS = 1.25, 2
 # Points whose errors are averaged; how many points' worth of the whole cloud's errors they are
@@ -147,30 +147,29 @@ def smooth(points):
     """
     sizes = NEIGHBOURS[len(points) - 2 > NEIGHBOURS]
     heights, normals = _first_fit(points, sizes)
-    origins = points + heights[:, np.newaxis] * normals
-    tree = cKDTree(points)
+    origins, tree = points + heights[:, np.newaxis] * normals, cKDTree(points)
     for number in range(_ROUNDS):
         if number:
-            origins = moved
             normals = _planes(origins, min(_PLANE, len(points) - 2))
         chosen = _choose(points, tree, origins, normals, sizes)
-        moved, frames, curvatures = _move(points, tree, origins, normals, chosen)
-    return chosen, moved, frames, curvatures
+        origins, frames, curvatures = _move(points, tree, origins, normals, chosen)
+    return chosen, origins, frames, curvatures
 
 
 def _first_fit(points, sizes):
-    """Fit with one number of neighbours everywhere: heights above the points, and normals."""
-    tree = cKDTree(points)
-    some = np.random.default_rng(0).permutation(len(points))[:_N_VALIDATED]
-    errors = np.abs(_around(points, tree, some, sizes)[0]).mean(axis=0)
-    size = sizes[np.flatnonzero(errors <= _FIRST_TOLERANCE * errors.min())[-1]]
-    heights, normals = _around(points, tree, np.arange(len(points)), np.array([size]))
-    return heights[:, 0], normals
+    """Fit over planes of principal components: heights above the points, and normals."""
+    tree, everyone = cKDTree(points), np.arange(len(points))
+    few = sizes[1::2] if len(sizes) > 1 else sizes
+    heights, normals = _around(points, tree, everyone, few)
+    chosen = _select(np.abs(heights), points, few, _FIRST_TOLERANCE)
+    places = np.searchsorted(few, chosen)
+    return heights[everyone, places], normals[everyone, places]
 
 
 def _planes(points, size):
     """Return unit normals of the planes through the neighbours of points."""
-    return _around(points, cKDTree(points), np.arange(len(points)), np.array([size]))[1]
+    found = _around(points, cKDTree(points), np.arange(len(points)), np.array([size]))
+    return found[1][:, 0]
 
 
 def _around(points, tree, places, sizes):
@@ -179,9 +178,9 @@ def _around(points, tree, places, sizes):
         # Of points at one place any may come first.
         neighbours[:, 0] = part
         heights = np.empty((len(part), len(sizes)))
-        frames = np.empty((len(part), 3, 3))
-        fit_around(points, neighbours, sizes, heights, frames)
-        return heights, frames[:, :, 0]
+        normals = np.empty((len(part), len(sizes), 3))
+        fit_around(points, neighbours, sizes, heights, normals)
+        return heights, normals
 
     return _in_parts(fit, places)
 
@@ -196,19 +195,24 @@ def _choose(points, tree, origins, normals, sizes):
         return (np.abs(errors),)
 
     (errors,) = _in_parts(measure, np.arange(len(points)))
-    everywhere = errors.mean(axis=0)
-    around = cKDTree(origins)
-    window = min(_WINDOW, len(points))
+    return _select(errors, origins, sizes, _TOLERANCE)
 
-    def choose(part):
-        _, neighbours = around.query(origins[part], k=window)
+
+def _select(errors, places, sizes, tolerance):
+    """Pick the largest size whose mean error around each place is as good as the best."""
+    everywhere = errors.mean(axis=0)
+    around = cKDTree(places)
+    window = min(_WINDOW, len(places))
+
+    def select(part):
+        _, neighbours = around.query(places[part], k=window)
         near = errors[neighbours].mean(axis=1)
         level = (near / everywhere).min(axis=1, keepdims=True)
         near = window * near + _PRIOR * level * everywhere
-        good = near <= _TOLERANCE * near.min(axis=1, keepdims=True)
+        good = near <= tolerance * near.min(axis=1, keepdims=True)
         return (sizes[len(sizes) - 1 - np.argmax(good[:, ::-1], axis=1)],)
 
-    return _in_parts(choose, np.arange(len(points)))[0]
+    return _in_parts(select, np.arange(len(places)))[0]
 
 
 def _move(points, tree, origins, normals, chosen):
@@ -216,9 +220,7 @@ def _move(points, tree, origins, normals, chosen):
         _, neighbours = tree.query(origins[part], k=chosen[part].max())
         moved, curvatures = np.empty((2, len(part), 3))
         frames = np.empty((len(part), 3, 3))
-        move_onto(
-            points, origins, normals, neighbours, part[0], chosen, moved, frames, curvatures
-        )
+        move_onto(points, origins, normals, neighbours, part[0], chosen, moved, frames, curvatures)
         return moved, frames, curvatures
 
     return _in_parts(move, np.arange(len(points)))

@@ -49,7 +49,5 @@ def orient(points, normals, areas, grid):
     graph = coo_matrix((weights, (rows, columns)), (n_points, n_points)).tocsr()
     graph = (graph + graph.T) / 2.0
     degrees = np.asarray(abs(graph).sum(axis=1)).ravel()
-    signs, _ = cg(
-        diags(degrees + _TRUST) - graph, _TRUST * sides, x0=sides, rtol=1e-3, maxiter=300
-    )
+    signs, _ = cg(diags(degrees + _TRUST) - graph, _TRUST * sides, x0=sides, rtol=1e-3, maxiter=300)
     return np.where(signs < 0.0, -1.0, 1.0)

@@ -6,7 +6,7 @@ import numpy as np
 
 _LIGHT = np.array([0.4, -0.6, 0.7]) / np.linalg.norm([0.4, -0.6, 0.7])
 _COLOUR = np.array([0.62, 0.76, 0.95])
-_MOST_POINTS = 10_000
+_MOST_POINTS, _MOST_FACES = 10_000, 60_000
 # What a picture says of who drew it, and the bytes within which it does.
 _SOFTWARE, _HEAD = "ocsdf surface", 4096
 
@@ -53,8 +53,27 @@ def look_at(ax, lower, upper, title):
     ax.set_title(title, fontsize=9)
 
 
+def upright(points):
+    """Order the axes so that the third, which a picture draws upwards, is the model's up.
+
+    Scans and models have y or z upwards; x lies. A model stands on the longer of its axes y and z
+    if one is longer by a fifth, and else on y, as most files of meshes do.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n_points, 3)
+
+    Returns
+    -------
+    list of three int
+        Of a right-handed turn.
+    """
+    _, y, z = np.ptp(points, axis=0)
+    return [0, 1, 2] if z > 1.2 * y else [2, 0, 1]
+
+
 def preview(points, mesh):
-    """Draw a cloud, and its mesh from two sides.
+    """Draw a cloud, and its mesh from two sides, upright.
 
     Parameters
     ----------
@@ -70,20 +89,38 @@ def preview(points, mesh):
 
     figure = Figure(figsize=(10.5, 3.8), layout="constrained")
     cloud, front, back = figure.subplots(1, 3, subplot_kw={"projection": "3d"})
+    turn = upright(points)
     some = points[:: -(-len(points) // _MOST_POINTS)]
-    cloud.scatter(*some.T, s=0.8, color="0.25", linewidths=0)
-    for ax, angle, title in (
-        (cloud, -60, f"{len(points):,} points"),
-        (front, -60, f"{len(mesh.faces):,} faces"),
-        (back, 120, "from the other side"),
+    cloud.scatter(*some[:, turn].T, s=0.8, color="0.25", linewidths=0)
+    title = f"{len(mesh.faces):,} faces"
+    mesh = _draft(mesh)
+    for ax, angle, text in (
+        (cloud, 30, f"{len(points):,} points"),
+        (front, 30, title),
+        (back, 210, "from the other side"),
     ):
-        look_at(ax, *mesh.bounds, title)
-        ax.view_init(elev=20, azim=angle)
+        look_at(ax, *mesh.bounds[:, turn], text)
+        ax.view_init(elev=15, azim=angle)
     for ax in (front, back):
-        add_mesh(ax, mesh)
+        add_mesh(ax, mesh, turn)
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=110, metadata={"Software": _SOFTWARE})
     return drawn.getvalue()
+
+
+def _draft(mesh):
+    """Return a mesh of few faces for a picture: vertices of one cell of a grid are one."""
+    if len(mesh.faces) <= _MOST_FACES:
+        return mesh
+    side = np.sqrt(2.0 * mesh.area / _MOST_FACES)
+    cells = np.floor((mesh.vertices - mesh.bounds[0]) / side).astype(np.int64)
+    _, places = np.unique(cells, axis=0, return_inverse=True)
+    places = places.reshape(-1)
+    counts = np.bincount(places)[:, np.newaxis]
+    vertices = np.stack([np.bincount(places, mesh.vertices[:, a]) for a in range(3)], 1) / counts
+    faces = places[mesh.faces]
+    whole = (faces != np.roll(faces, 1, axis=1)).all(axis=1)
+    return type(mesh)(vertices, faces[whole], process=False)
 
 
 def is_preview(path):

@@ -9,7 +9,7 @@ _RIDGE = 1e-4
 
 
 @njit(nogil=True, cache=True)
-def fit_around(points, neighbours, sizes, heights, frames):
+def fit_around(points, neighbours, sizes, heights, normals):
     """Fit quadrics over planes of principal components, to the neighbours of points themselves.
 
     Parameters
@@ -21,8 +21,8 @@ def fit_around(points, neighbours, sizes, heights, frames):
         How many neighbours take part.
     heights : ndarray of shape (n, n_sizes)
         Written: of the quadric above the point, along the plane's normal.
-    frames : ndarray of shape (n, 3, 3)
-        Written, of the last size: the plane's unit normal, and two axes in it, as columns.
+    normals : ndarray of shape (n, n_sizes, 3)
+        Written: the unit normals of the planes.
     """
     n_most = neighbours.shape[1]
     offsets, origin = np.empty((n_most, 3)), np.zeros(3)
@@ -35,7 +35,7 @@ def fit_around(points, neighbours, sizes, heights, frames):
             _principal_axes(offsets[1 : sizes[s] + 1], frame)
             radius = _fit(offsets[1 : sizes[s] + 1], origin, frame, terms)
             heights[i, s] = radius * terms[0]
-        frames[i] = frame
+            normals[i, s] = frame[:, 0]
 
 
 @njit(nogil=True, cache=True)

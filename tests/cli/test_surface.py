@@ -20,27 +20,41 @@ def cloud(tmp_path):
     return tmp_path / "ball.npy"
 
 
-def test_a_cloud_becomes_a_watertight_mesh_and_a_picture(cloud, monkeypatch):
-    from ocsdf.surfaces import reconstruction
-
-    small = reconstruction.Effort(24, 3_000, 0, 0, 256, 5e-3)
-    monkeypatch.setattr(reconstruction, "Effort", lambda **steps: small._replace(**steps))
-    mesh = cloud.with_suffix(".ply")
-    found = RUN.invoke(
-        app, ["surface", str(cloud), "-o", str(mesh), "--steps", "80", "--resolution", "24"]
-    )
+def test_a_cloud_becomes_a_watertight_mesh_a_picture_and_a_field(cloud):
+    mesh, field = cloud.with_suffix(".ply"), cloud.with_suffix(".npz")
+    found = RUN.invoke(app, ["surface", str(cloud), "-o", str(mesh), "--field", str(field)])
     assert found.exit_code == 0, found.output
     assert "500 points: " in found.output and ", watertight, area" in found.output
+    assert "stray" not in found.output and "holes" not in found.output
     loaded = trimesh.load_mesh(mesh)
-    assert loaded.is_watertight and loaded.volume == pytest.approx(4.0 / 3.0 * np.pi, rel=0.2)
+    assert loaded.is_watertight and loaded.volume == pytest.approx(4.0 / 3.0 * np.pi, rel=0.05)
     assert cloud.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
-    # The same mesh, printed otherwise.
-    monkeypatch.setattr("ocsdf.cli.surface._mesh", lambda *_: loaded)
-    again = RUN.invoke(app, ["surface", str(cloud), "-o", str(mesh.with_suffix(".obj")), "--json"])
-    assert again.exit_code == 0, again.stderr  # over the picture that this command drew before
-    facts = json.loads(again.stdout)
-    assert facts["points"] == 500 and facts["watertight"] and facts["faces"] == len(loaded.faces)
-    assert trimesh.load_mesh(mesh.with_suffix(".obj")).is_watertight
+    with np.load(field) as saved:
+        places = np.stack(np.indices(saved["values"].shape), axis=-1)
+        radii = np.linalg.norm(saved["lower"] + saved["side"] * places, axis=-1)
+        assert np.abs(saved["values"] - (1.0 - radii)).max() < 0.05
+        steepest = [np.abs(np.diff(saved["values"], axis=a)).max() for a in range(3)]
+        assert max(steepest) <= saved["side"] * (1.0 + 1e-9)
+        assert len(saved["faces"]) == len(loaded.faces)
+
+
+def test_strays_are_set_aside_with_a_word_and_normals_decide_the_side(cloud, tmp_path):
+    ball = np.load(cloud)
+    np.save(tmp_path / "stray.npy", np.vstack([ball, [[87.0, 0.0, 0.0]]]))
+    out = ["-o", str(tmp_path / "mesh.obj"), "--json"]
+    found = RUN.invoke(app, ["surface", str(tmp_path / "stray.npy"), *out])
+    assert found.exit_code == 0, found.stderr
+    facts = json.loads(found.stdout)
+    assert facts["points"] == 500 and facts["stray_points"] == 1 and facts["parts"] == 1
+    assert facts["volume"] == pytest.approx(4.0 / 3.0 * np.pi, rel=0.05)
+    assert trimesh.load_mesh(tmp_path / "mesh.obj").is_watertight
+    said = failure(["surface", str(cloud), "-o", str(tmp_path / "m.ply"), "--normals"])
+    assert "has no normals; leave --normals away" in said
+    for text in ("fine", "8", "2000", "64.5"):
+        arguments = ["-o", str(tmp_path / "m.ply"), "--resolution", text]
+        assert "16 to 1024 cells" in failure(["surface", str(cloud), *arguments])
+    arguments = ["-o", str(tmp_path / "m.ply"), "--field", str(tmp_path / "field.txt")]
+    assert "ends in .npz" in failure(["surface", str(cloud), *arguments])
 
 
 @pytest.mark.parametrize(
@@ -89,7 +103,7 @@ def test_P1_a_picture_of_somebody_else_is_not_written_over(cloud, tmp_path, cont
 
 def test_help_names_the_method():
     text = RUN.invoke(app, ["surface", "--help"]).output
-    assert "CNLS, Eq. 13" in text and "watertight" in text
+    assert "Eq. 13" in text and "watertight" in text
 
 
 def failure(arguments):
