@@ -10,7 +10,7 @@ from ocsdf.cli.options import Json
 
 _FEWEST_CELLS, _MOST_CELLS = 16, 1024
 # Vertices of a field along its longest side, and its border in sides of the mesh.
-_FIELD_CELLS, _BORDER = 128, 0.1
+_FIELD_CELLS, _BORDER = 64, 0.1
 # A share of the area that is said to be closed.
 _WORTH_SAYING = 0.005
 

@@ -91,7 +91,7 @@ def _read_text(path):
     promised = None
     if rows and len(rows[0][1]) == 1 and rows[0][1][0].isdecimal():
         promised = int(rows.pop(0)[1][0])
-    elif rows and not any(map(_NUMBER.fullmatch, _as_points(rows[0][1], True))):
+    elif len(rows) > 1 and not any(map(_NUMBER.fullmatch, _as_points(rows[0][1], True))):
         rows.pop(0)
     if promised is not None and promised != len(rows):
         raise ValueError(f"its first line promises {promised:,} points, it has {len(rows):,}")

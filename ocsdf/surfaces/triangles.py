@@ -71,9 +71,10 @@ def find_nearest(queries, triangles, order, boxes, nodes, distances, faces):
     faces : ndarray of shape (n,), int
         Written.
     """
-    stack, bounds = np.empty(_STACK, np.int64), np.empty(_STACK)
+    stack, bounds, face = np.empty(_STACK, np.int64), np.empty(_STACK), 0
     for i in range(len(queries)):
-        query, best, face = queries[i], np.inf, -1
+        # The face of the query before is near this one, too, where queries follow each other.
+        query, best = queries[i], _to_triangle(queries[i], triangles[face])
         stack[0], bounds[0], top = 0, _to_box(query, boxes[0]), 1
         while top > 0:
             top -= 1

@@ -20,7 +20,8 @@ def cloud(tmp_path):
     return tmp_path / "ball.npy"
 
 
-def test_a_cloud_becomes_a_watertight_mesh_a_picture_and_a_field(cloud):
+def test_a_cloud_becomes_a_watertight_mesh_a_picture_and_a_field(cloud, monkeypatch):
+    monkeypatch.setattr("ocsdf.cli.surface._FIELD_CELLS", 16)
     mesh, field = cloud.with_suffix(".ply"), cloud.with_suffix(".npz")
     found = RUN.invoke(app, ["surface", str(cloud), "-o", str(mesh), "--field", str(field)])
     assert found.exit_code == 0, found.output
