@@ -239,8 +239,8 @@ def _verdict_meshes(rows):
     unseen = ~wide.index.get_level_values("shape").isin(CHOSEN_ON)
     return (
         f"At or below screened Poisson on {won.sum()} of {len(won)} cells, on {won[unseen].sum()} "
-        f"of {unseen.sum()} of shapes that chose nothing. {ours.watertight.sum()} of {len(ours)} of "
-        "our meshes are watertight."
+        f"of {unseen.sum()} of shapes that chose nothing. {ours.watertight.sum()} of {len(ours)} "
+        "of our meshes are watertight."
     )
 
 
