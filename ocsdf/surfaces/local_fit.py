@@ -1,5 +1,7 @@
 """A cloud near a surface as smooth points with outward normals, and its signed distance."""
 
+from functools import cached_property
+
 import numpy as np
 from scipy.spatial import cKDTree
 
@@ -77,8 +79,9 @@ class LocalSurface:
         """Outward unit vectors, ndarray of shape (n_points, 3)."""
         return self.frames[:, :, 0]
 
+    @cached_property
     def far_distance(self):
-        r"""Return a distance on the vertices of the winding grid that closes holes smoothly.
+        r"""A distance on the vertices of the winding grid that closes holes smoothly.
 
         The winding number of the normals, made one half at the points by the least change of
         their vectors, minus one half, over its slope there.
@@ -105,7 +108,7 @@ class LocalSurface:
 
         Near the points, the mean of :math:`(p - x)^T n` over the nearest of them, weighted by a
         Gaussian (implicit moving least squares). Farther away, the distance to the nearest, with
-        the sign of :meth:`far_distance`.
+        the sign of :attr:`far_distance`.
 
         Parameters
         ----------
@@ -122,7 +125,7 @@ class LocalSurface:
         weights = np.exp((distances[:, :1] ** 2 - distances**2) / (2.0 * self.spacing**2))
         signed = np.sum(weights * offsets, axis=1) / weights.sum(axis=1)
         far = distances[:, 0] > _NEAR * self.spacing
-        sides = self.winding.interpolate(self.far_distance(), queries[far])
+        sides = self.winding.interpolate(self.far_distance, queries[far])
         signed[far] = np.where(sides > 0.0, 1.0, -1.0) * distances[far, 0]
         return signed
 

@@ -98,7 +98,7 @@ def _sample(surface, cells):
     """Evaluate the blended distance on the blocks that points reach or the far one crosses."""
     grid = surface.winding
     side = grid.side / cells
-    far = np.clip(surface.far_distance(), -_FARTHEST * grid.side, _FARTHEST * grid.side)
+    far = np.clip(surface.far_distance, -_FARTHEST * grid.side, _FARTHEST * grid.side)
     widths = _WIDTH * surface.spacings / side
     widths = np.clip(widths, _NARROWEST, max(_NARROWEST, _WIDEST * surface.spacing / side))
     places = (surface.points - grid.lower) / side
