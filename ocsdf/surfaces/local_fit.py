@@ -20,6 +20,8 @@ _FIRST_TOLERANCE, _ROUNDS = 1.25, 2
 _WINDOW, _PRIOR, _TOLERANCE = 64, 48, 1.02
 # Neighbours whose plane turns a normal after the first round, and that measure a point's area.
 _PLANE, _AREA = 28, 10
+# Least side of a cell of the winding grid in typical distances; cells along its longest side.
+_COARSE, _FEWEST_CELLS, _MOST_CELLS = 0.6, 32, 128
 # Steps that make the winding number one half at the points, and how firmly.
 _STEPS, _RIDGE = 10, 0.1
 # Neighbours of a signed distance near the cloud, and the typical distances up to which it is near.
@@ -66,7 +68,10 @@ class LocalSurface:
         self._areas = np.pi * distances[:, -1] ** 2 / (distances.shape[1] - 1)
         self.spacings = np.sqrt(self._areas)
         self.spacing = float(np.median(self.spacings))
-        self.winding = WindingGrid(self.points)
+        # A grid finer than the points are apart would tell nothing more of them.
+        longest = float(np.ptp(self.points, axis=0).max())
+        n_cells = np.clip(longest / (_COARSE * self.spacing), _FEWEST_CELLS, _MOST_CELLS)
+        self.winding = WindingGrid(self.points, int(n_cells))
         if normals is None:
             signs = orient(self.points, frames[:, :, 0], self._areas, self.winding)
         else:

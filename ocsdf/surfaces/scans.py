@@ -12,7 +12,7 @@ from ocsdf.surfaces.local_fit import LocalSurface
 from ocsdf.surfaces.meshing import import_surface_package
 
 # Side of a cell in typical distances of points, and the most cells along a block.
-_FINE, _MOST_CELLS = 0.6, 8
+_FINE, _MOST_CELLS = 0.6, 32
 # Standard deviation of a point's weight in its own spacing; bounds in cells and in the median.
 _WIDTH, _NARROWEST, _WIDEST = 0.85, 0.5, 2.5
 _REACH = 3.0
