@@ -1,14 +1,15 @@
 """Quadrics around points blended to one signed distance, on the blocks of a grid near them."""
 
 import numpy as np
-from numba import njit
+
+from ocsdf.utils.compiled import compiled
 
 # Reach of a point in standard deviations of its weight; how far normals that take part may look
 # apart; and the weight of the far distance.
 _REACH, _NORMALS, _FAR = 3.0, 0.8, 0.04
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def mark_blocks(places, reaches, blocks):
     """Mark the blocks that points reach.
 
@@ -28,7 +29,7 @@ def mark_blocks(places, reaches, blocks):
                     blocks[x, y, z] = 1
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _range(place, reach, whole, shape):
     low, high = np.empty(3, np.int64), np.empty(3, np.int64)
     for a in range(3):
@@ -37,7 +38,7 @@ def _range(place, reach, whole, shape):
     return low, high
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def blend(places, frames, curvatures, widths, blocks, cells, values, weights):
     r"""Blend the signed distances to quadrics at the vertices of blocks.
 
@@ -95,13 +96,13 @@ def blend(places, frames, curvatures, widths, blocks, cells, values, weights):
                             weights[block, x % cells, y % cells, z % cells] += weight
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _vertices(place, reach, n_vertices):
     """Return the range of vertices within reach of a place along an axis."""
     return max(0, int(np.ceil(place - reach))), min(n_vertices, int(np.floor(place + reach)) + 1)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _agreement(mean, frame):
     length, along = 1e-24, 0.0
     for a in range(3):
@@ -110,7 +111,7 @@ def _agreement(mean, frame):
     return np.exp(-2.0 * (1.0 - along / np.sqrt(length)) / _NORMALS**2)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _height(offset, frame, curvature):
     height, u, v = 0.0, 0.0, 0.0
     for a in range(3):
@@ -122,7 +123,7 @@ def _height(offset, frame, curvature):
     return (height - 0.5 * (by_u * u + by_v * v)) / np.sqrt(1.0 + by_u**2 + by_v**2)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def join(corners, cells, far, side, clear, values, weights):
     """Turn sums into a distance that goes over to the far one where no point reaches.
 
@@ -161,7 +162,7 @@ def join(corners, cells, far, side, clear, values, weights):
                     values[b, x, y, z] = value
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def fill_brick(first, cells, blocks, values, far, brick):
     """Write the values of a cube of vertices; returns whether both signs are among them.
 

@@ -1,14 +1,15 @@
 """Quadrics fitted to the neighbours of points: compiled passes, a point at a time."""
 
 import numpy as np
-from numba import njit
+
+from ocsdf.utils.compiled import compiled
 
 # Added to the diagonal of the normal equations, whose trace is about 1, so that neighbours on a
 # line or a conic leave a plane.
 _RIDGE = 1e-4
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def fit_around(points, neighbours, sizes, heights, normals):
     """Fit quadrics over planes of principal components, to the neighbours of points themselves.
 
@@ -38,7 +39,7 @@ def fit_around(points, neighbours, sizes, heights, normals):
             normals[i, s] = frame[:, 0]
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def validate(points, origins, normals, neighbours, first, sizes, errors):
     """Measure how far points lie from quadrics over given planes that leave them out.
 
@@ -81,7 +82,7 @@ def validate(points, origins, normals, neighbours, first, sizes, errors):
             errors[row, s] = z - radius * height
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def move_onto(points, origins, normals, neighbours, first, sizes, moved, frames, curvatures):
     """Move origins onto quadrics over given planes, and describe the quadrics there.
 
@@ -136,7 +137,7 @@ def move_onto(points, origins, normals, neighbours, first, sizes, moved, frames,
         frames[row] = tilted
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _weights_end(offsets, origin):
     """Return the squared distance of the farthest neighbour, where weights are exp(-2)."""
     farthest = 1e-300
@@ -148,7 +149,7 @@ def _weights_end(offsets, origin):
     return farthest
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _principal_axes(offsets, frame):
     """Write the principal axes of weighted neighbours, the one of least extent first."""
     scale = 1.0 / np.sqrt(_weights_end(offsets, np.zeros(3)))
@@ -171,7 +172,7 @@ def _principal_axes(offsets, frame):
     frame[:] = axes
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _complete(normal, frame):
     """Write a unit normal and two axes at right angles to it as the columns of a frame."""
     least = 0
@@ -187,7 +188,7 @@ def _complete(normal, frame):
     frame[2, 2] = frame[0, 0] * frame[1, 1] - frame[1, 0] * frame[0, 1]
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _fit(offsets, origin, frame, terms):
     """Fit 1, x, y, xx, xy, yy in units of the radius of the neighbours, which is returned."""
     radius = np.sqrt(_weights_end(offsets, origin))

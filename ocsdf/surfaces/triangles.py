@@ -1,7 +1,8 @@
 """Nearest points of triangles, and rays through them: compiled, in float64."""
 
 import numpy as np
-from numba import njit
+
+from ocsdf.utils.compiled import compiled
 
 # Triangles of a leaf of the tree of boxes, and levels that a stack holds.
 _LEAF, _STACK = 6, 256
@@ -9,7 +10,7 @@ _LEAF, _STACK = 6, 256
 _UNSURE = 2.0**-46
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def build_boxes(triangles):
     """Sort triangles into a binary tree of boxes, halved along the longest axis of centres.
 
@@ -57,7 +58,7 @@ def build_boxes(triangles):
     return order, boxes[:n_boxes], nodes[:n_boxes]
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def find_nearest(queries, triangles, order, boxes, nodes, distances, faces):
     """Measure from queries to the nearest triangle, and say which it is.
 
@@ -97,7 +98,7 @@ def find_nearest(queries, triangles, order, boxes, nodes, distances, faces):
         distances[i], faces[i] = np.sqrt(best), face
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _to_box(query, box):
     square = 0.0
     for a in range(3):
@@ -106,7 +107,7 @@ def _to_box(query, box):
     return square
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _to_triangle(query, triangle):
     """Return the squared distance to points of the three sides and, over the middle, of the face.
 
@@ -145,7 +146,7 @@ def _to_triangle(query, triangle):
     return best
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def cross_rays(origins, directions, triangles, order, boxes, nodes, counts, first):
     """Count the triangles that rays cross, and measure to the first of them.
 
@@ -183,7 +184,7 @@ def cross_rays(origins, directions, triangles, order, boxes, nodes, counts, firs
         counts[i], first[i] = count if sure else -1, nearest
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _meets_box(origin, direction, box):
     enter, leave = 0.0, np.inf
     for a in range(3):
@@ -199,7 +200,7 @@ def _meets_box(origin, direction, box):
     return enter <= leave
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _crossing(origin, direction, triangle):
     """Return 1, 0 or -1 (not sure) for a line, and where along it the triangle is."""
     offsets, scale = np.empty((3, 3)), 0.0

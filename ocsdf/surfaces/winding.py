@@ -1,8 +1,9 @@
 """The winding number of oriented points on a grid, by fast Fourier transforms."""
 
 import numpy as np
-from numba import njit
 from scipy import fft
+
+from ocsdf.utils.compiled import compiled
 
 # The grid's box in sizes of the cloud, and the least border in its longest side.
 _MARGIN, _BORDER = 1.35, 0.15
@@ -131,7 +132,7 @@ def solve(grid, areas, target, n_steps, ridge, tolerance=0.0):
     return areas * grid.transposed(solution)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _spread(cells, shares, values, grid):
     for i in range(len(cells)):
         for corner in range(8):
@@ -145,7 +146,7 @@ def _spread(cells, shares, values, grid):
                 grid[a, place[0], place[1], place[2]] += weight * values[i, a]
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _read(cells, shares, grid):
     values = np.zeros((len(cells), grid.shape[0]))
     for i in range(len(cells)):
