@@ -12,8 +12,9 @@ demo: $(INSTALLED)
 	mkdir -p reports
 	$(BIN)/ocsdf report breast_cancer --output reports/breast_cancer.html
 
+# A worker a core: the libraries' own threads would only get in each other's way.
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -m "not slow" --numprocesses auto --dist loadfile --cov --cov-report=term
+	OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 $(BIN)/python -m pytest -m "not slow" --numprocesses auto --dist loadfile --cov --cov-report=term
 
 # oneDNN frees memory wrongly in a weight gradient of ResNet-18 for batches of 1 or 5.
 test-slow: $(INSTALLED)
