@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from experiments.common.results import RESULTS, ROOT
+from experiments.common.results import RESULTS, ROOT, made_at, read_rows
 from ocsdf.utils.files import write_whole
 
 # Its files bear the script's name alone.
@@ -97,9 +97,12 @@ def write_text(text, output, name):
     Parameters
     ----------
     text : str
+        Below it stands at which commits the rows of ``<name>.csv`` were made.
     output : Path
     name : str
     """
+    if made := made_at(read_rows(output / f"{name}.csv")):
+        text = f"{text.rstrip()}\n\n{made}\n"
     output.mkdir(parents=True, exist_ok=True)
     write_whole(output / f"{name}.md", text)
     print(text)

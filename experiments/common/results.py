@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import pandas as pd
@@ -151,6 +152,23 @@ def describe_code():
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+
+
+def made_at(rows):
+    """Say at which commits rows entered the record; nothing if they do not tell.
+
+    Parameters
+    ----------
+    rows : list of dict
+
+    Returns
+    -------
+    str
+        A sentence, or an empty text.
+    """
+    counts = Counter(str(row[COMMIT]) for row in rows if COMMIT in row)
+    told = ", ".join(f"{commit} ({count})" for commit, count in counts.most_common())
+    return f"Rows entered the record at commit: {told}." if told else ""
 
 
 def _store_of(path):

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from experiments.common.results import COMMIT, describe_code, read_rows, write_rows
+from experiments.common.results import COMMIT, describe_code, made_at, read_rows, write_rows
 from ocsdf.data.tables import data_home
 from ocsdf.utils.files import write_whole
 
@@ -75,5 +75,5 @@ def perform(benchmark, rounds, folder, render=False, **options):
     figure, buffer = benchmark.draw(table), io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
     write_whole(path.with_suffix(".png"), buffer.getvalue())
-    told = filter(None, [failures(rows), benchmark.describe(table)])
+    told = filter(None, [failures(rows), benchmark.describe(table), made_at(read_rows(path))])
     return "\n".join(told), benchmark.verdicts(table)

@@ -141,6 +141,10 @@ def test_texts_are_written_and_printed(tmp_path, capsys):
     write_text("# Areas\n", tmp_path / "new", "areas_smoke")
     assert capsys.readouterr().out == "# Areas\n\n"
     assert (tmp_path / "new" / "areas_smoke.md").read_text() == "# Areas\n"
+    write_rows(tmp_path / "b.csv", [{"a": 1, "commit": name} for name in ("x1", "x2", "x2")])
+    write_text("# B\n", tmp_path, "b")
+    expected = "# B\n\nRows entered the record at commit: x2 (2), x1 (1).\n"
+    assert (tmp_path / "b.md").read_text() == expected
 
 
 def test_a_picture_without_its_files_is_told(tmp_path, capsys):

@@ -175,7 +175,8 @@ class TestPerform:
     def test_files_and_lines(self, benchmark, tmp_path):
         folder = tmp_path / "new"
         text, verdicts = suite.perform(benchmark, None, folder)
-        assert text == "2 rows" and [verdict.met for verdict in verdicts] == [True]
+        assert text.startswith("2 rows\nRows entered the record at commit: ")
+        assert [verdict.met for verdict in verdicts] == [True]
         assert pd.read_csv(folder / "speed_toy.csv")["turn"].tolist() == [0, 1]
         assert (folder / "speed_toy.png").read_bytes().startswith(b"\x89PNG")
         assert sorted(file.name for file in folder.iterdir()) == ["speed_toy.csv", "speed_toy.png"]
@@ -215,7 +216,7 @@ class TestPerform:
         assert printed.out == text + "\n"
         assert "| met | turn     | 1 [0, 2]   | >= 0     |" in text
         assert "## steps\n\n```\nIt failed: RuntimeError('no such luck')\n```" in text
-        assert "## growth\n\n```\n3 rows\n```" in text
+        assert "## growth\n\n```\n3 rows\nRows entered" in text
 
     @pytest.mark.parametrize("name", suite_main.BENCHMARKS)
     def test_all_are_found(self, name):
