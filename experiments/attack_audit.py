@@ -105,7 +105,7 @@ def _draw(points, n_drawn, random_state):
 
 def _excess(network, rows, radius, attack):
     """Each row's largest excess over the bound, as a share of what rounding may add."""
-    rounding = 2.0 * network.rounding_error(rows) + network.rounding_slope * radius
+    rounding = network.slack(rows, radius)
     return attack.excess / rounding
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from experiments.attack_audit import MODELS, audit, describe
-from ocsdf.certificate import network as inference
+from ocsdf.operations.chain import Chain
 
 TINY = {"n_rows": 3, "n_others": 0, "n_starts": 4}
 
@@ -27,7 +27,7 @@ def test_no_point_is_beyond_the_bound():
 
 
 def test_a_bound_that_is_too_low_is_caught(monkeypatch):
-    monkeypatch.setattr(inference, "network_bound", lambda model: 0.05)
+    monkeypatch.setattr(Chain, "bound", lambda self, shape=None: 0.05)
     row = audit("moons", "paper", "projection", 32, "fullsort", **TINY)
     assert row["lipschitz_bound"] == 0.05
     assert row["pgd_rows_beyond"] > 0 and row["pgd_worst"] > 1.0
