@@ -46,6 +46,7 @@ def trace(field, origins, directions, farthest, tolerance=1e-4, max_steps=512):
     -------
     Trace
     """
+    origins, directions = np.asarray(origins, float), np.asarray(directions, float)
     lengths, steps = np.zeros(len(origins)), np.zeros(len(origins), dtype=np.int64)
     hits = np.zeros(len(origins), dtype=bool)
     moving = np.arange(len(origins))
