@@ -34,7 +34,7 @@ class CertifiedDetector(OutlierMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_samples,), float64
-            In standardized units: positive inside, the lower the more abnormal.
+            In the detector's unit: positive inside, the lower the more abnormal.
         """
         points = self._checked_points(X)
         return self._network.score(points)
@@ -95,7 +95,7 @@ class CertifiedDetector(OutlierMixin, BaseEstimator):
         ----------
         X : array-like of shape (n_samples, n_features)
         radii : array-like of shape (n_radii,)
-            Standardized units.
+            In the detector's unit.
 
         Returns
         -------
@@ -120,7 +120,7 @@ class CertifiedDetector(OutlierMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_samples,)
-            l2 radius in standardized units, that is on ``(X - mean_) / scale_``.
+            l2 radius in the detector's unit: standard deviations, unless it says otherwise.
         """
         return self._certified_scores(X)[1]
 
@@ -138,7 +138,7 @@ class CertifiedDetector(OutlierMixin, BaseEstimator):
         ----------
         X : array-like of shape (n_samples, n_features)
         radii : float or array-like of shape (n_radii,)
-            Standardized units.
+            In the detector's unit.
 
         Returns
         -------
@@ -162,7 +162,7 @@ class CertifiedDetector(OutlierMixin, BaseEstimator):
         y : array-like of shape (n_samples,)
             Two classes, both present, no label missing.
         radii : float or array-like of shape (n_radii,)
-            Attack radii in standardized units; at 0 the AUROC itself, rounded down.
+            Attack radii in the detector's unit; at 0 the AUROC itself, rounded down.
         pos_label : int, float, bool, str or None, default=None
             The anomalies' label. None is 1 where labels are 0 and 1 or boolean, and an error for
             others: of the -1 and 1 that ``predict`` gives, 1 is normal.
@@ -232,8 +232,10 @@ class CertifiedDetector(OutlierMixin, BaseEstimator):
         tags.input_tags.sparse = True
         return tags
 
-    # How far standardizing rounds a row, relative to its norm.
-    _row_rounding = 2.0**-52
+    def _point_rounding(self):
+        """How far points are rounded, relative to their norm, and beyond."""
+        # Standardizing takes 2 u.
+        return 2.0**-52, 0.0
 
     @property
     def model_(self):
@@ -259,4 +261,4 @@ class CertifiedDetector(OutlierMixin, BaseEstimator):
         super().__setstate__(state)
         if "_network" in state:
             network = from_description(*state["_network"])
-            self._set_network(CertifiedNetwork(network, self._row_rounding))
+            self._set_network(CertifiedNetwork(network, *self._point_rounding()))

@@ -7,11 +7,13 @@ from sklearn.utils.validation import check_is_fitted
 from ocsdf.certificate.network import CertifiedNetwork
 from ocsdf.operations.chain import Chain
 from ocsdf.operations.distances import SubsampleDistance
+from ocsdf.operations.nearest import NearestRows
 from ocsdf.recipes.tables import boundary_level, draw_rows
 from ocsdf.sklearn_compat.detector import CertifiedDetector
 from ocsdf.sklearn_compat.input_checks import LazyRows, check_rows, check_rows_in_chunks
 from ocsdf.sklearn_compat.parameter_checks import plain_parameters
 from ocsdf.sklearn_compat.standardization import standardization, standardized
+from ocsdf.utils.checks import check_count
 
 _GROUP_SIZES = (8, 64)
 _N_REFERENCES = 1024
@@ -24,9 +26,6 @@ class DistanceDetector(CertifiedDetector):
     training rows. Verdicts call the farthest hundredth of the training rows anomalies, as those
     of OCSDF do.
     """
-
-    # Rows are rounded to float32, by at most 2^-24 of their norm; twice that for what follows.
-    _row_rounding = 2.0**-23
 
     def fit(self, X, y=None):
         """Standardize and remember rows.
@@ -56,7 +55,7 @@ class DistanceDetector(CertifiedDetector):
         self.mean_, self.scale_ = mean, scale
         points = self._standardized(rows)
         network = Chain([self._distance_to(points)], (points.shape[1],))
-        self._set_network(CertifiedNetwork(network, self._row_rounding))
+        self._set_network(CertifiedNetwork(network, *self._point_rounding()))
         self.offset_ = boundary_level(self._network.score(points))
         return self
 
@@ -77,6 +76,10 @@ class DistanceDetector(CertifiedDetector):
     def _checked_points(self, X):
         check_is_fitted(self)
         return LazyRows(check_rows_in_chunks(self, X), self._standardized)
+
+    def _point_rounding(self):
+        # Rows are rounded to float32, by at most 2^-24 of their norm; twice that for what follows.
+        return 2.0**-23, 0.0
 
     def _standardized(self, rows):
         # The references are kept in float32: rounded alike, a training row is at distance 0.
@@ -115,6 +118,39 @@ class NearestNeighborDistance(DistanceDetector):
 
     def _distance_to(self, points):
         return SubsampleDistance(points, (len(points),), "l2")
+
+
+class NearestNeighborsDistance(DistanceDetector):
+    r"""Minus the root mean square of the l2 distances to the k nearest training rows.
+
+    DTE-NP ranks rows by it (Livernoche et al., *On Diffusion Modeling for Anomaly Detection*,
+    2024), with k = 5. It is 1-Lipschitz in standardized units; see
+    :class:`ocsdf.operations.nearest.NearestRows`.
+
+    Parameters
+    ----------
+    n_neighbors : int, default=5
+        k; all training rows where there are fewer.
+
+    Attributes
+    ----------
+    mean_, scale_ : ndarray of shape (n_features,)
+        Standardization of the training rows.
+    offset_ : float
+        First percentile of the training scores.
+    lipschitz_bound_ : float
+        1.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features,)
+        Only where X has column names.
+    """
+
+    def __init__(self, n_neighbors=5):
+        self.n_neighbors = n_neighbors
+
+    def _distance_to(self, points):
+        check_count("n_neighbors", self.n_neighbors, 1)
+        return NearestRows(points, min(self.n_neighbors, len(points)))
 
 
 class SubsampleDistanceDetector(DistanceDetector):

@@ -4,6 +4,8 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from ocsdf.recipes.feature_maps import fit_feature_maps, point_rounding
+from ocsdf.recipes.tables import draw_rows
 from ocsdf.sklearn_compat.input_checks import (
     LazyRows,
     check_rows,
@@ -13,7 +15,7 @@ from ocsdf.sklearn_compat.input_checks import (
 )
 from ocsdf.sklearn_compat.parameter_checks import check_parameters, plain_parameters
 from ocsdf.sklearn_compat.signed_distance import SignedDistance
-from ocsdf.sklearn_compat.standardization import standardization, standardized
+from ocsdf.sklearn_compat.standardization import FARTHEST, standardization, standardized
 
 
 class OCSDF(SignedDistance):
@@ -26,28 +28,37 @@ class OCSDF(SignedDistance):
 
     .. math:: |f(x + \delta) - f(x)| \le L \, \|\delta\|_2, \qquad L \le 1,
 
-    so no change of l2 norm below :math:`|f(x) - \text{offset}| / L` flips a verdict. Distances
-    are in standardized units: :math:`\delta_j` of feature j counts as
-    :math:`\delta_j / \text{scale}_j`.
+    so no change of l2 norm below :math:`|f(x) - \text{offset}| / L` flips a verdict.
+
+    Scores, margins and radii have one unit. With method="paper" or standardize=False it is that of
+    ``(X - mean_) / scale_``: :math:`\delta_j` of feature j counts as
+    :math:`\delta_j / \text{scale}_j`. By default features are also stretched, ``stretch_``: a unit
+    is one standard deviation, one normal score (:math:`\Phi^{-1}` of the share of training rows
+    below) or one step between neighbouring values of a feature that has few, whichever is the
+    smallest change. No change is longer in standard deviations than in this unit; a radius divided
+    by ``stretch_.bound()`` is certified in standard deviations.
 
     Parameters
     ----------
     method : {"anchored", "paper"}, default="anchored"
         "paper" is the papers' algorithm with its printed schedule of Newton steps, and nothing
-        else. "anchored", the label-free default: rows that lie so far from all others that they
-        may be anomalies are set aside. The mean distance to the nearest of 8 random rows among
-        the rest, and that to the nearest of 32 among all, are exact 1-Lipschitz functions; the
-        larger counts, each from what 30 % of the training rows exceed, the first by two thirds.
-        A 1-Lipschitz network is trained by the same loss on all rows, against negatives pulled
-        to its boundary. f is a quarter of the network minus three quarters of that distance. It
-        is shifted so that 1 % of training rows lie outside.
+        else. "anchored", the label-free default, is 0.55 of the smaller of two exact distances,
+        each from what 10 % of the training rows fall short of: to the nearest training row, set
+        back by how far that lies from others, and to the nearest of 32 random rows, on average;
+        0.2 of the distance to the nearest row where steps of features count; 0.2 of that of each
+        feature to the nearest value it had; and 0.05 of a 1-Lipschitz network that is trained by
+        the papers' loss against negatives that keep clear of the data. All are 1-Lipschitz, so f
+        is. It is shifted so that 1 % of training rows, each left out of what it is compared with,
+        lie outside. See :func:`ocsdf.recipes.tables.anchored_network`.
     margin : float or "auto", default="auto"
         m of the loss, in the units of ``score_samples``; "auto" takes a share of the typical
         distance between nearest neighbours, 1/2, or 1/20 where `method` is "paper".
-    hinge_weight : float, default=100.0
-        lambda of the loss: how much separating counts against spreading scores.
-    hidden_layer_sizes : tuple of int, default=(128, 128, 128, 128)
-        Units of each hidden layer. The paper has four of 512.
+    hinge_weight : float or "auto", default="auto"
+        lambda of the loss: how much separating counts against spreading scores. "auto" is 1, and
+        100 where `method` is "paper".
+    hidden_layer_sizes : tuple of int or "auto", default="auto"
+        Units of each hidden layer. "auto" is three of 64, and four of 128 where `method` is
+        "paper"; the paper has four of 512.
     activation : {"fullsort", "groupsort2"}, default="fullsort"
         Sort the whole layer, or pairs of units (faster).
     newton_steps : int, default=4
@@ -73,6 +84,10 @@ class OCSDF(SignedDistance):
         Name of a Keras optimizer.
     domain : {"box", "ball"}, default="box"
         B, where negatives live: 5 standard deviations around the mean, and all training rows.
+    seeds : {"auto", "uniform", "clear"}, default="auto"
+        Where negatives start: anywhere in B, or more than 2 margins away from all rows, as OCSDF
+        Def. 1 asks, see :class:`ocsdf.training.seeds.ClearSeeds`. "auto" is "clear", and "uniform"
+        where `method` is "paper".
     orthogonality : {"projection", "reparametrization"}, default="projection"
         How kernels stay orthogonal: by a correction after each update, or inside the forward
         pass as in the paper (slower).
@@ -93,7 +108,9 @@ class OCSDF(SignedDistance):
     Attributes
     ----------
     model_ : keras.Sequential
-        f, from standardized float32 rows (n, d) to (n, 1).
+        f, from standardized and stretched float32 rows (n, d) to (n, 1).
+    stretch_ : ocsdf.operations.piecewise.Piecewise or None
+        The map that stretches standardized rows; None where they stay as they are.
     mean_, scale_ : ndarray of shape (n_features,)
         Rows are judged as ``(X - mean_) / scale_``; 0 and 1 when not standardized.
     offset_ : float
@@ -131,8 +148,8 @@ class OCSDF(SignedDistance):
         self,
         method="anchored",
         margin="auto",
-        hinge_weight=100.0,
-        hidden_layer_sizes=(128, 128, 128, 128),
+        hinge_weight="auto",
+        hidden_layer_sizes="auto",
         activation="fullsort",
         newton_steps=4,
         updates_per_batch=1,
@@ -143,6 +160,7 @@ class OCSDF(SignedDistance):
         learning_rate="auto",
         optimizer="rmsprop",
         domain="box",
+        seeds="auto",
         orthogonality="projection",
         standardize=True,
         contamination="auto",
@@ -164,6 +182,7 @@ class OCSDF(SignedDistance):
         self.learning_rate = learning_rate
         self.optimizer = optimizer
         self.domain = domain
+        self.seeds = seeds
         self.orthogonality = orthogonality
         self.standardize = standardize
         self.contamination = contamination
@@ -208,14 +227,38 @@ class OCSDF(SignedDistance):
             mean, scale = standardization(rows)
         points = standardized(rows, mean, scale)
         seed = check_random_state(self.random_state).randint(2**31)
+        random_state = np.random.default_rng(seed)
+        stretched = halfway = None
+        if plain.method == "anchored" and plain.standardize:
+            drawn = points
+            if weights is not None:
+                drawn = points[draw_rows(len(points), len(points), random_state, weights)]
+            stretched, halfway = fit_feature_maps(drawn)
+            points = _stretched(points, stretched)
+        rounding = _rounding(stretched)
         # Imported here, so that the estimator can be made without loading TensorFlow.
         from ocsdf.sklearn_compat.fitting import fit_network
 
-        fit = fit_network(plain, points, weights, np.random.default_rng(seed))
-        self._adopt(plain, fit, mean, scale)
+        fit = fit_network(plain, points, halfway, rounding, weights, random_state)
+        self._adopt(plain, fit, mean, scale, stretched)
         return self
 
     def _checked_points(self, X):
         check_is_fitted(self)
         rows = check_rows_in_chunks(self, X)
-        return LazyRows(rows, lambda chunk: standardized(chunk, self.mean_, self.scale_))
+        return LazyRows(rows, self._points_of)
+
+    def _points_of(self, rows):
+        points = standardized(rows, self.mean_, self.scale_)
+        return points if self.stretch_ is None else _stretched(points, self.stretch_)
+
+    def _point_rounding(self):
+        return _rounding(self.stretch_)
+
+
+def _stretched(points, stretched):
+    return np.clip(stretched.evaluate(points), -FARTHEST, FARTHEST)
+
+
+def _rounding(stretched):
+    return (2.0**-52, 0.0) if stretched is None else point_rounding(stretched)

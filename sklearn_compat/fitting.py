@@ -6,21 +6,23 @@ import keras
 import numpy as np
 
 from ocsdf.certificate.network import CertifiedNetwork
-from ocsdf.networks.builders import average, build_mlp, condense
+from ocsdf.networks.builders import build_mlp, condense
 from ocsdf.networks.precision import keras_in_float32
+from ocsdf.networks.translate import translate
 from ocsdf.recipes.tables import (
-    SHARES,
-    SOFTENING,
-    boundary_level,
-    distance_part,
+    anchored_network,
     linear_decay,
     nearest_neighbor_margin,
 )
 from ocsdf.training.diagnosis import diagnose
 from ocsdf.training.domain import DOMAINS
+from ocsdf.training.seeds import ClearSeeds
 from ocsdf.training.trainer import Settings, Trainer
 
 _SCHEDULES = {"paper": "printed", "anchored": "even"}
+_SEEDS = {"paper": "uniform", "anchored": "clear"}
+_HINGE_WEIGHT = {"paper": 100.0, "anchored": 1.0}
+_HIDDEN_LAYER_SIZES = {"paper": (128,) * 4, "anchored": (64,) * 3}
 # Two batches an epoch, as a table of 200 rows has, are too few updates to learn its boundary.
 _LEARNING_RATE = {"paper": 1e-3, "anchored": 1e-2}
 # Of the typical distance between neighbours. In forty epochs a large margin lets anomalies among
@@ -55,7 +57,7 @@ class Fit(NamedTuple):
 
 
 @keras_in_float32()
-def fit_network(estimator, points, sample_weight, random_state):
+def fit_network(estimator, points, halfway, rounding, sample_weight, random_state):
     """Train a network as an estimator's parameters say.
 
     Parameters
@@ -63,7 +65,11 @@ def fit_network(estimator, points, sample_weight, random_state):
     estimator : OCSDF
         Only its parameters are read.
     points : ndarray of shape (n_samples, n_features), float64
-        Standardized rows.
+        Rows in the units of the certificate.
+    halfway : Piecewise or None
+        See :func:`ocsdf.recipes.tables.anchored_network`; None where `method` is "paper".
+    rounding : tuple of float
+        How far points may be rounded, see :class:`ocsdf.certificate.network.CertifiedNetwork`.
     sample_weight : ndarray of shape (n_samples,) or None
     random_state : numpy.random.Generator
 
@@ -71,6 +77,35 @@ def fit_network(estimator, points, sample_weight, random_state):
     -------
     Fit
     """
+    if estimator.method == "paper":
+        learned = _train(estimator, points, points, sample_weight, random_state)
+        network = CertifiedNetwork(learned.network, *rounding)
+        return Fit(network, *learned[1:3], network.score(points), *learned[3:])
+    learned = []
+
+    def train(rows, references):
+        learned.append(_train(estimator, rows, references, sample_weight, random_state))
+        return learned[0].network
+
+    network = anchored_network(points, halfway, train, random_state, sample_weight)
+    network = CertifiedNetwork(network, *rounding)
+    domain = DOMAINS[estimator.domain].from_data(points)
+    _, _, margin, *outcome = learned[0]
+    return Fit(network, domain, margin, network.score(points), *outcome)
+
+
+class _Learned(NamedTuple):
+    """A trained network as a chain of operations, and what training it took and did."""
+
+    network: object
+    domain: object
+    margin: float
+    outcome: object
+    messages: list
+
+
+def _train(estimator, points, references, sample_weight, random_state):
+    """Train a network on rows; clear seeds keep their distance from some of them."""
     domain = DOMAINS[estimator.domain].from_data(points)
     margin = (
         nearest_neighbor_margin(points, _MARGIN_SHARE[estimator.method], random_state)
@@ -79,25 +114,25 @@ def fit_network(estimator, points, sample_weight, random_state):
     )
     model = build_mlp(
         points.shape[1],
-        estimator.hidden_layer_sizes,
+        _chosen(estimator, "hidden_layer_sizes", _HIDDEN_LAYER_SIZES),
         estimator.activation,
         estimator.orthogonality,
         seed=random_state.integers(2**31),
     )
-    rate = estimator.learning_rate
-    rate = _LEARNING_RATE[estimator.method] if rate == "auto" else rate
+    rate = _chosen(estimator, "learning_rate", _LEARNING_RATE)
     optimizer = keras.optimizers.get(
         {"class_name": estimator.optimizer, "config": {"learning_rate": rate}}
     )
-    settings = _settings(estimator, margin)
+    is_clear = _chosen(estimator, "seeds", _SEEDS) == "clear"
     trainer = Trainer(
         model,
         points.astype(np.float32),
         domain,
-        settings,
+        _settings(estimator, margin),
         optimizer,
         random_state,
         sample_weight,
+        ClearSeeds(references, margin, domain) if is_clear else None,
     )
     callbacks = list(estimator.callbacks or ())
     if estimator.method == "anchored":
@@ -105,35 +140,27 @@ def fit_network(estimator, points, sample_weight, random_state):
         # callback of the user's has the last word.
         callbacks.insert(0, linear_decay(rate, trainer.epochs))
     outcome = trainer.run(callbacks, estimator.verbose)
-    network = CertifiedNetwork.from_keras(condense(model))
-    scores = network.score(points)
+    network = CertifiedNetwork(translate(condense(model)))
     negative_scores = network.score(trainer.uniform_negatives())
-    messages = diagnose(scores, negative_scores, outcome.diverged)
-    if estimator.method == "anchored":
-        softening = SOFTENING if estimator.standardize else None
-        network = _anchored(network.model, points, softening, sample_weight, random_state)
-        scores = network.score(points)
-    return Fit(network, domain, margin, scores, outcome, messages)
+    messages = diagnose(network.score(references), negative_scores, outcome.diverged)
+    return _Learned(network.network, domain, margin, outcome, messages)
 
 
-def _anchored(learned, points, softening, sample_weight, random_state):
-    """Average a trained network with exact distances to the rows, and set the zero."""
-    distances = distance_part(points, softening, random_state, sample_weight)
-    network = CertifiedNetwork.from_keras(average([learned, distances], SHARES))
-    return network.shifted(-boundary_level(network.score(points)))
+def _chosen(estimator, name, automatic):
+    """Return a parameter, or what the method takes where it is "auto"."""
+    value = getattr(estimator, name)
+    return automatic[estimator.method] if isinstance(value, str) and value == "auto" else value
 
 
 def _settings(estimator, margin):
     return Settings(
         margin=margin,
-        hinge_weight=float(estimator.hinge_weight),
+        hinge_weight=float(_chosen(estimator, "hinge_weight", _HINGE_WEIGHT)),
         newton_steps=estimator.newton_steps,
         schedule=_SCHEDULES[estimator.method],
         updates_per_batch=estimator.updates_per_batch,
         epochs=estimator.epochs,
-        max_steps=(
-            _MAX_STEPS[estimator.method] if estimator.max_steps == "auto" else estimator.max_steps
-        ),
+        max_steps=_chosen(estimator, "max_steps", _MAX_STEPS),
         uniform_epochs=estimator.uniform_epochs,
         batch_size=estimator.batch_size,
         min_steps_per_epoch=_MIN_STEPS_PER_EPOCH[estimator.method],

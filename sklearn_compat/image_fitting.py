@@ -9,8 +9,8 @@ from ocsdf.certificate.network import CertifiedNetwork
 from ocsdf.networks.builders import average, build_mlp, condense
 from ocsdf.networks.precision import keras_in_float32
 from ocsdf.recipes.image_negatives import shuffled_images
-from ocsdf.recipes.images import are_seen, cone_part
-from ocsdf.recipes.tables import SHARES, boundary_level, linear_decay
+from ocsdf.recipes.images import SHARES, are_seen, cone_part
+from ocsdf.recipes.tables import boundary_level, linear_decay
 from ocsdf.training.diagnosis import diagnose
 from ocsdf.training.domain import Box
 from ocsdf.training.trainer import Settings, Trainer

@@ -11,6 +11,7 @@ _CHOICES = {
     "method": ("anchored", "paper"),
     "activation": ("fullsort", "groupsort2"),
     "domain": ("box", "ball"),
+    "seeds": ("auto", "uniform", "clear"),
     "orthogonality": ("projection", "reparametrization"),
     "standardize": (True, False),
     "verbose": (0, 1, 2),
@@ -53,9 +54,7 @@ def check_parameters(estimator):
             raise _invalid(name, "one of " + ", ".join(map(repr, choices)), value)
     for name, least in _COUNTS.items():
         check_count(name, getattr(estimator, name), least)
-    if not _is_positive(estimator.hinge_weight):
-        raise _invalid("hinge_weight", "a finite number > 0", estimator.hinge_weight)
-    for name in ("margin", "learning_rate"):
+    for name in ("margin", "hinge_weight", "learning_rate"):
         value = getattr(estimator, name)
         if not (_is(value, "auto") or _is_positive(value)):
             raise _invalid(name, "'auto' or a finite number > 0", value)
@@ -68,7 +67,9 @@ def check_parameters(estimator):
     if not (most is None or _is(most, "auto") or is_count(most, 1)):
         raise _invalid("max_steps", "'auto', None or an integer >= 1", most)
     _check_contamination(estimator.contamination)
-    _check_hidden_layers(estimator.hidden_layer_sizes, pairs=estimator.activation == "groupsort2")
+    sizes = estimator.hidden_layer_sizes
+    if not _is(sizes, "auto"):
+        _check_hidden_layers(sizes, pairs=estimator.activation == "groupsort2")
     _check_optimizer(estimator.optimizer)
     _check_callbacks(estimator.callbacks)
     _check_random_state(estimator.random_state)

@@ -14,13 +14,14 @@ import numpy as np
 from ocsdf._version import __version__
 from ocsdf.certificate.network import CertifiedNetwork
 from ocsdf.operations.base import from_description
+from ocsdf.operations.piecewise import Piecewise
 from ocsdf.sklearn_compat.parameter_checks import plain_parameters
 from ocsdf.training.domain import DOMAINS
 from ocsdf.utils.archives import Foreign, from_archive, read_members, to_archive
 from ocsdf.utils.files import check_output, write_whole
 
 _FORMAT, _VERSION = "ocsdf-detector", 2
-_NETWORK = "network."
+_NETWORK, _STRETCH = "network.", "stretch."
 
 
 def save(estimator, path):
@@ -62,6 +63,9 @@ def to_bytes(estimator):
         "network": network,
     }
     own = {"mean": estimator.mean_, "scale": estimator.scale_, **estimator.domain_.arrays()}
+    if estimator.stretch_ is not None:
+        meta["stretch"], stretch = estimator.stretch_.describe(_STRETCH)
+        own |= stretch
     return to_archive(meta, own | arrays)
 
 
@@ -86,8 +90,7 @@ def from_bytes(cls, content, name):
     try:
         meta, arrays = _read(content)
         _check_kind(cls, meta)
-        network = CertifiedNetwork(from_description(meta["network"], arrays))
-        estimator = _restore(cls, meta, arrays, network)
+        estimator = _restore(cls, meta, arrays)
         changes = _changes(meta["versions"])
     except Foreign as error:
         raise ValueError(f"{name} {error}") from error
@@ -129,13 +132,16 @@ def _check_kind(cls, meta):
         raise Foreign(f"holds an {meta['class']}: read it by {meta['class']}.load.")
 
 
-def _restore(cls, meta, arrays, network):
+def _restore(cls, meta, arrays):
     parameters = meta["parameters"]
     for name in ("hidden_layer_sizes", "image_shape"):
-        if parameters.get(name) is not None:
+        if isinstance(parameters.get(name), list):
             parameters[name] = tuple(parameters[name])
     estimator = cls(**parameters)
-    own = {name: array for name, array in arrays.items() if not name.startswith(_NETWORK)}
+    prefixes = _NETWORK, _STRETCH
+    own = {name: array for name, array in arrays.items() if not name.startswith(prefixes)}
+    if meta.get("stretch") is not None:
+        estimator.stretch_ = from_description(meta["stretch"], arrays)
     estimator.mean_, estimator.scale_ = (np.float64(own.pop(name)) for name in ("mean", "scale"))
     estimator.domain_ = DOMAINS[meta["domain"]](**own)
     estimator.offset_, estimator.margin_ = float(meta["offset"]), float(meta["margin"])
@@ -145,6 +151,8 @@ def _restore(cls, meta, arrays, network):
         estimator.image_shape_ = tuple(meta["image_shape"])
     if meta["feature_names"] is not None:
         estimator.feature_names_in_ = np.array(meta["feature_names"], dtype=object)
+    network = from_description(meta["network"], arrays)
+    network = CertifiedNetwork(network, *estimator._point_rounding())
     _check_consistent(estimator, network)
     estimator._set_network(network)
     return estimator
@@ -161,8 +169,18 @@ def _check_consistent(estimator, network):
         and np.all(estimator.scale_ > 0.0)
         and estimator.domain_.contains(np.zeros((1, n_features))).shape == (1,)
         and 0.0 < network.lipschitz_bound < np.inf
+        and (estimator.stretch_ is None or _is_stretch(estimator.stretch_, n_features))
     ):
         raise ValueError("its parts do not fit together")
+
+
+def _is_stretch(stretch, n_features):
+    """Tell whether a map fits and squeezes nothing, which the certificate's units rest on."""
+    return (
+        isinstance(stretch, Piecewise)
+        and len(stretch.counts) == n_features
+        and bool(stretch.slopes.min() >= 1.0)
+    )
 
 
 def _versions():

@@ -56,6 +56,7 @@ class SignedDistance(CertifiedDetector):
             level=self.offset_,
             mean=self.mean_,
             scale=self.scale_,
+            stretched=self.stretch_,
             domain=self.domain_,
             within=self._within(),
             feature_names=getattr(self, "feature_names_in_", None),
@@ -93,7 +94,9 @@ class SignedDistance(CertifiedDetector):
 
         check_is_fitted(self)
         check_output(path)
-        model = detector_graph(self._network, self.mean_, self.scale_, self.offset_, dtype)
+        model = detector_graph(
+            self._network, self.mean_, self.scale_, self.offset_, dtype, self.stretch_
+        )
         write_whole(path, model.SerializeToString())
 
     def sample_level_set(self, n_samples, level=0.0):
@@ -128,8 +131,8 @@ class SignedDistance(CertifiedDetector):
         for seed in seeds:
             points = sample_level_set(self._network, self.domain_, n_samples, level, int(seed))
             # As rows in float64 they may no longer be where they were.
-            rows = points * self.scale_ + self.mean_
-            scores = self._network.score((rows - self.mean_) / self.scale_)
+            rows = self._rows_of(points)
+            scores = self._network.score(self._points_of(rows))
             found = rows[np.abs(scores - level) <= _LEVEL_TOLERANCE]
             kept.extend(found)
             if len(kept) >= n_samples:
@@ -175,9 +178,26 @@ class SignedDistance(CertifiedDetector):
         rows = check_rows(self, points, reset=False)
         from ocsdf.levelsets.sample_network import SampleNetwork
 
-        return SampleNetwork(self.model_, rows, mean=self.mean_, scale=self.scale_)
+        mean, scale = self.mean_, self.scale_
+        if self.stretch_ is not None:
+            # Near each point its features are stretched by a constant.
+            scale = scale / self.stretch_.slopes_at((rows - mean) / scale)
+            mean = rows - self._points_of(rows) * scale
+        return SampleNetwork(self.model_, rows, mean=mean, scale=scale)
 
-    def _adopt(self, noted, fit, mean, scale):
+    # The map that stretches standardized rows, a Piecewise; None where they stay as they are.
+    stretch_ = None
+
+    def _points_of(self, rows):
+        """The network's input for checked rows."""
+        return (rows - self.mean_) / self.scale_
+
+    def _rows_of(self, points):
+        """Rows in the units of X whose points are given, up to rounding."""
+        points = points if self.stretch_ is None else self.stretch_.inverse(points)
+        return points * self.scale_ + self.mean_
+
+    def _adopt(self, noted, fit, mean, scale, stretched=None):
         """Set the fitted attributes, all at once, and say what went wrong.
 
         Parameters
@@ -187,9 +207,10 @@ class SignedDistance(CertifiedDetector):
         fit : NamedTuple
             Has ``network``, ``domain``, ``margin``, ``scores``, ``outcome`` and ``messages``.
         mean, scale : ndarray of shape (n_features,)
+        stretched : Piecewise or None, default=None
         """
         self._adopt_features(noted)
-        self.mean_, self.scale_ = mean, scale
+        self.mean_, self.scale_, self.stretch_ = mean, scale, stretched
         self.domain_, self.margin_ = fit.domain, fit.margin
         self.history_, self.n_iter_ = fit.outcome.history, fit.outcome.n_epochs
         self._set_network(fit.network)

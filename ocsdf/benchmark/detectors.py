@@ -201,6 +201,12 @@ def _nearest_neighbour(seed, n_features, X):
     return NearestNeighborDistance()
 
 
+def _dte_np(seed, n_features, X):
+    from ocsdf.sklearn_compat.distance_detectors import NearestNeighborsDistance
+
+    return NearestNeighborsDistance()
+
+
 def _random_subsamples(seed, n_features, X):
     from ocsdf.sklearn_compat.distance_detectors import SubsampleDistanceDetector
 
@@ -242,5 +248,8 @@ DETECTORS = {
     # that a nearest neighbour is fitted on are all at distance 0: "ad" gives it 50 %.
     "OCSDF paper": Detector(_ocsdf_paper),
     "nearest neighbour": Detector(_nearest_neighbour, random=False, linear_time=False),
+    "DTE-NP": Detector(_dte_np, random=False, linear_time=False),
     "random subsamples": Detector(_random_subsamples),
+    "INNE": _by_pyod(_pyod("inne", "INNE", seeded=True)),
+    "LUNAR": _by_pyod(_pyod("lunar", "LUNAR"), linear_time=False),
 }

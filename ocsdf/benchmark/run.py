@@ -17,7 +17,7 @@ from ocsdf.benchmark.detectors import find_detector, parameters_of, versions
 from ocsdf.benchmark.evaluate import CERTIFIED, CERTIFIED_RADII, evaluate_detector
 from ocsdf.benchmark.store import run_cells
 from ocsdf.data.downloads import data_home
-from ocsdf.data.splits import CONTAMINATIONS, check_protocol, reduce_rows, split
+from ocsdf.data.splits import CONTAMINATIONS, check_protocol, fixed_split, reduce_rows, split
 from ocsdf.data.tables import Table, load_table
 
 STORE = "cells.sqlite"
@@ -119,10 +119,21 @@ def run_benchmark(
         check_protocol(protocol)
     kinds = {name: find_detector(name) for name in detectors}
     sources = _check_tables(tables)
+    if "fixed" in protocols:
+        for name, source in sources.items():
+            if not isinstance(source, Table) or source.n_train is None:
+                raise ValueError(
+                    f"the protocol 'fixed' needs a table with a split: {name} has none; load it by "
+                    "ocsdf.data.load_fixed_split."
+                )
     cells = []
     for protocol, name, detector in itertools.product(protocols, sources, kinds):
         key = {"protocol": protocol, "table": name, "detector": detector}
-        if all_rows and _is_lifted(protocol, sources[name], kinds[detector]):
+        if (
+            all_rows
+            and protocol != "fixed"
+            and _is_lifted(protocol, sources[name], kinds[detector])
+        ):
             key["rows"] = "all"
         made_of = (_table_hash(sources[name]), _hash(parameters_of(detector)), versions())
         key |= dict(zip(_PROVENANCE, made_of, strict=True))
@@ -180,8 +191,12 @@ class _Work:
         self, protocol, table, detector, seed, contamination=None, rows=None, **provenance
     ):
         X, y = _load(self.sources[table])
-        kept = np.arange(len(y)) if rows == "all" else reduce_rows(y)
-        parts = split(X[kept], y[kept], protocol, seed, contamination)
+        is_whole = rows == "all" or protocol == "fixed"
+        kept = np.arange(len(y)) if is_whole else reduce_rows(y)
+        if protocol == "fixed":
+            parts = fixed_split(y, self.sources[table].n_train)
+        else:
+            parts = split(X[kept], y[kept], protocol, seed, contamination)
         train, test = kept[parts.train_rows], kept[parts.test_rows]
         facts = {
             "n_train": len(train),
@@ -225,7 +240,7 @@ def _is_lifted(protocol, source, detector):
 
 
 def _cells_of(key, detector, seeds, contaminations):
-    if key["protocol"] == "ad" and not detector.random:
+    if key["protocol"] in ("ad", "fixed") and not detector.random:
         seeds = seeds[:1]
     if key["protocol"] != "contaminated":
         return [key | {"seed": seed} for seed in seeds]

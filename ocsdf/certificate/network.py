@@ -31,11 +31,15 @@ class CertifiedNetwork:
         Maps (n, n_features) to (n, 1).
     relative_rounding : float, default=2**-52
         How far a row itself may have been rounded, relative to its norm: standardizing takes 2 u.
+    absolute_rounding : float, default=0.0
+        How far beyond that.
 
     Attributes
     ----------
     lipschitz_bound : float
         See :func:`ocsdf.networks.lipschitz.network_bound`.
+    point_rounding : tuple of float
+        The two of the above.
     rounding_constant, rounding_slope : float
         See :func:`ocsdf.networks.lipschitz.float_error`.
 
@@ -47,17 +51,17 @@ class CertifiedNetwork:
         If values may overflow on the way.
     """
 
-    def __init__(self, network, relative_rounding=2.0**-52):
+    def __init__(self, network, relative_rounding=2.0**-52, absolute_rounding=0.0):
         if len(network.input_shape) != 1 or network.output_shape() != (1,):
             raise TypeError(
                 f"Expected a network of rows, (n, n_features), with one output; got "
                 f"{network.input_shape} to {network.output_shape()}."
             )
         self.network = network
-        self._relative_rounding = relative_rounding
+        self.point_rounding = relative_rounding, absolute_rounding
         self.lipschitz_bound = network.bound()
         self.rounding_constant, self.rounding_slope = network.float_error(
-            relative=relative_rounding
+            relative=relative_rounding, absolute=absolute_rounding
         )
 
     @classmethod
@@ -108,7 +112,7 @@ class CertifiedNetwork:
         """
         *before, last = self.network.operations
         shifted = Chain((*before, last.shifted(constant)), self.network.input_shape)
-        return CertifiedNetwork(shifted, self._relative_rounding)
+        return CertifiedNetwork(shifted, *self.point_rounding)
 
     def score(self, points):
         """Evaluate f.

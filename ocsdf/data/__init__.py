@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "Table": "ocsdf.data.tables",
         "data_home": "ocsdf.data.downloads",
         "load_features": "ocsdf.data.tables",
+        "load_fixed_split": "ocsdf.data.fixed_splits",
         "load_table": "ocsdf.data.tables",
         "read_table": "ocsdf.data.readers",
         "reduce_rows": "ocsdf.data.splits",

@@ -7,11 +7,13 @@ from sklearn.model_selection import train_test_split
 
 from ocsdf.data.tables import split_one_class
 
-PROTOCOLS = ("ad", "oc", "adbench", "clean", "contaminated")
+PROTOCOLS = ("ad", "oc", "adbench", "clean", "contaminated", "fixed")
 CONTAMINATIONS = (0.0, 0.01, 0.05, 0.1, 0.2)
 
 # ADBench's figures: what it draws small tables up to, cuts large ones down to, and tests on.
 _FEWEST_ROWS, _MOST_ROWS, _TEST_SHARE = 1_000, 10_000, 0.3
+# Of a fixed split, most rows to fit on and to judge.
+_MOST_TRAIN, _MOST_TEST = 5_000, 3_000
 
 
 class Split(NamedTuple):
@@ -106,6 +108,8 @@ def split(X, y, protocol, seed, contamination=None):
         has too few rows to be split.
     """
     check_protocol(protocol)
+    if protocol == "fixed":
+        raise ValueError("the protocol 'fixed' takes the split of a file: use fixed_split.")
     if (protocol == "contaminated") != (contamination is not None):
         raise ValueError(
             "contamination goes with the protocol 'contaminated' and with no other; "
@@ -122,6 +126,30 @@ def split(X, y, protocol, seed, contamination=None):
         return _adbench(y, seed)
     distinct = np.sort(np.unique(X, axis=0, return_index=True)[1])
     return Split(*_part(distinct, y, seed), leaks=False)
+
+
+def fixed_split(y, n_train):
+    """Take the split that a table's file holds, with at most 5,000 and 3,000 rows.
+
+    Larger parts are cut by one draw for all methods and seeds, the rows to judge as
+    :func:`reduce_rows` does.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,)
+        1 for an anomaly, 0 for a normal row.
+    n_train : int
+        The first rows are to be fitted on.
+
+    Returns
+    -------
+    Split
+    """
+    train = np.arange(n_train)
+    if n_train > _MOST_TRAIN:
+        train = np.sort(np.random.default_rng(0).choice(n_train, _MOST_TRAIN, replace=False))
+    test = n_train + reduce_rows(np.asarray(y)[n_train:], _MOST_TEST)
+    return Split(train, test, leaks=False)
 
 
 def check_protocol(name):

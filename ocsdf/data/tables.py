@@ -38,12 +38,16 @@ class Table(NamedTuple):
         The d column names.
     name : str
         Name of the embedded set, or the file's name without its suffix.
+    n_train : int or None, default=None
+        How many of the first rows the file gives to fit on; the others are to be judged. None
+        where it tells no split.
     """
 
     X: np.ndarray
     y: np.ndarray | None
     feature_names: list
     name: str
+    n_train: int | None = None
 
 
 def load_table(source, label=None, anomaly=None, *, both=True, **reading):

@@ -47,7 +47,7 @@ def boundary_points(
     tolerance=_TOLERANCE,
     random_state=0,
     within=None,
-    units=(0.0, 1.0),
+    units=(0.0, 1.0, None),
 ):
     r"""Find, near each row, a point on the other side of a level set.
 
@@ -77,8 +77,9 @@ def boundary_points(
         Draws the seeds.
     within : Box or Ball, default=None
         A convex set that holds the points and is not left.
-    units : tuple of (ndarray of shape (n_features,) or float), default=(0.0, 1.0)
-        Mean and scale that were taken from rows to make the points of them. A point has to be
+    units : tuple, default=(0.0, 1.0, None)
+        Mean and scale, ndarrays of shape (n_features,) or floats, that were taken from rows to make
+        the points of them, and a Piecewise that stretched them then, or None. A point has to be
         across once it is a row in float64: where rounding takes it back, it is moved outward.
 
     Returns
@@ -141,7 +142,7 @@ def _find(field, points, domain, random_state=0):
     return found
 
 
-def _settle(field, points, found, mean, scale):
+def _settle(field, points, found, mean, scale, stretched):
     """Judge points as the rows that they become, and move outward what is across no longer."""
     side = field.other_side(points)
     rows, seen = np.full((2, *points.shape), np.nan)
@@ -151,8 +152,9 @@ def _settle(field, points, found, mean, scale):
             break
         moved = field.confine(found[left] + stretch * (found[left] - points[left]))
         with np.errstate(over="ignore", invalid="ignore"):
-            moved = moved * scale + mean
+            moved = (moved if stretched is None else stretched.inverse(moved)) * scale + mean
             again = (moved - mean) / scale
+            again = again if stretched is None else stretched.evaluate(again)
         finite = np.isfinite(again).all(axis=1)
         across = field.is_across(np.where(finite[:, None], again, points[left]), side[left])
         rows[left[across]], seen[left[across]] = moved[across], again[across]

@@ -134,6 +134,7 @@ def explain(
     level=0.0,
     mean=0.0,
     scale=1.0,
+    stretched=None,
     domain=None,
     within=None,
     feature_names=None,
@@ -153,6 +154,8 @@ def explain(
         Score at the boundary of the verdict.
     mean, scale : float or ndarray of shape (n_features,)
         What the rows were standardized with.
+    stretched : Piecewise or None, default=None
+        What standardized rows were stretched by then; None where they were not.
     domain : Box or Ball, default=None
         As for :func:`ocsdf.explanation.boundary.boundary_points`.
     within : Box or Ball, default=None
@@ -181,7 +184,11 @@ def explain(
         )
     scale = np.broadcast_to(scale, points.shape[1:])
     axes = feature_radii(radius, scale)
-    units = np.asarray(mean), scale
+    standardized = points
+    if stretched is not None:
+        standardized = stretched.inverse(points)
+        axes = _stretched_radii(axes / scale, points, standardized, stretched) * scale
+    units = np.asarray(mean), scale, stretched
     parts = [
         boundary_points(network, points[batch], level, domain, within=within, units=units)
         for batch in track(list(slices(len(points), _BATCH)) or [slice(0)])
@@ -199,7 +206,7 @@ def explain(
         converged=found.converged,
         shares=shares,
         feature_radii=axes,
-        rows=points * scale + mean,
+        rows=standardized * scale + mean,
         normal=network.score(points) >= level,
         feature_names=tuple(
             [f"x{feature}" for feature in range(points.shape[1])]
@@ -208,6 +215,16 @@ def explain(
         ),
         index=range(len(points)) if index is None else index,
     )
+
+
+def _stretched_radii(radius, points, standardized, stretched):
+    """How far a standardized feature may change alone, either way, within radii of its image."""
+    reach = np.minimum(
+        standardized - stretched.inverse(points - radius),
+        stretched.inverse(points + radius) - standardized,
+    )
+    # What the inverse rounds is far below this share of a feature's range.
+    return np.maximum(0.0, reach - 2.0**-40 * (1.0 + np.abs(standardized)))
 
 
 def change_shares(points, flips):

@@ -10,8 +10,11 @@ _FARTHEST = 1e30
 # Rows whose squares cannot overflow in the graph's type; others get no certificate.
 _NEAR = {"float64": 1e150, "float32": 1e15}
 
+_STRETCHED = "standardized features stretched where training rows are crowded"
+_KIND = {True: "standardized", False: "stretched"}
 
-def detector_graph(network, mean, scale, offset, dtype="float64"):
+
+def detector_graph(network, mean, scale, offset, dtype="float64", stretched=None):
     r"""Write a detector as an ONNX graph.
 
     The input ``X`` holds raw rows, (n, n_features). The outputs are ``score``, f(x);
@@ -33,6 +36,8 @@ def detector_graph(network, mean, scale, offset, dtype="float64"):
     dtype : {"float64", "float32"}, default="float64"
         In float32, rows are standardized in float64 still: what a row loses where its mean is
         large beside its scale, no slack could make up for.
+    stretched : Piecewise or None, default=None
+        What standardized rows are stretched by; the radius is in its units.
 
     Returns
     -------
@@ -55,11 +60,18 @@ def detector_graph(network, mean, scale, offset, dtype="float64"):
     bounds = [graph.constant(end, np.float64) for end in (-_FARTHEST, _FARTHEST)]
     centred = graph.add("Sub", row, graph.constant(mean, np.float64))
     scaled = graph.add("Div", centred, graph.constant(scale, np.float64))
-    points = graph.add("Cast", graph.add("Clip", scaled, *bounds), to=tensor_type)
+    scaled = graph.add("Clip", scaled, *bounds)
+    if stretched is not None:
+        scaled = stretched.to_onnx(graph, scaled, (len(mean),), np.float64)
+        scaled = graph.add("Clip", scaled, *bounds)
+    points = graph.add("Cast", scaled, to=tensor_type)
     score = graph.reshape(network.network.to_onnx(graph, points), (-1,))
     decision = graph.add("Sub", score, graph.constant(offset))
     # Rounding to the type counts as well: relative to the row, one unit and a half.
-    constant, slope = network.network.float_error(roundoff, relative=3.0 * roundoff)
+    relative, absolute = network.point_rounding
+    constant, slope = network.network.float_error(
+        roundoff, relative=relative + 3.0 * roundoff, absolute=absolute
+    )
     radius = _radius(graph, points, decision, (constant, slope), network.lipschitz_bound)
     inside = graph.add("GreaterOrEqual", decision, graph.constant(0.0))
     one, minus = graph.integers(1), graph.integers(-1)
@@ -73,8 +85,9 @@ def detector_graph(network, mean, scale, offset, dtype="float64"):
         graph.name_output(value, name)
     about = {
         "lipschitz_bound": repr(network.lipschitz_bound),
-        "certificate": "l2 norm in standardized features, (X - mean) / scale",
-        "rounding": f"{constant!r} + {slope!r} * norm of the standardized row",
+        "certificate": "l2 norm in "
+        + ("standardized features, (X - mean) / scale" if stretched is None else _STRETCHED),
+        "rounding": f"{constant!r} + {slope!r} * norm of the {_KIND[stretched is None]} row",
     }
     n_features = len(mean)
     return graph.model(

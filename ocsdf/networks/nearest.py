@@ -3,6 +3,9 @@
 import keras
 from keras import ops
 
+# References that a forward pass compares rows with at a time.
+_BLOCK = 128
+
 
 @keras.saving.register_keras_serializable("ocsdf")
 class NearestRow(keras.layers.Layer):
@@ -31,15 +34,14 @@ class NearestRow(keras.layers.Layer):
         )
 
     def call(self, inputs):
-        # Products choose the reference; the distance to it is computed without cancellation.
-        rows = ops.stop_gradient(inputs)
-        squares = ops.sum(ops.square(self.references), axis=1)
-        squared = squares - 2.0 * ops.matmul(rows, ops.transpose(self.references))
-        squared = squared + ops.sum(ops.square(rows), axis=1, keepdims=True)
-        distances = ops.sqrt(ops.maximum(squared, 0.0)) + self.setbacks
-        places = ops.argmin(distances, axis=1)
-        offset = inputs - ops.take(self.references, places, axis=0)
-        return -(ops.norm(offset, axis=1) + ops.take(self.setbacks, places))[:, None]
+        # Some references at a time: no array holds all differences.
+        nearest = None
+        for start in range(0, self.n_references, _BLOCK):
+            references = self.references[start : start + _BLOCK]
+            distances = ops.norm(inputs[:, None, :] - references, axis=2)
+            least = ops.min(distances + self.setbacks[start : start + _BLOCK], axis=1)
+            nearest = least if nearest is None else ops.minimum(nearest, least)
+        return -nearest[:, None]
 
     def get_config(self):
         return super().get_config() | {"n_references": self.n_references}

@@ -84,7 +84,7 @@ class Chain(Operation):
             norm, error = part.pass_on(norm, error, roundoff, inner)
         return norm, error
 
-    def float_error(self, roundoff=ROUNDOFF, relative=None):
+    def float_error(self, roundoff=ROUNDOFF, relative=None, absolute=0.0):
         """Bound how far the computed f strays from the real-valued one.
 
         Parameters
@@ -94,6 +94,8 @@ class Chain(Operation):
         relative : float or None, default=None
             How far a row itself was rounded, relative to its norm; None is 2 u, which
             standardizing takes.
+        absolute : float, default=0.0
+            How far beyond that.
 
         Returns
         -------
@@ -102,7 +104,7 @@ class Chain(Operation):
         """
         relative = 2.0 * roundoff if relative is None else relative
         # Affine functions of ||x||, as [constant, slope]: the norm of the values, the error.
-        norm, error = np.array([0.0, 1.0]), np.array([0.0, relative])
+        norm, error = np.array([0.0, 1.0]), np.array([absolute, relative])
         # What overflows is refused by name.
         with np.errstate(over="ignore", invalid="ignore"):
             _, error = self.pass_on(norm, error, roundoff)

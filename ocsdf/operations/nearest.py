@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from scipy.spatial.distance import cdist
 
 from ocsdf.operations.base import Operation, Rounding, operation, smallest_normal
 from ocsdf.operations.fields import as_array, freeze
@@ -44,7 +45,8 @@ class NearestRow(Operation):
                 f"setbacks must be {len(references)} numbers >= 0; got shape {setbacks.shape}."
             )
         freeze(self, references=references, setbacks=setbacks)
-        freeze(self, _squares=np.square(references).sum(axis=1))
+        squares = np.square(references).sum(axis=1)
+        freeze(self, _squares=squares, _farthest=float(np.sqrt(squares.max())) * (1.0 + 2.0**-40))
 
     def output_shape(self, shape):
         return (1,)
@@ -63,43 +65,106 @@ class NearestRow(Operation):
         return -nearest[:, np.newaxis], lambda upstream: upstream * slope
 
     def _nearest(self, values):
-        """Return each row's nearest reference and its distance to it, set back.
+        r"""Return each row's nearest reference and its distance to it, set back.
 
-        Products choose the reference; the distance to it is computed without cancellation.
+        A squared distance by products is off by :math:`\gamma (\|x\| + \|r\|)^2`, a distance by the
+        root of it: whatever may be the nearest within that is measured without cancellation.
         """
-        places = np.empty(len(values), np.int64)
+        places, nearest = np.empty(len(values), np.int64), np.empty(len(values))
+        gamma = summation_error(self.references.shape[1] + 8)
         step = max(1, _CELLS // len(self.references))
         transposed = -2.0 * self.references.T
         for start in range(0, len(values), step):
-            rows = values[start : start + step]
-            products = rows @ transposed
+            part = slice(start, start + step)
+            rows = np.ascontiguousarray(values[part])
             squares = np.square(rows).sum(axis=1)
-            _choose(products, squares, self._squares, self.setbacks, places[start : start + step])
-        lengths = np.sqrt(np.square(values - self.references[places]).sum(axis=1))
-        return places, lengths + self.setbacks[places]
+            slack = 1.5 * math.sqrt(gamma) * (np.sqrt(squares) + self._farthest)
+            slack += 2.0 * math.sqrt((rows.shape[1] + 8) * smallest_normal())
+            _choose(rows, self.references, rows @ transposed, squares, self._squares,
+                    self.setbacks, slack, places[part], nearest[part])  # fmt: skip
+        return places, nearest
 
     def _bound(self, shape):
         return 1.0
 
-    def pass_on(self, norm, error, roundoff, shape):
-        r"""Carry bounds of the norm and of the error through the map.
-
-        A squared distance by products is off by :math:`\gamma (\|x\| + \|r\|)^2`, a distance by
-        the root of it, so the chosen reference is at most twice that farther off than the nearest.
-        """
+    def rounding(self, shape):
         n_features = self.references.shape[1]
-        gamma = summation_error(n_features + 8, roundoff)
-        farthest = np.sqrt(self._squares.max()) * (1.0 + 2.0**-40)
-        reach = norm + error + [farthest, 0.0]
-        setback = np.array([self.setbacks.max(), 0.0])
-        chosen = 2.5 * math.sqrt(gamma) * reach
-        rounding = chosen + 2.0 * gamma * (reach + setback)
-        underflow = 4.0 * math.sqrt((n_features + 8) * smallest_normal(roundoff))
-        return norm + [farthest, 0.0] + setback, error + rounding + [underflow, 0.0]
+        reach = self._farthest + float(self.setbacks.max())
+        return Rounding(n_features + 8, None, reach, 2, n_features)
+
+    def to_onnx(self, graph, values, shape):
+        total = None
+        for feature, column in enumerate(self.references.T):
+            value = graph.add("Gather", values, graph.integers([feature]), axis=1)
+            offset = graph.add("Sub", value, graph.constant(column[np.newaxis]))
+            square = graph.add("Mul", offset, offset)
+            total = square if total is None else graph.add("Add", total, square)
+        distances = graph.add("Sqrt", total)
+        distances = graph.add("Add", distances, graph.constant(self.setbacks[np.newaxis]))
+        return graph.add("Neg", graph.least(distances, len(self.references), 1))
 
     def to_keras(self, shape):
         layer = own_layer("nearest.NearestRow", len(self.references))
         return built(layer, shape, self.references, self.setbacks)
+
+
+@operation("nearest_rows")
+class NearestRows(Operation):
+    r"""Minus the root mean square of the distances to the k nearest of some rows.
+
+    .. math:: f(x) = -\Big( \frac{1}{k} \sum_{i=1}^{k} d_{(i)}(x)^2 \Big)^{1/2}
+
+    Order statistics of 1-Lipschitz functions are 1-Lipschitz, and so is their root mean square.
+
+    Parameters
+    ----------
+    references : ndarray of shape (n_references, n_features)
+    n_neighbors : int
+        k, at most n_references.
+    """
+
+    references: np.ndarray
+    n_neighbors: int
+
+    def __post_init__(self):
+        references = as_array(self.references, 2, "references")
+        if not 1 <= self.n_neighbors <= len(references):
+            raise ValueError(
+                f"n_neighbors must be 1 to {len(references)}; got {self.n_neighbors!r}."
+            )
+        freeze(self, references=references, n_neighbors=int(self.n_neighbors))
+
+    def output_shape(self, shape):
+        return (1,)
+
+    def width(self, shape):
+        return len(self.references)
+
+    def evaluate(self, values, scratch=None):
+        distances = cdist(values, self.references)
+        distances.partition(self.n_neighbors - 1, axis=1)
+        nearest = np.square(distances[:, : self.n_neighbors])
+        return -np.sqrt(nearest.mean(axis=1, keepdims=True))
+
+    def linearize(self, values):
+        distances = cdist(values, self.references)
+        places = distances.argpartition(self.n_neighbors - 1, axis=1)[:, : self.n_neighbors]
+        found = -self.evaluate(values)
+        offset = values - self.references[places].mean(axis=1)
+        slope = -offset / np.where(found > 0.0, found, 1.0)
+        return -found, lambda upstream: upstream * slope
+
+    def _bound(self, shape):
+        return 1.0
+
+    def rounding(self, shape):
+        n_features = self.references.shape[1]
+        farthest = float(np.linalg.norm(self.references, axis=1).max())
+        n_terms = n_features + self.n_neighbors + 8
+        return Rounding(n_terms, None, farthest, n_terms, n_features * self.n_neighbors)
+
+    def to_keras(self, shape):
+        raise TypeError("the nearest rows' root mean square has no Keras form: use its scores.")
 
 
 @operation("nearest_values")
@@ -153,32 +218,49 @@ class NearestValues(Operation):
         n_terms = len(self.counts) + 6
         return Rounding(n_terms, None, float(np.linalg.norm(farthest)), n_terms, len(self.counts))
 
+    def to_onnx(self, graph, values, shape):
+        total = None
+        for feature, seen in enumerate(np.split(self.seen, self._starts[1:-1])):
+            value = graph.add("Gather", values, graph.integers([feature]), axis=1)
+            offset = graph.add("Sub", value, graph.constant(seen[np.newaxis]))
+            nearest = graph.least(graph.add("Abs", offset), len(seen), 1)
+            square = graph.add("Mul", nearest, nearest)
+            total = square if total is None else graph.add("Add", total, square)
+        return graph.add("Neg", graph.add("Sqrt", total))
+
     def to_keras(self, shape):
         layer = own_layer("nearest.NearestValues", [int(count) for count in self.counts])
         return built(layer, shape, self.seen)
 
 
 @compiled
-def _choose(products, squares, reference_squares, setbacks, places):
-    """Find each row's reference of least distance plus setback, from products -2 <x, r>.
+def _choose(
+    rows, references, products, squares, reference_squares, setbacks, slack, places, nearest
+):
+    """Find each row's reference of least distance plus setback; products are -2 <x, r>.
 
-    Most groups of references hold no nearer one: one vectorized reduction tells.
+    Most groups of references hold none that may be nearer: one vectorized reduction tells.
     """
-    n_rows, n_references = products.shape
-    for row in range(n_rows):
+    n_references, n_features = references.shape
+    for row in range(len(rows)):
         best, place, square, line = np.inf, 0, squares[row], products[row]
         for start in range(0, n_references, _GROUP):
             stop = min(start + _GROUP, n_references)
-            hits = 0
+            limit, hits = best + slack[row], 0
             for i in range(start, stop):
-                gap = best - setbacks[i]
+                gap = limit - setbacks[i]
                 hits += (line[i] + reference_squares[i] + square < gap * gap) & (gap > 0.0)
             if hits:
                 for i in range(start, stop):
-                    distance = math.sqrt(max(line[i] + reference_squares[i] + square, 0.0))
-                    if distance + setbacks[i] < best:
-                        best, place = distance + setbacks[i], i
-        places[row] = place
+                    gap = best + slack[row] - setbacks[i]
+                    if gap > 0.0 and line[i] + reference_squares[i] + square < gap * gap:
+                        total = 0.0
+                        for j in range(n_features):
+                            total += (rows[row, j] - references[i, j]) ** 2
+                        distance = math.sqrt(total) + setbacks[i]
+                        if distance < best:
+                            best, place = distance, i
+        places[row], nearest[row] = place, best
 
 
 @compiled

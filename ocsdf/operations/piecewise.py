@@ -112,6 +112,24 @@ class Piecewise(Operation):
         n_terms = int(self.counts.max()) + 8
         return Rounding(n_terms, None, offset, n_terms * math.sqrt(len(self.counts)))
 
+    def to_onnx(self, graph, values, shape, dtype=None):
+        # A sum of increasing terms, whose rounding is no larger than that of the heights.
+        columns = []
+        for j, (first, last) in enumerate(zip(self._starts, self._starts[1:], strict=False)):
+            knots, slopes = self.knots[first:last], self.slopes[first + j : last + j + 1]
+            lengths = np.concatenate([[np.inf], np.diff(knots), [np.inf]])
+            starts = np.concatenate([knots[:1], knots])[np.newaxis]
+            lows = np.where(np.arange(len(slopes)) == 0, -np.inf, 0.0)[np.newaxis]
+            highs = np.where(np.arange(len(slopes)) == 0, 0.0, lengths)[np.newaxis]
+            x = graph.add("Gather", values, graph.integers([j]), axis=1)
+            offset = graph.add("Sub", x, graph.constant(starts, dtype))
+            offset = graph.add("Max", offset, graph.constant(lows, dtype))
+            offset = graph.add("Min", offset, graph.constant(highs, dtype))
+            rise = graph.add("Mul", offset, graph.constant(slopes[np.newaxis], dtype))
+            total = graph.add("ReduceSum", rise, graph.integers([1]))
+            columns.append(graph.add("Add", total, graph.constant(self.origins[j], dtype)))
+        return columns[0] if len(columns) == 1 else graph.add("Concat", *columns, axis=1)
+
     def to_keras(self, shape):
         layer = own_layer("piecewise.Piecewise", [int(count) for count in self.counts])
         return built(layer, shape, self.knots, self.slopes, self.origins)

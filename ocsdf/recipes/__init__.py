@@ -5,8 +5,8 @@ from ocsdf.utils.lazy import lazy_names
 __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
-        "distance_part": "ocsdf.recipes.tables",
+        "anchored_network": "ocsdf.recipes.tables",
+        "fit_feature_maps": "ocsdf.recipes.feature_maps",
         "nearest_neighbor_margin": "ocsdf.recipes.tables",
-        "trusted_rows": "ocsdf.recipes.tables",
     },
 )

@@ -9,6 +9,8 @@ from ocsdf.networks.cones import Cones
 from ocsdf.networks.layers import Centered
 from ocsdf.operations.matrix_bounds import matrix_bound
 
+# Of the learned network and of the cones, in their mean.
+SHARES = (0.25, 0.75)
 _N_CLUSTERS, _RANK = 20, 15
 # Clusterings whose cones are averaged.
 _N_CLUSTERINGS = 2

@@ -1,24 +1,92 @@
-"""The label-free default: what is chosen from the data alone."""
+"""The label-free default of tables, step by step, and what it shares with the paper's method."""
 
-import keras
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
-from ocsdf.certificate.network import CertifiedNetwork
-from ocsdf.networks.builders import build_distance, least
+from ocsdf.operations.chain import Chain
+from ocsdf.operations.ensembles import ScaledMinimum, WeightedMean
+from ocsdf.recipes.exact_distances import (
+    N_QUERIES,
+    Part,
+    nearest_of_few_rows,
+    nearest_row,
+    nearest_trusted_row,
+    nearest_values,
+)
 
-# Of the learned network and of the distances, in their mean.
-SHARES = (0.25, 0.75)
-# In standard deviations.
-SOFTENING = 2.0
-_DEVIATIONS = 1.5
-# Of the distance to few rows, which spreads more widely, and of that to many.
-_SCALES = (2.0 / 3.0, 1.0)
-# Share of the training rows that lie farther off than the typical distance.
-_SHARE_BEYOND = 0.3
-_MOST_SET_ASIDE = 0.25
+# Of the minimum, of the nearest row, of the nearest values and of the network, in their mean.
+SHARES = (0.55, 0.2, 0.2, 0.05)
+# What the first three have without a network.
+_SHARES_WITHOUT = (0.6, 0.2, 0.2)
+# Share of the training rows that lie beyond the level of each member of the minimum.
+_BEYOND = 0.1
+_MOST_REFERENCES = 4096
 _QUERIES = 1000
 _SHARE_OUTSIDE = 0.01
+
+
+def anchored_network(points, halfway, train, random_state, sample_weight=None):
+    r"""Make the default's f from rows in the units of the certificate.
+
+    .. math:: f = 0.55 \min(h_1 - c_1, h_2 - c_2) + 0.2 \, h_3 + 0.2 \, h_4 + 0.05 \, g - c
+
+    1. Rows come stretched, see :func:`ocsdf.recipes.feature_maps.fit_feature_maps`; h_1, h_2 and g
+       take them halfway back to standardized ones.
+    2. h_2 is minus the mean distance to the nearest of 32 random rows: how isolated a row is.
+    3. h_1 is minus the distance to the nearest of up to 4,096 training rows, each set back by how
+       far it lies from others.
+    4. h_3 is minus the distance to the nearest row where steps count, h_4 that of each feature to
+       the nearest of its values.
+    5. g is the network that `train` makes of all rows; c_1 and c_2 are what 10 % of the training
+       rows fall short of, c is what 1 % do of the sum.
+
+    All are 1-Lipschitz in l2, so f is. No label is used.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n_samples, n_features), float64
+    halfway : Piecewise or None
+        None takes rows as they are.
+    train : callable or None
+        Takes rows (n, n_features), float64, and references, some of them; gives a Chain of such
+        rows. None leaves the network out, and 0.6 stands for 0.55.
+    random_state : numpy.random.Generator
+    sample_weight : ndarray of shape (n_samples,) or None
+        References are drawn in proportion to it.
+
+    Returns
+    -------
+    Chain
+    """
+    n_features = points.shape[1]
+    n_references = min(_MOST_REFERENCES, len(points))
+    rows = points[draw_rows(len(points), n_references, random_state, sample_weight)]
+    before = () if halfway is None else (halfway,)
+    near = rows if halfway is None else halfway.evaluate(rows)
+
+    few, isolation = nearest_of_few_rows(near, random_state)
+    trusted = nearest_trusted_row(near, isolation)
+    levels = [np.quantile(part.scores, _BEYOND) for part in (few, trusted)]
+    least = ScaledMinimum(
+        [_chain(part.operation, n_features) for part in (few, trusted)], (1.0, 1.0), levels
+    )
+    scores = np.minimum(few.scores - levels[0], trusted.scores - levels[1])
+    steps, values = nearest_row(rows, isolation), nearest_values(points, rows)
+    parts = [Part(Chain((*before, least), (n_features,)), scores), steps, values]
+    shares = _SHARES_WITHOUT
+    if train is not None:
+        network = train(points if halfway is None else halfway.evaluate(points), near)
+        learned = Chain((*before, *network.operations), (n_features,))
+        parts.append(Part(learned, network.evaluate(near[:N_QUERIES])[:, 0]))
+        shares = SHARES
+    total = sum(share * part.scores for share, part in zip(shares, parts, strict=True))
+    chains = [_chain(part.operation, n_features) for part in parts]
+    mean = WeightedMean(chains, shares, [-boundary_level(total)])
+    return Chain((mean,), (n_features,))
+
+
+def _chain(operation, n_features):
+    return operation if isinstance(operation, Chain) else Chain((operation,), (n_features,))
 
 
 def nearest_neighbor_margin(points, share, random_state):
@@ -58,106 +126,6 @@ def nearest_neighbor_margin(points, share, random_state):
     return share * float(np.median(distances[:, 1]))
 
 
-def trusted_rows(points, softening, random_state, sample_weight=None):
-    r"""Set rows aside that lie so far from the others that they may be anomalies.
-
-    Rows are ranked by their mean distance s to the nearest of 8 random rows, which a cluster of
-    anomalies does not shorten (Pang et al., LeSiNN, 2015), and kept where
-
-    .. math:: \log s \le m + 1.5 \cdot 1.4826 \, \mathrm{median} |\log s - m|, \qquad
-       m = \mathrm{median} \log s
-
-    or where they are among the closest three quarters. Of a normal distribution 6.7 % lie
-    beyond. No label is used.
-
-    Parameters
-    ----------
-    points : ndarray of shape (n_samples, n_features)
-    softening : float or None
-        As for :func:`distance_network`.
-    random_state : numpy.random.Generator
-    sample_weight : ndarray of shape (n_samples,) or None
-        As for :func:`distance_network`.
-
-    Returns
-    -------
-    ndarray of shape (n_samples,), bool
-    """
-    ranking = distance_network(points, 8, 128, softening, random_state, sample_weight)
-    # Copies of one row may be at distance 0.
-    isolation = np.log(
-        np.maximum(-CertifiedNetwork.from_keras(ranking).score(points), np.finfo(float).tiny)
-    )
-    median = np.median(isolation)
-    spread = 1.4826 * np.median(np.abs(isolation - median))
-    # A row's own value, not one between two: never is more than a quarter set aside.
-    quarter = np.quantile(isolation, 1.0 - _MOST_SET_ASIDE, method="inverted_cdf")
-    return isolation <= max(median + _DEVIATIONS * spread, quarter)
-
-
-def distance_part(points, softening, random_state, sample_weight=None):
-    r"""Make the exact part of the default: how far a row lies from few trusted and from many rows.
-
-    .. math:: -\max\left(\tfrac23 (d_8 - c_8), \; d_{32} - c_{32}\right)
-
-    with d_8 the mean distance to the nearest of 8 rows that :func:`trusted_rows` keeps, over 32
-    subsamples: it tells anomalies even where they were among the training rows. d_32 is that to
-    the nearest of 32 of all rows, over 24 subsamples: it follows the shape of the data more
-    closely. c is what 30 % of the training rows exceed.
-
-    Parameters
-    ----------
-    points : ndarray of shape (n_samples, n_features)
-    softening : float or None
-        As for :func:`distance_network`.
-    random_state : numpy.random.Generator
-    sample_weight : ndarray of shape (n_samples,) or None
-
-    Returns
-    -------
-    keras.Sequential
-        Maps (n, n_features) to (n, 1), 1-Lipschitz.
-    """
-    if softening is not None:
-        points = softening * np.arcsinh(points / softening)
-    trusted = trusted_rows(points, None, random_state, sample_weight)
-    weights = None if sample_weight is None else sample_weight[trusted]
-    members = [
-        distance_network(points[trusted], 8, 32, None, random_state, weights),
-        distance_network(points, 32, 24, None, random_state, sample_weight),
-    ]
-    levels = [
-        np.quantile(CertifiedNetwork.from_keras(member).score(points), _SHARE_BEYOND)
-        for member in members
-    ]
-    return least(members, _SCALES, levels, softening)
-
-
-def distance_network(points, group_size, n_groups, softening, random_state, sample_weight=None):
-    """Make a network of minus the mean distance to the nearest row of random subsamples.
-
-    Parameters
-    ----------
-    points : ndarray of shape (n_samples, n_features)
-    group_size, n_groups : int
-        Rows of a subsample, and how many there are.
-    softening : float or None
-        Beyond it a feature counts less, so that one extreme does not drown the others;
-        :data:`SOFTENING` for standardized rows, None for rows of unknown scale.
-    random_state : numpy.random.Generator
-        Draws the rows: each once before any twice.
-    sample_weight : ndarray of shape (n_samples,) or None
-        Rows are drawn with probability proportional to it.
-
-    Returns
-    -------
-    keras.Sequential
-        See :func:`ocsdf.networks.builders.build_distance`.
-    """
-    rows = draw_rows(len(points), group_size * n_groups, random_state, sample_weight)
-    return build_distance(points[rows], (group_size,), softening=softening)
-
-
 def draw_rows(n_rows, n_drawn, random_state, sample_weight=None):
     """Draw row numbers: each once before any twice, or in proportion to weights.
 
@@ -190,6 +158,8 @@ def linear_decay(learning_rate, n_epochs):
     -------
     keras.callbacks.Callback
     """
+    import keras
+
     # Keras's own scheduler reads the old rate first, of which NumPy 2 warns at each epoch.
     callback = keras.callbacks.LambdaCallback(
         on_epoch_begin=lambda epoch, logs: setattr(

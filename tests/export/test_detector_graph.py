@@ -107,7 +107,14 @@ def test_graph_agrees_and_certifies_no_more(detector, rows, dtype, tmp_path):
 
 
 def test_a_batch_of_any_size(detector, rows):
-    model = detector_graph(detector._network, detector.mean_, detector.scale_, detector.offset_)
+    model = detector_graph(
+        detector._network,
+        detector.mean_,
+        detector.scale_,
+        detector.offset_,
+        "float64",
+        detector.stretch_,
+    )
     runtime = session(model)
     for n in (0, 1, 7):
         outputs = runtime.run(None, {"X": rows[:n]})

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ocsdf.certificate.network import CertifiedNetwork
 from ocsdf.networks.translate import translate
 from ocsdf.operations.chain import Chain
-from ocsdf.operations.nearest import NearestRow, NearestValues
+from ocsdf.operations.nearest import NearestRow, NearestRows, NearestValues
 from ocsdf.operations.piecewise import Piecewise, contraction
 
 
@@ -62,7 +62,17 @@ def test_nearest_values_is_the_distance_to_the_grid():
     assert -head.evaluate(points)[:, 0] == pytest.approx([0.4, 0.0, 5.0, 2.0])
 
 
-@pytest.mark.parametrize("head", [nearest_row(30, 3), nearest_values(3), maps()])
+def test_nearest_rows_are_the_root_mean_square():
+    references, points = rows(3), rows(3, seed=2)
+    head = NearestRows(references, 5)
+    distances = np.sort(np.linalg.norm(points[:, None] - references, axis=2), axis=1)[:, :5]
+    expected = np.sqrt(np.mean(distances**2, axis=1))
+    assert -head.evaluate(points)[:, 0] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    "head", [nearest_row(30, 3), nearest_values(3), maps(), NearestRows(rows(3, 5), 5)]
+)
 def test_gradients_are_finite_differences(head):
     points, step = rows(3), 1e-6
     values, pull_back = head.linearize(points)
@@ -75,7 +85,9 @@ def test_gradients_are_finite_differences(head):
         assert np.mean(np.abs(differences - gradient[:, j]) < 1e-4) > 0.95
 
 
-@pytest.mark.parametrize("head", [nearest_row(30, 3), nearest_values(3)])
+@pytest.mark.parametrize(
+    "head", [nearest_row(30, 3), nearest_values(3), NearestRows(rows(3, 5), 5)]
+)
 def test_scores_change_no_more_than_rows(head):
     first, second = rows(3), rows(3, seed=2)
     change = np.abs(head.evaluate(first) - head.evaluate(second))[:, 0]

@@ -1,25 +1,28 @@
 """Choices from the data alone, on data whose answer is known."""
 
-from collections import Counter
 from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from ocsdf.networks.lipschitz import network_bound
+from ocsdf.certificate.network import CertifiedNetwork
+from ocsdf.operations.chain import Chain
+from ocsdf.operations.linear import Dense
+from ocsdf.recipes.exact_distances import (
+    nearest_of_few_rows,
+    nearest_row,
+    nearest_trusted_row,
+    nearest_values,
+)
+from ocsdf.recipes.feature_maps import fit_feature_maps
 from ocsdf.recipes.tables import (
     SHARES,
-    SOFTENING,
+    anchored_network,
     boundary_level,
-    distance_network,
-    distance_part,
+    draw_rows,
     linear_decay,
     nearest_neighbor_margin,
-    trusted_rows,
 )
-from tests.reference import forward
 
 
 def rng(seed=0):
@@ -88,182 +91,117 @@ def test_linear_decay_ends_at_the_last_share():
     assert rates == [0.5, 0.375, 0.25, 0.125]
 
 
-def references_of(network):
-    """The references in the rows' own units, of one feature."""
-    return np.round(2.0 * np.sinh(network.layers[-1].references.numpy()[:, 0] / 2.0)).astype(int)
+class TestDrawnRows:
+    def test_each_row_comes_once_before_any_twice(self):
+        counts = np.bincount(draw_rows(7, 17, rng()), minlength=7)
+        assert counts.sum() == 17 and counts.max() - counts.min() <= 1
+
+    def test_rows_without_weight_are_never_drawn(self):
+        weight = np.array([0.0, 3.0, 1.0, 0.0])
+        assert set(draw_rows(4, 200, rng(), weight)) == {1, 2}
 
 
-def column(n_rows):
-    """Distinct whole numbers, which softening and float32 leave apart."""
-    return np.arange(float(n_rows))[:, np.newaxis]
+def cloud(n_rows=300, n_features=3, seed=0):
+    points = np.random.default_rng(seed).normal(size=(n_rows, n_features))
+    return points.astype(np.float32).astype(np.float64)
 
 
-class TestDistanceNetwork:
-    @pytest.mark.parametrize("n_rows", [1, 2, 9, 60, 191, 192, 193, 600])
-    def test_each_row_is_drawn_once_before_any_twice(self, n_rows):
-        drawn = references_of(distance_network(column(n_rows), 8, 24, SOFTENING, rng()))
-        assert len(drawn) == 192
-        counts = Counter(drawn)
-        assert set(counts) <= set(range(n_rows))
-        assert len(counts) == min(n_rows, 192)
-        assert set(counts.values()) <= {192 // n_rows, 192 // n_rows + 1}
-        # In each pass through the rows too.
-        for start in range(0, 192, n_rows):
-            one_pass = drawn[start : start + n_rows]
-            assert len(set(one_pass)) == len(one_pass)
-
-    def test_draws_are_the_random_states(self):
-        first, same, other = (
-            references_of(distance_network(column(50), 8, 24, SOFTENING, rng(seed)))
-            for seed in (0, 0, 1)
-        )
-        np.testing.assert_array_equal(first, same)
-        assert (first != other).any()
-        # Passes do not repeat an order: groups of one subsample are not those of the next.
-        assert (first[:50] != first[50:100]).any()
-
-    def test_rows_are_drawn_in_proportion_to_their_weight(self):
-        weight = np.array([0.0, 1.0, 2.0, 5.0])
-        for scale in (1.0, 2.0**-30):
-            drawn = references_of(
-                distance_network(column(4), 8, 128, SOFTENING, rng(), scale * weight)
-            )
-            shares = np.bincount(drawn, minlength=4) / 1024
-            assert shares[0] == 0.0
-            # Five standard deviations of a share among 1,024 draws.
-            np.testing.assert_allclose(shares, weight / 8.0, atol=5.0 * 0.5 / 32.0)
-
-    @pytest.mark.parametrize(("group_size", "n_groups"), [(8, 24), (64, 3)])
-    def test_it_is_minus_the_mean_of_softened_distances(self, group_size, n_groups):
-        rows, points = rng(1).normal(size=(192, 2)), rng(2).normal(scale=4.0, size=(30, 2))
-        network = distance_network(rows, group_size, n_groups, SOFTENING, rng(3))
-        drawn = 2.0 * np.arcsinh(rows[rng(3).permutation(192)] / 2.0)
-        apart = np.abs(2.0 * np.arcsinh(points / 2.0)[:, np.newaxis] - drawn).sum(axis=2)
-        nearest = apart.reshape(30, n_groups, group_size).min(axis=2)
-        expected = -nearest.mean(axis=1) / np.sqrt(2.0)
-        np.testing.assert_allclose(forward(network, points), expected, atol=1e-6)
-        assert network_bound(network) == 1.0
-
-    def test_without_softening_it_is_the_plain_distance(self):
-        rows, points = 1e3 + rng(1).normal(size=(16, 2)), 1e3 + rng(2).normal(size=(5, 2))
-        network = distance_network(rows, 16, 1, None, rng(3))
-        apart = np.abs(points[:, np.newaxis] - rows.astype(np.float32)).sum(axis=2) / np.sqrt(2.0)
-        np.testing.assert_allclose(forward(network, points), -apart.min(axis=1), atol=1e-9)
+def no_network(rows, references):
+    """Stand for a trained network: 0 everywhere."""
+    kernel = np.zeros((rows.shape[1], 1))
+    return Chain((Dense(kernel, np.zeros(1)),), (rows.shape[1],))
 
 
-def soft(rows):
-    return SOFTENING * np.arcsinh(rows / SOFTENING)
+class TestTheDefault:
+    def test_shares_sum_to_one(self):
+        assert sum(map(Fraction, map(str, SHARES))) == 1 and min(SHARES) > 0.0
 
+    def test_it_is_the_formula_of_its_docstring(self):
+        points = cloud()
+        network = anchored_network(points, None, None, rng())
+        (mean,) = network.operations
+        least, steps, values = (member.operations[-1] for member in mean.members)
+        few, trusted = least.members
+        rows = trusted.operations[0].references
+        # One after the other, each row exactly once.
+        np.testing.assert_array_equal(np.sort(rows, axis=0), np.sort(points, axis=0))
+        queries = cloud(40, seed=1)
+        groups = few.operations[0].references.reshape(32, 32, -1)
+        gaps = np.linalg.norm(queries[:, None, None] - groups, axis=-1).min(axis=2).mean(axis=1)
+        distances = np.linalg.norm(queries[:, None] - rows, axis=-1)
+        cones = (distances + trusted.operations[0].setbacks).min(axis=1)
+        nearest = (distances + steps.setbacks).min(axis=1)
+        alone = np.abs(queries[:, None] - points).min(axis=1)
+        smaller = np.min([-gaps - least.levels[0], -cones - least.levels[1]], axis=0)
+        expected = 0.6 * smaller - 0.2 * nearest - 0.2 * np.linalg.norm(alone, axis=1)
+        found = network.evaluate(queries)[:, 0] - mean.bias[0]
+        assert found == pytest.approx(expected, abs=1e-12)
 
-class TestDistancePart:
-    def test_few_trusted_rows_and_many_of_all(self):
-        rows = column(200)
-        rows[:20] += 10_000.0
-        few, many = distance_part(rows, SOFTENING, rng()).layers[-1].members
-        assert few.layers[-1].group_sizes == (8,) and few.layers[-1].n_references == 256
-        assert many.layers[-1].group_sizes == (32,) and many.layers[-1].n_references == 768
-        assert set(references_of(few)) <= set(range(20, 200)) and len(set(references_of(few))) > 150
-        assert set(references_of(many)) == set(rows[:, 0].astype(int))
+    def test_setbacks_grow_with_isolation(self):
+        points = np.vstack([cloud(), [[30.0, 0.0, 0.0]]])
+        _, isolation = nearest_of_few_rows(points, rng())
+        assert isolation.argmax() == len(points) - 1
+        trusted = nearest_trusted_row(points, isolation).operation.setbacks
+        least = nearest_row(points, isolation).operation.setbacks
+        assert trusted.argmax() == least.argmax() == len(points) - 1
+        assert np.all(least <= trusted) and least.min() == 0.0
+        assert least[-1] == pytest.approx(isolation[-1] - np.median(isolation))
 
-    @pytest.mark.parametrize("softening", [None, SOFTENING])
-    def test_it_is_the_larger_distance_beyond_what_is_typical(self, softening):
-        rows, points = rng(1).normal(size=(300, 2)), rng(2).normal(scale=3.0, size=(50, 2))
-        network = distance_part(rows, softening, rng(3))
-        minimum = network.layers[-1]
-        here, there = (points, rows) if softening is None else (soft(points), soft(rows))
-        beyond = [
-            scale * (level - forward(member, here))
-            for scale, member, level in zip(
-                (2.0 / 3.0, 1.0), minimum.members, minimum.levels.numpy(), strict=True
-            )
-        ]
-        np.testing.assert_allclose(forward(network, points), -np.max(beyond, axis=0), atol=1e-9)
-        # Each of the two is the larger somewhere.
-        assert 5 < np.sum(beyond[0] > beyond[1]) < 45
-        for member, level in zip(minimum.members, minimum.levels.numpy(), strict=True):
-            # 30 % of the training rows are farther off.
-            assert np.mean(forward(member, there) < level) == pytest.approx(0.3, abs=0.01)
-        assert network_bound(network) == 1.0
+    def test_scores_leave_a_row_out_of_what_it_is_compared_with(self):
+        points = cloud(60)
+        few, isolation = nearest_of_few_rows(points, rng())
+        others = [np.delete(points, i, axis=0) for i in range(60)]
+        distances = [np.linalg.norm(points[i] - others[i], axis=1).min() for i in range(60)]
+        plain = nearest_row(points, np.zeros(60))
+        assert -plain.scores == pytest.approx(distances)
+        gaps = [np.abs(points[i] - others[i]).min(axis=0) for i in range(60)]
+        values = nearest_values(points, points)
+        assert -values.scores == pytest.approx(np.linalg.norm(gaps, axis=1))
+        assert np.all(isolation > 0.0) and np.array_equal(few.scores, -isolation)
 
-    def test_shares_of_the_mean_are_positive_and_sum_to_one_exactly(self):
-        assert sum(map(Fraction, SHARES)) == 1 and min(SHARES) > 0.0
+    def test_copies_of_a_row_are_at_distance_zero(self):
+        points = np.repeat(cloud(30), 2, axis=0)
+        values = nearest_values(points, points)
+        assert np.all(values.scores == 0.0)
+        assert np.all(nearest_row(points, np.zeros(60)).scores == 0.0)
 
-    def test_rows_without_weight_are_no_references(self):
-        weight = np.repeat([1.0, 1e-300], 20)
-        for member in distance_part(column(40), SOFTENING, rng(), weight).layers[-1].members:
-            assert set(references_of(member)) <= set(range(20))
+    def test_one_percent_of_left_out_rows_lie_outside(self):
+        network = anchored_network(cloud(1000), None, None, rng())
+        outside = np.mean(network.evaluate(cloud(1000, seed=1)) < 0.0)
+        assert 0.001 < outside < 0.04
 
+    @pytest.mark.parametrize("train", [None, no_network])
+    def test_it_is_certified(self, train):
+        points = cloud()
+        stretched, halfway = fit_feature_maps(points)
+        network = anchored_network(stretched.evaluate(points), halfway, train, rng())
+        certified = CertifiedNetwork(network)
+        assert certified.lipschitz_bound <= 1.0
+        first, second = cloud(200, seed=2), cloud(200, seed=3)
+        change = np.abs(certified.score(first) - certified.score(second))
+        assert np.all(change <= np.linalg.norm(first - second, axis=1) + 1e-9)
 
-def with_far_cluster(n_rows, n_far, distance=8.0):
-    """Normal rows, and a tight cluster far from them: the last rows."""
-    rows = rng(4).normal(size=(n_rows, 3))
-    rows[n_rows - n_far :] = distance + 0.05 * rows[n_rows - n_far :]
-    return rows
+    @pytest.mark.parametrize("n_rows", [2, 3, 20])
+    def test_few_rows_will_do(self, n_rows):
+        points = cloud(n_rows)
+        assert np.all(np.isfinite(anchored_network(points, None, None, rng()).evaluate(points)))
 
+    def test_the_network_sees_rows_and_references_halfway(self):
+        points, seen = cloud(), []
+        stretched, halfway = fit_feature_maps(points)
 
-class TestTrustedRows:
-    @pytest.mark.parametrize("n_rows", [50, 200, 1000, 3000])
-    def test_a_far_cluster_of_a_tenth_is_set_aside(self, n_rows):
-        trusted = trusted_rows(with_far_cluster(n_rows, n_rows // 10), SOFTENING, rng())
-        assert trusted.shape == (n_rows,) and trusted.dtype == bool
-        assert not trusted[-n_rows // 10 :].any()
-        assert trusted[: -n_rows // 10].mean() > 0.8
+        def train(rows, references):
+            seen.extend([rows, references])
+            return no_network(rows, references)
 
-    def test_of_clean_rows_few_are_set_aside(self):
-        rows = rng(5).normal(size=(2000, 4))
-        aside = ~trusted_rows(rows, SOFTENING, rng())
-        assert 0.01 < aside.mean() < 0.15
-        # Those farthest out.
-        norms = np.linalg.norm(rows, axis=1)
-        assert norms[aside].mean() > np.quantile(norms, 0.9)
+        anchored_network(stretched.evaluate(points), halfway, train, rng())
+        expected = halfway.evaluate(stretched.evaluate(points))
+        for found in seen:
+            np.testing.assert_allclose(np.sort(found, axis=0), np.sort(expected, axis=0))
 
-    @given(st.integers(2, 90), st.integers(0, 2**32 - 1), st.floats(0.0, 4.0))
-    @settings(max_examples=12, deadline=None)
-    def test_never_more_than_a_quarter_is_set_aside(self, n_rows, seed, tail):
-        rows = rng(seed).lognormal(sigma=tail, size=(n_rows, 2))
-        aside = ~trusted_rows(rows, SOFTENING, rng(seed))
-        assert 4 * np.sum(aside) <= n_rows
-
-    @pytest.mark.parametrize("n_rows", [8, 9, 10, 11, 40, 101, 102, 103])
-    def test_where_a_third_is_far_a_quarter_is_set_aside(self, n_rows):
-        # One place and, all far from it and from each other, a third of the rows.
-        rows = np.zeros((n_rows, 1))
-        rows[: n_rows // 3, 0] = 10.0 ** np.arange(1, n_rows // 3 + 1)
-        aside = ~trusted_rows(rows, SOFTENING, rng())
-        assert np.sum(aside) == n_rows // 4
-        assert not aside[n_rows // 3 :].any()
-
-    def test_copies_of_one_row_are_trusted(self):
-        assert trusted_rows(np.ones((50, 2)), SOFTENING, rng()).all()
-        rows = np.vstack([np.ones((40, 2)), rng(6).normal(scale=5.0, size=(10, 2))])
-        with np.errstate(all="raise"):
-            trusted = trusted_rows(rows, SOFTENING, rng())
-        assert trusted[:40].all()
-        assert not trusted[40:].any()
-
-    def test_two_rows_are_trusted(self):
-        assert trusted_rows(np.array([[0.0], [1.0]]), SOFTENING, rng()).all()
-
-    def test_a_far_row_of_any_size_is_finite(self):
-        rows = rng(7).normal(size=(100, 2))
-        rows[0] = [1e30, -1e30]
-        trusted = trusted_rows(rows, SOFTENING, rng())
-        assert not trusted[0] and trusted.mean() > 0.8
-
-    def test_weight_says_which_rows_are_the_crowd(self):
-        rows = with_far_cluster(100, 10)
-        aside = ~trusted_rows(rows, SOFTENING, rng())
-        assert aside[90:].all()
-        # The cluster has all the weight: it is what is trusted, and the rest what is far.
-        weight = np.repeat([1e-9, 1.0], [90, 10])
-        aside = ~trusted_rows(rows, SOFTENING, rng(), weight)
-        assert not aside[90:].any() and aside[:90].any()
-        np.testing.assert_array_equal(aside, ~trusted_rows(rows, SOFTENING, rng(), 0.25 * weight))
-
-    def test_the_random_state_decides(self):
-        rows = rng(8).normal(size=(2000, 2))
-        first, same, other = (trusted_rows(rows, SOFTENING, rng(seed)) for seed in (0, 0, 1))
-        np.testing.assert_array_equal(first, same)
-        assert (first != other).any()
-        # Not by much.
-        assert np.mean(first != other) < 0.05
+    def test_rows_of_weight_zero_are_no_references(self):
+        points = cloud()
+        weight = (np.arange(len(points)) < 100).astype(float)
+        (mean,) = anchored_network(points, None, None, rng(), weight).operations
+        drawn = mean.members[1].operations[0].references
+        assert {tuple(row) for row in drawn} <= {tuple(row) for row in points[:100]}

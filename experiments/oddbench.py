@@ -1,0 +1,78 @@
+"""The default on OddBench's tables: cells in a folder, a row each in one CSV, and a report.
+
+Tables are read from ``$OCSDF_DATA_HOME/oddbench``; they have no licence and are never committed.
+Run ``python -m experiments.oddbench --help``; it resumes where an earlier run was stopped.
+"""
+
+import pandas as pd
+
+from experiments.common.command import count, make_parser, write_text
+from experiments.development_halves import halves
+from ocsdf.benchmark.run import run_benchmark, tables_at_hand
+from ocsdf.data.downloads import data_home
+from ocsdf.data.fixed_splits import load_fixed_split
+
+DETECTORS = ("OCSDF", "nearest neighbour", "DTE-NP", "KNN", "IForest", "LOF", "ECOD")
+_METRICS = ("auroc", "aupr", "certified_auroc_0.1", "certified_auroc_0.2", "certified_auroc_0.5")
+
+
+def odd_tables():
+    """Load the tables of OddBench that are at hand."""
+    folder = data_home() / "oddbench"
+    return [load_fixed_split(path) for path in sorted(folder.glob("*.npz"))]
+
+
+def summarize(cells):
+    """Average over seeds, then over tables, and rank the detectors on each table.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        Rows of :func:`ocsdf.benchmark.run.run_benchmark`, of one protocol.
+
+    Returns
+    -------
+    DataFrame
+        A row a detector: mean of each metric, and mean rank by AUROC and by AUPR.
+    """
+    means = cells.groupby(["detector", "table"])[list(_METRICS)].mean()
+    found = means.groupby("detector").mean()
+    for name in ("auroc", "aupr"):
+        ranks = means[name].unstack("detector").rank(axis=1, ascending=False)
+        found[f"rank by {name}"] = ranks.mean()
+    return found.sort_values("rank by auroc").round(2)
+
+
+def main(arguments=None):
+    """Run what is missing and write the tables."""
+    parser = make_parser(__doc__, work="oddbench")
+    parser.add_argument("--seeds", type=count, default=3, metavar="N")
+    parser.add_argument("--adbench-seeds", type=count, default=5, metavar="N")
+    settings = parser.parse_args(arguments)
+    tables = odd_tables()
+    seeds = range(settings.seeds)
+    cells = run_benchmark(tables, DETECTORS, seeds, ["fixed"], settings.work / "fixed")
+    parts = {"fixed": cells}
+    for protocol in ("ad", "oc"):
+        seeds = range(settings.adbench_seeds)
+        folder = settings.work / protocol
+        parts[protocol] = run_benchmark(tables_at_hand(), DETECTORS, seeds, [protocol], folder)
+    text = ["# OddBench and ADBench: the default among distances and detectors\n"]
+    for protocol, cells in parts.items():
+        chosen, shown = halves(sorted(set(cells["table"])))
+        for title, names in (
+            ("all", chosen + shown),
+            ("chosen half", chosen),
+            ("shown half", shown),
+        ):
+            part = cells[cells["table"].isin(names)]
+            text += [f"\n## {protocol}, {title}: {part['table'].nunique()} tables\n"]
+            text += [summarize(part).to_markdown() + "\n"]
+    settings.output.mkdir(parents=True, exist_ok=True)
+    cells = pd.concat(parts.values(), ignore_index=True).drop(columns=["warnings"])
+    cells.to_csv(settings.output / "oddbench.csv", index=False)
+    write_text("\n".join(text), settings.output, "oddbench")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""Stretch each feature where training rows are crowded: the unit of the default's certificate."""
+
+import numpy as np
+from scipy.special import ndtri
+
+from ocsdf.operations.matrix_bounds import ROUNDOFF, summation_error
+from ocsdf.operations.piecewise import Piecewise, contraction
+
+# Quantiles that a feature's normal scores are read at.
+_N_QUANTILES = 64
+# A feature has steps where it has so few values, each so often on average.
+_MOST_STEPS, _LEAST_COPIES = 500, 5
+# Closer values are not told apart any better.
+_STEEPEST = 2.0**20
+
+
+def fit_feature_maps(points):
+    r"""Choose the stretching of each feature from standardized training rows.
+
+    The slope of a feature's map at x is the largest of
+
+    * 1, so that nothing is squeezed: no change is longer in standard deviations than in units of
+      the map;
+    * the slope of the normal score :math:`\Phi^{-1}(F(x))`, linear between 64 quantiles, with F
+      the share of training rows below x, half of those at x included;
+    * where the feature has at most 500 values, five rows each on average: 1 over the gap between
+      neighbouring values, so that a step between them has length 1.
+
+    Beyond the training rows it is 1. One unit of the map is thus one standard deviation, one
+    normal score or one step of the feature, whichever is the smallest change.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n_samples, n_features), float64
+
+    Returns
+    -------
+    stretched : Piecewise
+        From standardized rows to the units of the certificate; all slopes are >= 1.
+    halfway : Piecewise
+        From those to the mean of standardized features and normal scores, in which steps do not
+        count; 1-Lipschitz.
+    """
+    parts = [_feature_map(column) for column in points.T]
+    knots, slopes, halves = (np.concatenate(part) for part in zip(*parts, strict=True))
+    counts = np.array([len(part[0]) for part in parts])
+    # Training rows' medians stay where they are, up to a constant.
+    firsts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    stretched = Piecewise(knots, slopes, counts, knots[firsts])
+    return stretched, contraction(stretched, halves, knots[firsts])
+
+
+def point_rounding(stretched):
+    r"""Bound how far stretched rows stray that are standardized and stretched in float64.
+
+    With L the largest slope, and as no slope is below 1, :math:`\|z\| \le \|p\| + \|p_0\|` for the
+    image p of z and that of 0: what standardizing and stretching round is affine in :math:`\|p\|`.
+
+    Parameters
+    ----------
+    stretched : Piecewise
+
+    Returns
+    -------
+    relative, absolute : float
+        At most ``relative * ||p|| + absolute``, l2.
+    """
+    rounding = stretched.rounding((len(stretched.counts),))
+    zero = np.linalg.norm(stretched.evaluate(np.zeros((1, len(stretched.counts)))))
+    gamma = summation_error(rounding.n_terms) + 2.0 * ROUNDOFF
+    slope = 2.0 * gamma * stretched.bound()
+    absolute = slope * float(zero) + 2.0 * gamma * rounding.offset
+    return slope, absolute
+
+
+def _feature_map(column):
+    """Return a feature's knots, its slopes, and those of the mean with no steps."""
+    values, copies = np.unique(column, return_counts=True)
+    if len(values) == 1:
+        return values, np.ones(2), np.ones(2)
+    places, scores = _normal_scores(values, copies)
+    has_steps = len(values) <= min(_MOST_STEPS, len(column) / _LEAST_COPIES)
+    knots = values if has_steps else places
+    within = np.searchsorted(places, knots[1:], side="left") - 1
+    stretch = (np.diff(scores) / np.diff(places))[within]
+    stretch = np.clip(stretch, 1.0, _STEEPEST)
+    steps = 1.0 / np.diff(knots) if has_steps else stretch
+    slopes = np.clip(np.maximum(stretch, steps), 1.0, _STEEPEST)
+    ends = np.ones(1)
+    return (
+        knots,
+        np.concatenate([ends, slopes, ends]),
+        np.concatenate([ends, (stretch + 1.0) / 2.0, ends]),
+    )
+
+
+def _normal_scores(values, copies):
+    """Choose at most 64 of a feature's values; return their normal scores, too."""
+    below = np.cumsum(copies)
+    if len(values) > _N_QUANTILES:
+        levels = np.linspace(0.0, below[-1], _N_QUANTILES)
+        chosen = np.unique(np.minimum(np.searchsorted(below, levels), len(values) - 1))
+    else:
+        chosen = np.arange(len(values))
+    shares = (below[chosen] - copies[chosen] / 2.0) / below[-1]
+    return values[chosen], ndtri(shares)
