@@ -34,21 +34,18 @@ class Part(NamedTuple):
     scores: np.ndarray
 
 
-def nearest_trusted_row(points, isolation):
+def nearest_trusted_row(points):
     r"""Minus the distance to the nearest row, set back by how far that lies from others.
 
-    .. math:: f(x) = -\min_i \left( \|x - r_i\| + \tfrac12 \rho_i
-       + \tfrac12 (u_i - \mathrm{median} \, u)^+ \right)
+    .. math:: f(x) = -\min_i \left( \|x - r_i\| + \tfrac12 \rho_i \right)
 
     with :math:`\rho_i` the root mean square of the distances from :math:`r_i` to its 16 nearest
     other rows. A row that lies alone vouches for little, and is itself no nearer than what it was
-    set back by and what its neighbours say.
+    set back by, or what its neighbours say.
 
     Parameters
     ----------
     points : ndarray of shape (n_references, n_features)
-    isolation : ndarray of shape (n_references,)
-        u, see :func:`nearest_of_few_rows`.
 
     Returns
     -------
@@ -56,15 +53,14 @@ def nearest_trusted_row(points, isolation):
     """
     n_neighbors = min(_N_NEIGHBORS, len(points) - 1)
     found, _ = NearestNeighbors(n_neighbors=n_neighbors + 1).fit(points).kneighbors(points)
-    distances = np.sqrt(np.square(found[:, 1:]).mean(axis=1))
-    return _nearest(points, _SETBACK * (distances + _excess(isolation)))
+    return _nearest(points, _SETBACK * np.sqrt(np.square(found[:, 1:]).mean(axis=1)))
 
 
 def nearest_of_few_rows(points, random_state):
     r"""Minus the mean distance to the nearest of 32 random rows, over 32 draws.
 
-    A draw rarely holds two rows of one cluster of anomalies, so that they cannot vouch for each
-    other (Pang et al., LeSiNN, 2015).
+    A draw rarely holds two rows of one small cluster of anomalies, so that they cannot vouch for
+    each other (Pang et al., LeSiNN, 2015).
 
     Parameters
     ----------
@@ -73,37 +69,32 @@ def nearest_of_few_rows(points, random_state):
 
     Returns
     -------
-    part : Part
-    isolation : ndarray of shape (n_references,)
-        The distance of every row, itself left out of each draw.
+    Part
     """
     n_rows = _GROUP_SIZE * _N_GROUPS
     passes = [random_state.permutation(len(points)) for _ in range(-(-n_rows // len(points)))]
     drawn = np.concatenate(passes)[:n_rows]
-    operation = SubsampleDistance(points[drawn], (_GROUP_SIZE,), "l2")
-    distances = cdist(points, points[drawn])
-    for column, number in enumerate(drawn):
-        distances[number, column] = np.inf
-    isolation = distances.reshape(len(points), _N_GROUPS, _GROUP_SIZE).min(axis=2).mean(axis=1)
-    return Part(operation, -isolation[:N_QUERIES]), isolation
+    queries = points[:N_QUERIES]
+    distances = cdist(queries, points[drawn])
+    # Each row is left out of the draws that hold it.
+    own = drawn < len(queries)
+    distances[drawn[own], np.flatnonzero(own)] = np.inf
+    nearest = distances.reshape(len(queries), _N_GROUPS, _GROUP_SIZE).min(axis=2)
+    return Part(SubsampleDistance(points[drawn], (_GROUP_SIZE,), "l2"), -nearest.mean(axis=1))
 
 
-def nearest_row(points, isolation):
-    r"""Minus the distance to the nearest row, set back by how isolated that is.
-
-    .. math:: f(x) = -\min_i \left( \|x - r_i\| + (u_i - \mathrm{median} \, u)^+ \right)
+def nearest_row(points):
+    """Minus the distance to the nearest row.
 
     Parameters
     ----------
     points : ndarray of shape (n_references, n_features)
-    isolation : ndarray of shape (n_references,)
-        u.
 
     Returns
     -------
     Part
     """
-    return _nearest(points, _excess(isolation))
+    return _nearest(points, np.zeros(len(points)))
 
 
 def nearest_values(points, rows):
@@ -136,10 +127,6 @@ def nearest_values(points, rows):
         seen.append(values)
     counts = np.array([len(values) for values in seen])
     return Part(NearestValues(np.concatenate(seen), counts), -np.sqrt(gaps))
-
-
-def _excess(isolation):
-    return np.maximum(isolation - np.median(isolation), 0.0)
 
 
 def _nearest(points, setbacks):

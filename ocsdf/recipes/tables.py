@@ -64,14 +64,13 @@ def anchored_network(points, halfway, train, random_state, sample_weight=None):
     before = () if halfway is None else (halfway,)
     near = rows if halfway is None else halfway.evaluate(rows)
 
-    few, isolation = nearest_of_few_rows(near, random_state)
-    trusted = nearest_trusted_row(near, isolation)
+    few, trusted = nearest_of_few_rows(near, random_state), nearest_trusted_row(near)
     levels = [np.quantile(part.scores, _BEYOND) for part in (few, trusted)]
     least = ScaledMinimum(
         [_chain(part.operation, n_features) for part in (few, trusted)], (1.0, 1.0), levels
     )
     scores = np.minimum(few.scores - levels[0], trusted.scores - levels[1])
-    steps, values = nearest_row(rows, isolation), nearest_values(points, rows)
+    steps, values = nearest_row(rows), nearest_values(points, rows)
     parts = [Part(Chain((*before, least), (n_features,)), scores), steps, values]
     shares = _SHARES_WITHOUT
     if train is not None:
