@@ -12,7 +12,7 @@ from ocsdf.benchmark.run import run_benchmark, tables_at_hand
 from ocsdf.data.downloads import data_home
 from ocsdf.data.fixed_splits import load_fixed_split
 
-DETECTORS = ("OCSDF", "nearest neighbour", "DTE-NP", "KNN", "IForest", "LOF", "ECOD")
+DETECTORS = ("OCSDF", "nearest neighbour", "DTE-NP", "KNN", "IForest", "LOF", "ECOD", "INNE")
 _METRICS = ("auroc", "aupr", "certified_auroc_0.1", "certified_auroc_0.2", "certified_auroc_0.5")
 
 
@@ -47,16 +47,21 @@ def main(arguments=None):
     """Run what is missing and write the tables."""
     parser = make_parser(__doc__, work="oddbench")
     parser.add_argument("--seeds", type=count, default=3, metavar="N")
+    parser.add_argument("--jobs", type=count, default=1, metavar="N")
     parser.add_argument("--adbench-seeds", type=count, default=5, metavar="N")
     settings = parser.parse_args(arguments)
     tables = odd_tables()
     seeds = range(settings.seeds)
-    cells = run_benchmark(tables, DETECTORS, seeds, ["fixed"], settings.work / "fixed")
+    cells = run_benchmark(
+        tables, DETECTORS, seeds, ["fixed"], settings.work / "fixed", settings.jobs
+    )
     parts = {"fixed": cells}
     for protocol in ("ad", "oc"):
         seeds = range(settings.adbench_seeds)
         folder = settings.work / protocol
-        parts[protocol] = run_benchmark(tables_at_hand(), DETECTORS, seeds, [protocol], folder)
+        parts[protocol] = run_benchmark(
+            tables_at_hand(), DETECTORS, seeds, [protocol], folder, settings.jobs
+        )
     text = ["# OddBench and ADBench: the default among distances and detectors\n"]
     for protocol, cells in parts.items():
         chosen, shown = halves(sorted(set(cells["table"])))
