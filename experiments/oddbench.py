@@ -47,7 +47,6 @@ def main(arguments=None):
     """Run what is missing and write the tables."""
     parser = make_parser(__doc__, work="oddbench")
     parser.add_argument("--seeds", type=count, default=3, metavar="N")
-    parser.add_argument("--jobs", type=count, default=1, metavar="N")
     parser.add_argument("--adbench-seeds", type=count, default=5, metavar="N")
     settings = parser.parse_args(arguments)
     tables = odd_tables()

@@ -135,7 +135,7 @@ def _check_kind(cls, meta):
 def _restore(cls, meta, arrays):
     parameters = meta["parameters"]
     for name in ("hidden_layer_sizes", "image_shape"):
-        if isinstance(parameters.get(name), list):
+        if parameters.get(name) is not None and parameters[name] != "auto":
             parameters[name] = tuple(parameters[name])
     estimator = cls(**parameters)
     prefixes = _NETWORK, _STRETCH
