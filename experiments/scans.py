@@ -187,9 +187,7 @@ def describe(rows):
         "## Scans",
         _scan_table(scans).to_markdown(index=False),
         _verdict_scans(scans),
-        "## Meshes, 10,000 points: mean distance of the surfaces, thousandths of the longest side",
-        _mesh_table(meshes).to_markdown(),
-        _verdict_meshes(meshes),
+        _mesh_section(meshes),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -226,13 +224,17 @@ def _verdict_scans(rows):
     )
 
 
-def _mesh_table(rows):
-    return rows.pivot_table(index=["shape", "noise"], columns="method", values="mean").round(3)
+def _mesh_section(rows):
+    if rows.empty:
+        return ""
+    table = rows.pivot_table(index=["shape", "noise"], columns="method", values="mean").round(3)
+    title = (
+        "## Meshes, 10,000 points: mean distance of the surfaces, thousandths of the longest side"
+    )
+    return "\n\n".join([title, table.to_markdown(), _verdict_meshes(rows)])
 
 
 def _verdict_meshes(rows):
-    if rows.empty:
-        return ""
     wide = _paired(rows, ["shape", "noise"])
     ours = rows[rows.method == OURS]
     won = wide["mean", OURS] <= wide["mean", POISSON]
