@@ -120,7 +120,7 @@ class OCSDF(SignedDistance):
     lipschitz_bound_ : float
         Upper bound of f's Lipschitz constant in l2, computed in float64; at most 1.
     domain_ : Box or Ball
-        B, in standardized units.
+        B, in units of the certificate.
     history_ : dict of str to list of float
         By epoch: "loss", "share_inside", "gradient_norm", "hinge_share".
     n_iter_ : int

@@ -17,7 +17,7 @@ def score_frame(detector, X):
     scores : pandas.DataFrame of n_samples rows
         In the order of X, with its index where it is a frame of pandas: ``score`` as of
         ``score_samples``; ``verdict``, "normal" or "anomaly", as of ``predict``;
-        ``certified_radius``, in standardized units, below which no l2 change flips the verdict;
+        ``certified_radius``, in certificate units, below which no l2 change flips the verdict;
         of a :class:`ConformalDetector` also ``p_value``.
 
     Examples

@@ -169,7 +169,7 @@ class OCSDFDetector(BaseDetector):
         Returns
         -------
         ndarray of shape (n_samples,), float64
-            In standardized units.
+            In units of the certificate.
         """
         check_is_fitted(self, "detector_")
         return -self.detector_.score_samples(X)
@@ -186,7 +186,7 @@ class OCSDFDetector(BaseDetector):
         Returns
         -------
         ndarray of shape (n_samples,)
-            l2 radius in standardized units, that is on
+            l2 radius in units of the certificate, that is on
             ``(X - detector_.mean_) / detector_.scale_``.
         """
         check_is_fitted(self, "detector_")
@@ -199,7 +199,7 @@ class OCSDFDetector(BaseDetector):
         ----------
         X : array-like of shape (n_samples, n_features)
         radius : float, default=0.0
-            They hold under every l2 attack of that radius (standardized units).
+            They hold under every l2 attack of that radius (units of the certificate).
 
         Returns
         -------

@@ -39,7 +39,7 @@ class SignedDistance(CertifiedDetector):
         -------
         Explanation
             See :class:`ocsdf.explanation.verdicts.Explanation`: ``radius`` (certified) is at most
-            the l2 distance to the boundary in standardized units, ``distance`` at least;
+            the l2 distance to the boundary in units of the certificate, ``distance`` at least;
             ``boundary``, rows in the units of X, have the other verdict where ``converged``;
             ``shares``, ``feature_radii``. ``to_frame(top=5)`` is a table, ``sentences()`` a line
             a row.
@@ -154,7 +154,7 @@ class SignedDistance(CertifiedDetector):
         .. math:: x(\theta) = x - \text{scale} \; \frac{\nabla f(z; \theta_0)}
            {\|\nabla f(z; \theta_0)\|^2} \, [f(z; \theta) - c]
 
-        (CNLS Eq. 9). Points move at right angles to the level set in standardized units, in which
+        (CNLS Eq. 9). Points move at right angles to the level set in certificate units, in which
         certificates are measured, too.
 
         Parameters

@@ -41,7 +41,7 @@ def foolbox_attack(
         -1 attacks a row as one that is inside, to push its score down; 1 as one that is outside;
         None each as what it is.
     radius : float
-        In standardized units.
+        In units of the certificate.
     attack : foolbox.attacks.base.Attack, default=None
         None is its l2 PGD with 50 steps of 0.025 of the radius, from the rows themselves. What an
         attack draws, it draws from TensorFlow's global generator. One that looks for the smallest
@@ -107,7 +107,7 @@ def art_attack(
         -1 attacks a row as one that is inside, to push its score down; 1 as one that is outside;
         None each as what it is.
     radius : float
-        In standardized units.
+        In units of the certificate.
     make_attack : callable, default=None
         ``make_attack(classifier, radius)`` gives an ART evasion attack on an ART classifier. None
         makes its l2 PGD with 50 steps of 0.025 of the radius, from the rows themselves. What an

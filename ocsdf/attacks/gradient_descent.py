@@ -53,7 +53,7 @@ def pgd(
     direction : {-1, 1}, array-like of shape (n_samples,) or None
         1 pushes a score up, -1 pushes it down; None pushes each towards the other verdict.
     radius : float
-        eps >= 0, in standardized units.
+        eps >= 0, in units of the certificate.
     domain : Box or Ball, default=None
         None lets iterates go anywhere in the ball.
     n_restarts : int, default=3
@@ -123,7 +123,7 @@ def attacked_auroc(
     y : array-like of shape (n_samples,)
         Two classes, both present.
     radii : float or array-like of shape (n_radii,)
-        Attack radii eps >= 0, in standardized units.
+        Attack radii eps >= 0, in units of the certificate.
     attacked : {"both", "anomalies", "normals"}, default="both"
         Which rows the attacker may move.
     pos_label : int, float, bool, str or None, default=None

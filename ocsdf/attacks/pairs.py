@@ -17,7 +17,7 @@ class SteepPairs(NamedTuple):
     ratios : ndarray of shape (n_starts,), float64
         :math:`|f(x) - f(y)| / \\|x - y\\|`.
     first, second : ndarray of shape (n_starts, n_features), float64
-        x and y, in standardized units.
+        x and y, in units of the certificate.
     """
 
     ratios: np.ndarray

@@ -28,7 +28,7 @@ class Attack(NamedTuple):
         The largest :math:`|f(x') - f(x)| - L \\|x' - x\\|` of all points x' tried for a row x, x
         among them: 0 or more. More than rounding disproves that L is a Lipschitz constant of f.
     certified : ndarray of shape (n_samples,) or None
-        The radius within which a detector certifies each row's verdict, in standardized units: no
+        The radius within which a detector certifies each row's verdict, in certificate units: no
         attack of a smaller radius flips it. None where a network was attacked.
     """
 

@@ -35,7 +35,7 @@ def explain(
     """Say why each flagged row is flagged: what would flip its verdict, and what cannot.
 
     The flip is one that was found and checked, not always the smallest; that no change below the
-    certified radius (standardized units, l2) flips the verdict is proved.
+    certified radius (units of the certificate, l2) flips the verdict is proved.
 
     Example: `ocsdf explain fraud.ocsdf today.csv --output reasons.csv`
     """

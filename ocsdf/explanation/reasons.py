@@ -13,7 +13,7 @@ def reasons_frame(explanation, top=5):
     Returns: ``row`` (its place, or its label in a data frame), ``verdict``, ``feature``,
     ``value``, ``flip_value`` (the feature's value in the boundary point, which has the other
     verdict), ``share_percent`` (100 a row, all lines together, where the gradient is not null),
-    ``certified_radius`` and ``flip_distance`` (standardized units).
+    ``certified_radius`` and ``flip_distance`` (units of the certificate).
     """
     import pandas as pd
 
@@ -72,7 +72,7 @@ def _leading(explanation, place, top):
 def _sentence(explanation, place, top):
     from ocsdf.utils.html import at_least
 
-    cannot = f"no change below {at_least(explanation.radius[place])} standardized units can"
+    cannot = f"no change below {at_least(explanation.radius[place])} units of the certificate can"
     verdict = "an anomaly" if explanation.normal[place] else "normal"
     if not explanation.converged[place]:
         return f"no change was found that would make this row {verdict}; {cannot}"

@@ -1,7 +1,7 @@
 """Why a verdict is what it is: how far the boundary is, where, and which features lead there.
 
-Distances are l2 in standardized units, in which a change of feature j counts as the raw change
-divided by the feature's scale. What is in raw units says so.
+Distances are l2 in certificate units, in which a change of feature j counts as the raw change
+divided by the feature's scale, stretched as the detector says. What is in raw units says so.
 """
 
 from typing import NamedTuple
@@ -23,9 +23,9 @@ class Explanation(NamedTuple):
     Attributes
     ----------
     radius : ndarray of shape (n,)
-        Certified, in standardized units: the boundary is nowhere nearer.
+        Certified, in units of the certificate: the boundary is nowhere nearer.
     distance : ndarray of shape (n,)
-        To the boundary point, in standardized units: the boundary is no farther. Infinite where
+        To the boundary point, in certificate units: the boundary is no farther. Infinite where
         not converged.
     boundary : ndarray of shape (n, n_features)
         Boundary points in raw units: as float64 holds them, rows with the other verdict, by a
@@ -149,7 +149,7 @@ def explain(
     points : ndarray of shape (n, n_features)
         Standardized rows, ``(X - mean) / scale``.
     radius : ndarray of shape (n,)
-        Certified radii of the rows, standardized units.
+        Certified radii of the rows, units of the certificate.
     level : float, default=0.0
         Score at the boundary of the verdict.
     mean, scale : float or ndarray of shape (n_features,)
@@ -159,7 +159,7 @@ def explain(
     domain : Box or Ball, default=None
         As for :func:`ocsdf.explanation.boundary.boundary_points`.
     within : Box or Ball, default=None
-        A convex set, in standardized units, that boundary points may not leave.
+        A convex set, in units of the certificate, that boundary points may not leave.
     feature_names : sequence of str or None, default=None
         None names them x0, x1, ...
     index : sequence or None, default=None
@@ -250,7 +250,7 @@ def gradient_shares(network, points):
 
     .. math:: s_j = \frac{(\partial_j f)^2}{\sum_k (\partial_k f)^2}
 
-    with derivatives in standardized units: raw ones have units of their own, whose squares do not
+    with derivatives in certificate units: raw ones have units of their own, whose squares do not
     add up.
 
     Parameters
@@ -285,7 +285,7 @@ def feature_radii(radius, scale):
     Parameters
     ----------
     radius : array-like of shape (n,)
-        Certified radii r, standardized units.
+        Certified radii r, units of the certificate.
     scale : array-like of shape (n_features,)
         1 for a feature that was constant.
 

@@ -23,7 +23,7 @@ def detector_graph(network, mean, scale, offset, dtype="float64", stretched=None
 
     .. math:: \max\Big(0, \frac{|f(x) - c| (1 - b / L) - 4 (a + b \|z\|)}{L}\Big)
 
-    rounded down, in standardized units, with :math:`a + b \|z\|` a bound of the rounding error of
+    rounded down, in certificate units, with :math:`a + b \|z\|` a bound of the rounding error of
     f at the standardized row z in the graph's float type. That is twice what the package takes
     off, so that it covers how the runtime's scores and the package's may differ: the radius is
     never above the package's own.

@@ -41,7 +41,7 @@ class ADBenchForm:
         return np.linalg.norm(X, axis=1)
 
 
-BESIDE = {"OCSDF paper", "nearest neighbour", "random subsamples"}
+BESIDE = {"OCSDF paper", "nearest neighbour", "random subsamples", "DTE-NP", "INNE", "LUNAR"}
 
 
 def test_the_papers_fourteen_and_ours():

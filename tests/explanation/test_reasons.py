@@ -64,7 +64,7 @@ def test_sentences_say_what_flips_and_what_cannot(explanation):
     text = explanation.take(-1).sentences(top=1)[0]
     assert text.startswith("income ") and " -> " in text
     assert "and smaller changes of 5 more would make this row normal; no change below " in text
-    assert text.endswith("standardized units can")
+    assert text.endswith("units of the certificate can")
     value = float(text.split("no change below ")[1].split()[0])
     assert 0 < value <= explanation.radius[-1]
 
@@ -91,7 +91,7 @@ def test_a_sentence_word_for_word():
     both = made([[3100.0, 61.0]], [[2870.0, 58.0]])
     assert both.sentences() == [
         "income 3,100 -> 2,870 and age 61 -> 58 would make this row normal; "
-        "no change below 0.4375 standardized units can"
+        "no change below 0.4375 units of the certificate can"
     ]
     close = made([[1.0000001, 5.0]], [[1.0000002, 5.0]], normal=np.array([True]))
     assert close.sentences()[0].startswith(
