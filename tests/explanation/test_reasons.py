@@ -43,7 +43,8 @@ def test_flips_flip_in_raw_units(detector, table, explanation):
     flips = pd.DataFrame(explanation.boundary, columns=table.columns)
     assert np.array_equal(detector.predict(flips), -detector.predict(table[195:]))
     assert np.array_equal(explanation.normal, detector.predict(table[195:]) == 1)
-    moved = (explanation.boundary - table[195:].to_numpy()) / detector.scale_
+    points = detector._points_of
+    moved = points(explanation.boundary) - points(table[195:].to_numpy())
     assert np.allclose(np.linalg.norm(moved, axis=1), explanation.distance, rtol=1e-6)
     assert np.all(explanation.radius <= explanation.distance)
 
