@@ -124,6 +124,7 @@ BAD_PARAMETERS = [
     ("optimizer", None),
     ("optimizer", "loss_scale_optimizer"),
     ("domain", "sphere"),
+    ("seeds", "random"),
     ("orthogonality", "none"),
     ("standardize", "yes"),
     ("contamination", 0.0),
