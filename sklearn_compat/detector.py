@@ -252,6 +252,8 @@ class CertifiedDetector(OutlierMixin, BaseEstimator):
         network = state.pop("_network", None)
         if network is not None:
             state["_network"] = network.network.describe()
+        if state.get("stretch_") is not None:
+            state["stretch_"] = state["stretch_"].describe()
         return state
 
     def __dask_tokenize__(self):
@@ -259,6 +261,8 @@ class CertifiedDetector(OutlierMixin, BaseEstimator):
 
     def __setstate__(self, state):
         super().__setstate__(state)
+        if state.get("stretch_") is not None:
+            self.stretch_ = from_description(*state["stretch_"])
         if "_network" in state:
             network = from_description(*state["_network"])
             self._set_network(CertifiedNetwork(network, *self._point_rounding()))

@@ -201,7 +201,7 @@ def test_boundary_points_have_the_other_verdict_in_raw_units(explained):
     rows = explanation.converged
     boundary = explanation.boundary[rows]
     np.testing.assert_array_equal(estimator.predict(boundary), -estimator.predict(X)[rows])
-    moved = (boundary - X[rows]) / estimator.scale_
+    moved = estimator._points_of(boundary) - estimator._points_of(X[rows])
     distance = explanation.distance[rows]
     np.testing.assert_allclose(np.linalg.norm(moved, axis=1), distance, rtol=1e-6)
     assert np.isnan(explanation.boundary[~rows]).all()

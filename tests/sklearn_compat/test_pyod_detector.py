@@ -154,10 +154,11 @@ def test_no_change_below_the_radius_flips_a_verdict(fitted, new_rows):
         )
     steps[0, verdicts == 1] *= -1.0
     steps *= radii[:, None] / np.linalg.norm(steps, axis=2, keepdims=True)
-    attacked = new_rows + (1.0 - 1e-9) * steps * fitted.detector_.scale_
-    np.testing.assert_array_equal(fitted.predict(attacked.reshape(-1, 3)), np.tile(verdicts, 40))
+    points, rows_of = fitted.detector_._points_of(new_rows), fitted.detector_._rows_of
+    attacked = rows_of((points + (1.0 - 1e-9) * steps).reshape(-1, 3))
+    np.testing.assert_array_equal(fitted.predict(attacked), np.tile(verdicts, 40))
     # Thrice as far, the steepest way does flip some, so that the first attack was one.
-    assert np.any(fitted.predict(new_rows + 3.0 * steps[0] * fitted.detector_.scale_) != verdicts)
+    assert np.any(fitted.predict(rows_of(points + 3.0 * steps[0])) != verdicts)
 
 
 @pytest.mark.parametrize("contamination", [0.5, 0.03, np.float64(0.2)])

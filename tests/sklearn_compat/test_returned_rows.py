@@ -28,11 +28,8 @@ def check_explanation(detector, rows):
     assert np.isfinite(boundary).all()
     verdicts = detector.predict(rows)[converged]
     np.testing.assert_array_equal(detector.predict(boundary), -verdicts)
-    scaled = np.linalg.norm(
-        (boundary - detector.mean_) / detector.scale_
-        - (rows[converged] - detector.mean_) / detector.scale_,
-        axis=1,
-    )
+    points = detector._points_of
+    scaled = np.linalg.norm(points(boundary) - points(rows[converged]), axis=1)
     np.testing.assert_allclose(explained.distance[converged], scaled, rtol=1e-9)
     assert np.all(explained.radius <= explained.distance)
     assert np.isnan(explained.boundary[~converged]).all()
