@@ -53,6 +53,7 @@ def explanation_of(estimator, X):
         level=estimator.offset_,
         mean=estimator.mean_,
         scale=estimator.scale_,
+        stretched=estimator.stretch_,
         domain=estimator.domain_,
     )
 
@@ -255,7 +256,7 @@ def test_a_constant_feature_has_the_radius_itself():
     detector = OCSDF(hidden_layer_sizes=(16, 16), epochs=2, random_state=0).fit(X)
     explanation = explanation_of(detector, X[:5])
     assert detector.scale_[2] == 1.0
-    np.testing.assert_allclose(explanation.feature_radii[:, 2], explanation.radius, rtol=1e-15)
+    np.testing.assert_allclose(explanation.feature_radii[:, 2], explanation.radius, atol=2.0**-39)
     ratio = explanation.feature_radii[:, 1] / explanation.radius
     np.testing.assert_allclose(ratio, detector.scale_[1], rtol=1e-15)
 
