@@ -257,8 +257,8 @@ def test_a_constant_feature_has_the_radius_itself():
     explanation = explanation_of(detector, X[:5])
     assert detector.scale_[2] == 1.0
     np.testing.assert_allclose(explanation.feature_radii[:, 2], explanation.radius, atol=2.0**-39)
-    ratio = explanation.feature_radii[:, 1] / explanation.radius
-    np.testing.assert_allclose(ratio, detector.scale_[1], rtol=1e-15)
+    # No feature is squeezed: none may move farther than in standard deviations.
+    assert np.all(explanation.feature_radii[:, 1] <= detector.scale_[1] * explanation.radius)
 
 
 @settings(deadline=None)
