@@ -59,7 +59,7 @@ def audit(data, method, orthogonality, width, activation, n_rows, n_others, n_st
         warnings.simplefilter("ignore", ConvergenceWarning)
         detector.fit(rows)
     network, domain = detector._network, detector.domain_
-    points = (rows - detector.mean_) / detector.scale_
+    points = detector._checked_points(rows)[:]
     random_state = np.random.default_rng(1)
     bound = {"lipschitz": network.lipschitz_bound}
     found = {"lipschitz_bound": network.lipschitz_bound}

@@ -60,7 +60,7 @@ def fitted(name):
     pool, rest = normal[:n_pool], normal[n_pool:][:FITTED]
     detector = OCSDF(random_state=0).fit(table.X[rest])
     parts = (table.X[pool], table.X[anomalies[:MOST_ANOMALIES]])
-    return detector, *((part - detector.mean_) / detector.scale_ for part in parts)
+    return detector, *(detector._checked_points(part)[:] for part in parts)
 
 
 def measure(table, radius):

@@ -41,7 +41,8 @@ def compare(table):
 
 def _compare(detector, rows, dtype, roundoff):
     network = detector._network
-    model = detector_graph(network, detector.mean_, detector.scale_, detector.offset_, dtype)
+    scaling = detector.mean_, detector.scale_
+    model = detector_graph(network, *scaling, detector.offset_, dtype, detector.stretch_)
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     score, _, verdict, radius = session.run(None, {"X": rows})
     X = rows.astype(np.float64)

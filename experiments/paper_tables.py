@@ -73,7 +73,7 @@ def fit_and_judge(protocol, table, width, seed, margin, max_steps=None, epochs=4
     """Fit the paper's algorithm on one table; return AUROC and what the certificate rests on."""
     from ocsdf import OCSDF
 
-    X, y, _, _ = load_table(table)
+    X, y, *_ = load_table(table)
     train, test = np.arange(len(y)), np.arange(len(y))
     if protocol == "oc":
         train, test = split_one_class(y, seed)

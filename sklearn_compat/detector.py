@@ -232,6 +232,18 @@ class CertifiedDetector(OutlierMixin, BaseEstimator):
         tags.input_tags.sparse = True
         return tags
 
+    # The map that stretches standardized rows, a Piecewise; None where they stay as they are.
+    stretch_ = None
+
+    def _points_of(self, rows):
+        """The network's input for checked rows."""
+        return (rows - self.mean_) / self.scale_
+
+    def _rows_of(self, points):
+        """Rows in the units of X whose points are given, up to rounding."""
+        points = points if self.stretch_ is None else self.stretch_.inverse(points)
+        return points * self.scale_ + self.mean_
+
     def _point_rounding(self):
         """How far points are rounded, relative to their norm, and beyond."""
         # Standardizing takes 2 u.

@@ -8,7 +8,7 @@ import numpy as np
 from ocsdf.certificate.network import CertifiedNetwork
 from ocsdf.networks.builders import build_mlp, condense
 from ocsdf.networks.precision import keras_in_float32
-from ocsdf.networks.translate import translate
+from ocsdf.networks.translation import translate
 from ocsdf.recipes.tables import (
     anchored_network,
     linear_decay,

@@ -185,18 +185,6 @@ class SignedDistance(CertifiedDetector):
             mean = rows - self._points_of(rows) * scale
         return SampleNetwork(self.model_, rows, mean=mean, scale=scale)
 
-    # The map that stretches standardized rows, a Piecewise; None where they stay as they are.
-    stretch_ = None
-
-    def _points_of(self, rows):
-        """The network's input for checked rows."""
-        return (rows - self.mean_) / self.scale_
-
-    def _rows_of(self, points):
-        """Rows in the units of X whose points are given, up to rounding."""
-        points = points if self.stretch_ is None else self.stretch_.inverse(points)
-        return points * self.scale_ + self.mean_
-
     def _adopt(self, noted, fit, mean, scale, stretched=None):
         """Set the fitted attributes, all at once, and say what went wrong.
 

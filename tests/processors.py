@@ -32,7 +32,8 @@ NUMBERS = [
     "training",
 ]
 # What else there is: files, pages, processes and tables.
-OTHERS = ["benchmark", "cli", "data", "displays", "experiments", "report", "utils"]
+OTHERS = ["benchmark", "cli", "data", "data_files", "displays", "experiments", "fuzz"]
+OTHERS += ["report", "utils"]
 
 NUMPY, ONEDNN = "NPY_DISABLE_CPU_FEATURES", "TF_ENABLE_ONEDNN_OPTS"
 NUMBA, BLAS = "NUMBA_CPU_NAME", "OPENBLAS_CORETYPE"

@@ -178,7 +178,7 @@ def _judge_proposals(propose, network, points, direction, radius, offset, **judg
     proposals = [propose(classify, rows[part], labels[part]) for part in slices(len(rows), _BATCH)]
     candidates = np.concatenate(proposals).astype(np.float64)
     if subject.detector is not None:
-        candidates = candidates * subject.detector.scale_ + subject.detector.mean_
+        candidates = subject.detector._rows_of(candidates)
     return evaluate_candidates(network, points, candidates, direction, radius, **judging)
 
 

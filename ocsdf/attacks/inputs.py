@@ -15,7 +15,7 @@ class Subject(NamedTuple):
     network : object
         Has ``score(points)``.
     points : ndarray of shape (n_samples, n_features)
-        Standardized rows.
+        Rows in the unit of the certificate.
     lipschitz : float
     offset : float
         Score at the boundary of the verdict.
@@ -38,17 +38,16 @@ class Subject(NamedTuple):
         """Turn rows in the units of X into the network's points."""
         if self.detector is None:
             return rows
-        points = (rows - self.detector.mean_) / self.detector.scale_
-        return points.astype(self.precision, copy=False)
+        return self.detector._points_of(rows).astype(self.precision, copy=False)
 
     def in_units_of_X(self, attack, radius):
         """Turn an attack's points into rows, and judge these: rounding may have moved them."""
         if self.detector is None:
             return attack
-        rows = attack.points * self.detector.scale_ + self.detector.mean_
+        rows = self.detector._rows_of(attack.points)
         points = self.standardize(rows)
         stays = np.linalg.norm(points - self.points, axis=1) <= radius
-        clean = self.points * self.detector.scale_ + self.detector.mean_
+        clean = self.detector._rows_of(self.points)
         rows = np.where(stays[:, np.newaxis], rows, clean)
         scores = self.network.score(self.standardize(rows))
         return attack._replace(points=rows, scores=scores, certified=self.certified)

@@ -82,7 +82,7 @@ class CertifiedNetwork:
         TypeError
             For a layer that is not known.
         """
-        from ocsdf.networks.translate import translate
+        from ocsdf.networks.translation import translate
 
         return cls(translate(model))
 

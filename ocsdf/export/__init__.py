@@ -1,4 +1,4 @@
-"""A fitted detector for other runtimes: ONNX (``pip install 'ocsdf[onnx]'``)."""
+"""A fitted detector for other runtimes: ONNX (``pip install -e '.[onnx]'``)."""
 
 from ocsdf.utils.lazy import lazy_names
 

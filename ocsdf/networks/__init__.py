@@ -25,7 +25,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "network_bound": "ocsdf.networks.lipschitz",
         "orthogonal_convolution": "ocsdf.networks.convolutions",
         "orthogonalize": "ocsdf.networks.layers",
-        "register": "ocsdf.networks.translate",
-        "translate": "ocsdf.networks.translate",
+        "register": "ocsdf.networks.translation",
+        "translate": "ocsdf.networks.translation",
     },
 )

@@ -3,7 +3,7 @@
 Layers are translated into operations, which bring their proofs. All norms are l2.
 """
 
-from ocsdf.networks.translate import translate, translate_layer
+from ocsdf.networks.translation import translate, translate_layer
 from ocsdf.operations.chain import product
 from ocsdf.operations.matrix_bounds import ROUNDOFF
 

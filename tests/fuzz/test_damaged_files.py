@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from ocsdf import OCSDF
 from ocsdf.cli.commands import app
-from ocsdf.surfaces.clouds import read_cloud
+from ocsdf.surfaces import read_cloud
 
 MOST_BYTES = 2**30
 CODE = ("os.system", "subprocess.Popen", "os.exec", "os.posix_spawn", "pickle.find_class")

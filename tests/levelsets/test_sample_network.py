@@ -191,8 +191,7 @@ def test_right_angles_are_meant_in_scaled_units():
 def fitted():
     """A detector, and rows that it was not fitted to: at those it was, distances have kinks."""
     X = np.random.default_rng(0).normal(size=(106, 3)) * [1.0, 10.0, 0.1] + [0.0, 5.0, 1.0]
-    with pytest.warns():
-        return OCSDF(**TINY, random_state=0).fit(X[6:]), X[:6]
+    return OCSDF(**TINY, random_state=0).fit(X[6:]), X[:6]
 
 
 def test_detector_samples_in_raw_units(fitted):

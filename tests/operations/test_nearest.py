@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocsdf.certificate.network import CertifiedNetwork
-from ocsdf.networks.translate import translate
+from ocsdf.networks.translation import translate
 from ocsdf.operations.chain import Chain
 from ocsdf.operations.nearest import NearestRow, NearestRows, NearestValues
 from ocsdf.operations.piecewise import Piecewise, contraction

@@ -229,8 +229,9 @@ def test_P1_hard_links_stay(tmp_path, n_names, length):
 @POSIX
 def test_P1_a_writable_file_in_a_folder_that_takes_no_new_ones(tmp_path):
     if os.geteuid() == 0:  # nobody must get there
-        for parent in (tmp_path, *tmp_path.parents[:2]):
-            parent.chmod(0o755)
+        for parent in (tmp_path, *tmp_path.parents[:4]):
+            if parent.stat().st_uid == 0 and parent != parent.parent and parent.name != "tmp":
+                parent.chmod(parent.stat().st_mode | 0o055)
     path = tmp_path / "a.txt"
     path.write_text("old " * 1000)
     path.chmod(0o666)

@@ -14,7 +14,7 @@ from ocsdf.networks import nearest, piecewise
 from ocsdf.networks.cones import Cones
 from ocsdf.networks.distances import SubsampleDistance
 from ocsdf.networks.ensembles import ScaledMinimum, WeightedMean
-from ocsdf.networks.translate import _TABLE, register, translate
+from ocsdf.networks.translation import _TABLE, register, translate
 from ocsdf.operations.base import from_description
 from ocsdf.operations.linear import Asinh
 
