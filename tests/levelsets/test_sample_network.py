@@ -212,7 +212,7 @@ def test_detector_samples_follow_their_levels_when_weights_change(fitted):
     assert all(np.isfinite(part).all() for part in gradients) and np.abs(gradients[0]).max() > 0.0
 
     def scores(rows):
-        return network(((rows - detector.mean_) / detector.scale_).astype(np.float32))[:, 0]
+        return network(detector._points_of(rows).astype(np.float32))[:, 0]
 
     at_start = scores(points)
     network.trainable_variables[-1].assign_add([0.002])
@@ -222,10 +222,10 @@ def test_detector_samples_follow_their_levels_when_weights_change(fitted):
     finally:
         network.set_weights(before)
     assert np.median(kept) < 0.2 * np.median(drift)
-    # In standardized units they moved along the gradient.
-    rows = tf.constant((points - detector.mean_) / detector.scale_, tf.float32)
+    # In the unit of the certificate they moved along the gradient.
+    rows = tf.constant(detector._points_of(points), tf.float32)
     _, jacobian = value_and_jacobian(network, rows)
-    steps = (moved - points) / detector.scale_
+    steps = detector._points_of(moved) - detector._points_of(points)
     steps /= np.linalg.norm(steps, axis=1, keepdims=True)
     units = jacobian[:, 0] / np.linalg.norm(jacobian[:, 0], axis=1, keepdims=True)
     np.testing.assert_allclose(np.abs(np.sum(steps * units, axis=1)), 1.0, atol=1e-4)
