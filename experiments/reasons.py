@@ -13,7 +13,7 @@ from scipy.stats import spearmanr
 from experiments.common.command import make_parser, write_text
 from experiments.common.results import do_cells
 from ocsdf import OCSDF, load_table
-from ocsdf.explanation.verdicts import gradient_shares
+from ocsdf.explanation.shares import gradient_shares
 
 TABLES = (
     *("4_breastw", "6_cardio", "14_glass", "18_Ionosphere", "21_Lymphography"),

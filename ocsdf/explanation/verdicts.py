@@ -10,7 +10,7 @@ import numpy as np
 
 from ocsdf.explanation.boundary import BoundaryPoints, boundary_points, check_points
 from ocsdf.explanation.reasons import reasons_frame, sentences
-from ocsdf.networks.gradients import input_gradient, unit
+from ocsdf.explanation.shares import change_shares, feature_radii, gradient_shares
 from ocsdf.utils.checks import check_radii
 from ocsdf.utils.threads import slices
 
@@ -225,84 +225,6 @@ def _stretched_radii(radius, points, standardized, stretched):
     )
     # What the inverse rounds is far below this share of a feature's range.
     return np.maximum(0.0, reach - 2.0**-40 * (1.0 + np.abs(standardized)))
-
-
-def change_shares(points, flips):
-    r"""Split the changes from rows to flips among the features.
-
-    .. math:: s_j = \frac{(z'_j - z_j)^2}{\sum_k (z'_k - z_k)^2}
-
-    Parameters
-    ----------
-    points, flips : ndarray of shape (n, n_features)
-        Standardized.
-
-    Returns
-    -------
-    ndarray of shape (n, n_features)
-        Rows sum to 1.
-    """
-    return np.square(unit(flips - points))
-
-
-def gradient_shares(network, points):
-    r"""Split the slope of f at rows among the features.
-
-    .. math:: s_j = \frac{(\partial_j f)^2}{\sum_k (\partial_k f)^2}
-
-    with derivatives in certificate units: raw ones have units of their own, whose squares do not
-    add up.
-
-    Parameters
-    ----------
-    network : CertifiedNetwork
-    points : ndarray of shape (n, n_features)
-        Standardized rows.
-
-    Returns
-    -------
-    ndarray of shape (n, n_features)
-        Rows sum to 1; zeros where the gradient is null.
-
-    Raises
-    ------
-    ValueError
-        If the points do not fit the network or are not finite.
-    """
-    return np.square(unit(input_gradient(network)(check_points(network, points))))
-
-
-def feature_radii(radius, scale):
-    r"""Express certified radii in raw units.
-
-    No change u of a row, in raw units, flips its verdict if
-
-    .. math:: \sqrt{\sum_j (u_j / \mathrm{scale}_j)^2} < r
-
-    an ellipsoid with the semi-axes :math:`r \, \mathrm{scale}_j`; so no change of feature j alone
-    does by less than that either.
-
-    Parameters
-    ----------
-    radius : array-like of shape (n,)
-        Certified radii r, units of the certificate.
-    scale : array-like of shape (n_features,)
-        1 for a feature that was constant.
-
-    Returns
-    -------
-    ndarray of shape (n, n_features)
-        Semi-axes, rounded down, in raw units of each feature.
-
-    Raises
-    ------
-    ValueError
-        If a radius is negative or NaN, or a scale is not positive.
-    """
-    radius, scale = check_radii(radius, "radius"), np.asarray(scale, dtype=np.float64)
-    if scale.ndim != 1 or not np.all(scale > 0.0):
-        raise ValueError(f"scale must be a vector of positive numbers, got {scale}.")
-    return np.maximum(0.0, np.nextafter(np.outer(radius, scale), -np.inf))
 
 
 def verdict_counts(radius, verdicts, eps):

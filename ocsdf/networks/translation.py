@@ -1,8 +1,4 @@
-"""The table that translates Keras's, deel-lip's and our own layers into operations.
-
-A layer is looked up by its very class: a subclass may compute something else than the class whose
-proof is known. What is not in the table is refused by name.
-"""
+"""How Keras's, deel-lip's and our own layers are translated into operations: a rule a class."""
 
 import keras
 import numpy as np
@@ -11,14 +7,18 @@ from keras import layers
 
 from ocsdf.networks import cones, distances, ensembles, nearest, piecewise
 from ocsdf.networks import layers as ours
-from ocsdf.networks.weights import to_numpy
+from ocsdf.networks.layer_table import (
+    refusal,
+    register,
+    translate,
+    translate_layer,
+    weight_of,
+)
 from ocsdf.operations.activations import Elu, Rectifier, Smooth
-from ocsdf.operations.chain import Chain
 from ocsdf.operations.cones import Cones
 from ocsdf.operations.convolution import Convolution
 from ocsdf.operations.distances import SubsampleDistance
 from ocsdf.operations.ensembles import ScaledMinimum, WeightedMean
-from ocsdf.operations.fields import freeze
 from ocsdf.operations.global_pooling import (
     GlobalAveragePooling,
     GlobalMaximumPooling,
@@ -36,7 +36,6 @@ from ocsdf.operations.pooling import (
 from ocsdf.operations.rearrangements import DownSampling, Pad, Permute, Reshape
 from ocsdf.operations.sorting import GroupSort, MaxMin, SortedHalves
 
-_TABLE = {}
 # Of these functions alone, one number to one number, every use is known.
 _FUNCTIONS = {
     keras.activations.linear: list,
@@ -51,98 +50,6 @@ _FUNCTIONS = {
 }
 
 
-def register(layer_class, translate):
-    """Add a layer to the table.
-
-    Parameters
-    ----------
-    layer_class : type
-        The very class; subclasses are not meant.
-    translate : callable
-        Takes a built layer, gives the list of :class:`ocsdf.operations.Operation` that computes
-        the same at inference; none is the identity.
-    """
-    _TABLE[layer_class] = translate
-
-
-def translate(model):
-    """Translate a sequential network into operations, with its weights as they are now.
-
-    Parameters
-    ----------
-    model : keras.Sequential
-        Of layers that :func:`ocsdf.networks.layer_bound` lists.
-
-    Returns
-    -------
-    Chain
-
-    Raises
-    ------
-    TypeError
-        If the model is not sequential or has a layer without a known bound.
-    ValueError
-        If a weight is NaN or infinite.
-    """
-    operations = [op for layer in _layers_in_order(model) for op in translate_layer(layer)]
-    return Chain(operations, model.input_shape[1:])
-
-
-def translate_layer(layer):
-    """Translate one layer into a list of operations; see :func:`translate`."""
-    _check_plain(layer)
-    if type(layer) not in _TABLE:
-        raise _refusal(layer)
-    operations = _TABLE[type(layer)](layer)
-    for part in operations:
-        if part.label is None:
-            freeze(part, label=f"layer {layer.name!r} of type {type(layer).__name__}")
-    return operations
-
-
-def _layers_in_order(model):
-    """Return the layers of a sequential network, those of one inside it in its place."""
-    if type(model) is not keras.Sequential:
-        raise TypeError(
-            f"Expected a keras.Sequential model, whose bound is its layers' product; got "
-            f"{type(model).__name__}."
-        )
-    _check_plain(model)
-    return [
-        part
-        for layer in model.layers
-        for part in (_layers_in_order(layer) if isinstance(layer, keras.Sequential) else [layer])
-    ]
-
-
-def _check_plain(layer):
-    """Check that a layer computes in float32, as its class does."""
-    if layer.dtype_policy.name != "float32":
-        raise TypeError(
-            f"Expected float32 layers; {layer.name!r} has the policy {layer.dtype_policy.name}."
-        )
-    if own := {"call", "__call__"} & vars(layer).keys():
-        raise _refusal(layer, f" with a {min(own)} of its own")
-
-
-def _refusal(layer, detail=""):
-    return TypeError(
-        f"No Lipschitz bound is known for layer {layer.name!r} of type "
-        f"{type(layer).__name__}{detail}; use layers that ocsdf.networks.layer_bound lists."
-    )
-
-
-def _weight(layer, name, default=None):
-    """Return a layer's weight in float64, or the default where it has none."""
-    variable = getattr(layer, name)
-    if variable is None:
-        return default
-    weight = np.asarray(to_numpy(variable), dtype=np.float64)
-    if not np.all(np.isfinite(weight)):
-        raise ValueError(f"Cannot bound layer {layer.name!r} with NaN or infinite weights.")
-    return weight
-
-
 def _activated(operation_of):
     """Translate a layer, and what its argument ``activation`` does after it."""
 
@@ -152,7 +59,7 @@ def _activated(operation_of):
             return [*operation_of(layer), *translate_layer(function)]
         if function not in _FUNCTIONS:
             name = getattr(function, "__name__", type(function).__name__)
-            raise _refusal(layer, f" with the activation {name}")
+            raise refusal(layer, f" with the activation {name}")
         return [*operation_of(layer), *_FUNCTIONS[function]()]
 
     return translated
@@ -175,39 +82,39 @@ def _on_images(n_axes, operations_of, stays=True):
 
 
 def _dense(layer):
-    kernel = _weight(layer, "kernel")
-    return [Dense(kernel, _weight(layer, "bias", np.zeros(kernel.shape[1])))]
+    kernel = weight_of(layer, "kernel")
+    return [Dense(kernel, weight_of(layer, "bias", np.zeros(kernel.shape[1])))]
 
 
 def _convolution(layer):
     if layer.groups != 1 or set(layer.dilation_rate) != {1}:
-        raise _refusal(layer, f" with groups={layer.groups}, dilation_rate={layer.dilation_rate}")
-    kernel = _weight(layer, "kernel")
-    bias = _weight(layer, "bias", np.zeros(kernel.shape[-1]))
+        raise refusal(layer, f" with groups={layer.groups}, dilation_rate={layer.dilation_rate}")
+    kernel = weight_of(layer, "kernel")
+    bias = weight_of(layer, "bias", np.zeros(kernel.shape[-1]))
     return [Convolution(kernel, bias, layer.strides, layer.padding)]
 
 
 def _relu(layer):
     if layer.threshold != 0.0:
         # It jumps there.
-        raise _refusal(layer, f" with threshold={layer.threshold:g}")
+        raise refusal(layer, f" with threshold={layer.threshold:g}")
     return [Rectifier(layer.negative_slope, layer.max_value)]
 
 
 def _batch_normalization(layer):
     r"""x -> gamma (x - mean) / sqrt(variance + epsilon) + beta, with the moving statistics."""
     epsilon = min(float(layer.epsilon), float(np.float32(layer.epsilon)))
-    variance = _weight(layer, "moving_variance") + epsilon
+    variance = weight_of(layer, "moving_variance") + epsilon
     if not np.all(variance > 0.0):
         raise ValueError(f"Expected variances > -epsilon in {layer.name!r}; got {variance.min()}.")
-    scale = (_weight(layer, "gamma", 1.0) if layer.scale else 1.0) / np.sqrt(variance)
-    shift = _weight(layer, "beta", 0.0) if layer.center else 0.0
-    return _scaling(scale, shift - scale * _weight(layer, "moving_mean"), layer)
+    scale = (weight_of(layer, "gamma", 1.0) if layer.scale else 1.0) / np.sqrt(variance)
+    shift = weight_of(layer, "beta", 0.0) if layer.center else 0.0
+    return _scaling(scale, shift - scale * weight_of(layer, "moving_mean"), layer)
 
 
 def _normalization(layer):
     """x -> (x - mean) / max(sqrt(variance), epsilon), or the way back."""
-    mean, deviation = _weight(layer, "mean"), np.sqrt(_weight(layer, "variance"))
+    mean, deviation = weight_of(layer, "mean"), np.sqrt(weight_of(layer, "variance"))
     epsilon = keras.config.epsilon()
     if layer.invert:
         scale = np.maximum(deviation, max(epsilon, float(np.float32(epsilon))))
@@ -219,7 +126,7 @@ def _normalization(layer):
 def _rescaling(layer):
     scale = np.float64(layer.scale)
     if np.ndim(scale) and keras.config.image_data_format() == "channels_first":
-        raise _refusal(layer, " with channels first")
+        raise refusal(layer, " with channels first")
     in_float32 = np.float64(np.float32(scale))
     scale = np.where(np.abs(in_float32) > np.abs(scale), in_float32, scale)
     return [Scaling(*np.broadcast_arrays(scale, np.float64(layer.offset)))]
@@ -238,7 +145,7 @@ def _flatten(layer):
         return [Reshape((-1,))]
     config = layer.get_build_config()
     if not config:
-        raise _refusal(layer, " with channels first, before it is built")
+        raise refusal(layer, " with channels first, before it is built")
     n_axes = len(config["input_shape"]) - 2
     return [Permute((*range(2, n_axes + 2), 1)), Reshape((-1,))]
 
@@ -257,7 +164,7 @@ def _coefficient(layer):
 def _max_min(layer):
     if layer.data_format == "channels_last":
         return [MaxMin(_coefficient(layer))]
-    raise _refusal(layer, " with channels first")
+    raise refusal(layer, " with channels first")
 
 
 def _pooling(kind):
@@ -282,22 +189,24 @@ def _global(n_axes, operation_of):
 
 def _subsample_distance(layer):
     # The references come when it is built; until then nothing but its bound is asked for.
-    references = _weight(layer, "references") if layer.built else np.zeros((layer.n_references, 1))
+    references = (
+        weight_of(layer, "references") if layer.built else np.zeros((layer.n_references, 1))
+    )
     return [SubsampleDistance(references, layer.group_sizes, layer.norm)]
 
 
 def _cones(layer):
-    bases = _weight(layer, "bases") if layer.built else np.zeros((1, layer.n_cones * layer.rank))
+    bases = weight_of(layer, "bases") if layer.built else np.zeros((1, layer.n_cones * layer.rank))
     return [Cones(bases, layer.n_cones, layer.rank, layer.angle, layer.floor)]
 
 
 def _weighted_mean(layer):
-    bias = _weight(layer, "bias") if layer.built else np.zeros(1)
+    bias = weight_of(layer, "bias") if layer.built else np.zeros(1)
     return [WeightedMean(map(translate, layer.members), layer.shares, bias)]
 
 
 def _scaled_minimum(layer):
-    levels = _weight(layer, "levels") if layer.built else np.zeros(len(layer.members))
+    levels = weight_of(layer, "levels") if layer.built else np.zeros(len(layer.members))
     return [ScaledMinimum(map(translate, layer.members), layer.scales, levels)]
 
 
@@ -321,7 +230,7 @@ register(layers.Dense, _activated(_dense))
 register(layers.Activation, _activated(_identity))
 register(layers.ReLU, _relu)
 register(layers.LeakyReLU, lambda layer: [Rectifier(layer.negative_slope)])
-register(layers.PReLU, lambda layer: [Rectifier(_weight(layer, "alpha"))])
+register(layers.PReLU, lambda layer: [Rectifier(weight_of(layer, "alpha"))])
 register(layers.ELU, lambda layer: [Elu(layer.alpha)])
 register(layers.BatchNormalization, _batch_normalization)
 register(layers.Normalization, _normalization)
@@ -373,20 +282,20 @@ register(ensembles.WeightedMean, _weighted_mean)
 register(ensembles.ScaledMinimum, _scaled_minimum)
 register(
     nearest.NearestRow,
-    lambda layer: [NearestRow(_weight(layer, "references"), _weight(layer, "setbacks"))],
+    lambda layer: [NearestRow(weight_of(layer, "references"), weight_of(layer, "setbacks"))],
 )
 register(
     nearest.NearestValues,
-    lambda layer: [NearestValues(_weight(layer, "seen"), np.array(layer.counts))],
+    lambda layer: [NearestValues(weight_of(layer, "seen"), np.array(layer.counts))],
 )
 register(
     piecewise.Piecewise,
     lambda layer: [
         Piecewise(
-            _weight(layer, "knots"),
-            _weight(layer, "slopes"),
+            weight_of(layer, "knots"),
+            weight_of(layer, "slopes"),
             np.array(layer.counts),
-            _weight(layer, "origins"),
+            weight_of(layer, "origins"),
         )
     ],
 )

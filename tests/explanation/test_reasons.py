@@ -9,7 +9,8 @@ from typer.testing import CliRunner
 
 from ocsdf import OCSDF, ExplanationDisplay
 from ocsdf.cli.commands import app
-from ocsdf.explanation.verdicts import Explanation, change_shares
+from ocsdf.explanation.shares import change_shares
+from ocsdf.explanation.verdicts import Explanation
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,8 @@ from ocsdf import OCSDF
 from ocsdf.certificate.metrics import certified_radius
 from ocsdf.certificate.network import CertifiedNetwork
 from ocsdf.explanation.boundary import boundary_points
-from ocsdf.explanation.verdicts import explain, feature_radii, gradient_shares, verdict_counts
+from ocsdf.explanation.shares import feature_radii, gradient_shares
+from ocsdf.explanation.verdicts import explain, verdict_counts
 from ocsdf.networks.builders import build_distance
 from ocsdf.training.domain import Ball, Box
 from tests.reference import input_gradient

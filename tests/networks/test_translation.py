@@ -14,7 +14,8 @@ from ocsdf.networks import nearest, piecewise
 from ocsdf.networks.cones import Cones
 from ocsdf.networks.distances import SubsampleDistance
 from ocsdf.networks.ensembles import ScaledMinimum, WeightedMean
-from ocsdf.networks.translation import _TABLE, register, translate
+from ocsdf.networks.layer_table import TABLE
+from ocsdf.networks.translation import register, translate
 from ocsdf.operations.base import from_description
 from ocsdf.operations.linear import Asinh
 
@@ -161,7 +162,7 @@ def model_of(layer, shape):
 
 
 def test_every_registered_layer_has_a_case():
-    assert set(_TABLE) == {kind for kind, _, _ in CASES} | ELSEWHERE
+    assert set(TABLE) == {kind for kind, _, _ in CASES} | ELSEWHERE
 
 
 @pytest.mark.parametrize(
@@ -214,7 +215,7 @@ def test_register_adds_a_layer(layer):
     assert translate(model).bound() == 1.0
     with pytest.raises(TypeError, match=f"of type {layer.__name__}"):
         translate(model_of(layer(), ROW))
-    del _TABLE[Own]
+    del TABLE[Own]
 
 
 # Random networks
