@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from ocsdf.training.losses import hkr, measure
 from ocsdf.training.negatives import attract
+from ocsdf.utils.forks import check_not_stuck
 
 _MOST_GRAPHS = 16
 
@@ -86,6 +87,7 @@ class TrainingGraph:
     """
 
     def __init__(self, model, optimizer, domain_class, schedule, updates_per_batch):
+        check_not_stuck("Training by TensorFlow")
         # Algorithm 2 attracts negatives with the network of the last outer step.
         alternating = updates_per_batch == "converged"
         optimizer.build(model.trainable_variables)

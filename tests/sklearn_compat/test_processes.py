@@ -77,6 +77,14 @@ def test_P2_what_needs_tensorflow_says_so_in_a_forked_process(detector):
     assert fresh.model_.count_params() > 0
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_P2_training_by_tensorflow_says_so_in_a_forked_process(detector):
+    by_adam = OCSDF(hidden_layer_sizes=(8,), epochs=1, optimizer="adam", random_state=0)
+    state, message = forked(lambda: by_adam.fit(X) and None)
+    assert state == "RuntimeError"
+    assert "Training by TensorFlow needs TensorFlow, which was in use when this" in message
+
+
 def resident():
     """Megabytes of memory that this process holds."""
     gc.collect()
