@@ -16,7 +16,8 @@ from sklearn.metrics import roc_auc_score
 
 from experiments.common.command import make_parser, write_text
 from experiments.common.results import do_cells
-from ocsdf.data.tables import load_table, split_one_class
+from ocsdf.data.splits import split_one_class
+from ocsdf.data.tables import load_table
 
 MARGINS = (0.05, 0.2, 0.01, 1.0)
 PAPER = {

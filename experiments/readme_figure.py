@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from sklearn.datasets import make_moons
 
 from ocsdf import OCSDF, CertifiedAUROCDisplay, load_table
-from ocsdf.data.tables import split_one_class
+from ocsdf.data.splits import split_one_class
 
 
 def main():

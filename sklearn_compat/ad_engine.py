@@ -61,8 +61,9 @@ def knowledge_dir(folder):
     --------
     >>> from pyod.utils.ad_engine import ADEngine
     >>> from ocsdf.sklearn_compat import knowledge_dir
-    >>> engine = ADEngine(knowledge_dir=knowledge_dir("knowledge"))    # doctest: +SKIP
-    >>> engine.build_detector({"detector_name": "OCSDF"})              # doctest: +SKIP
+    >>> engine = ADEngine(knowledge_dir=knowledge_dir("knowledge"))
+    >>> type(engine.build_detector({"detector_name": "OCSDF"})).__name__
+    'OCSDFDetector'
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -27,6 +27,17 @@ class ADBenchOCSDF:
     References
     ----------
     Han et al., ADBench: Anomaly Detection Benchmark, NeurIPS 2022.
+
+    Examples
+    --------
+    >>> from functools import partial
+    >>> from sklearn.datasets import load_wine
+    >>> from ocsdf import OCSDF
+    >>> from ocsdf.sklearn_compat import ADBenchOCSDF
+    >>> make = partial(ADBenchOCSDF, estimator=OCSDF(max_steps=20))
+    >>> X = load_wine().data
+    >>> make(seed=0).fit(X[:50], y_train=None).predict_score(X).shape
+    (178,)
     """
 
     def __init__(self, seed, model_name=None, estimator=None):

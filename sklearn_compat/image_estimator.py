@@ -94,7 +94,7 @@ class ImageOCSDF(SignedDistance):
     >>> from ocsdf import ImageOCSDF
     >>> digits = load_digits()
     >>> images = digits.images / 16.0
-    >>> detector = ImageOCSDF(random_state=0).fit(images[digits.target == 0])
+    >>> detector = ImageOCSDF(max_steps=60, random_state=0).fit(images[digits.target == 0])
     >>> detector.predict(images[:2])
     array([ 1, -1])
     """

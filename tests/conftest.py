@@ -27,7 +27,8 @@ def fuzz_seconds(request):
 def judged():
     """A small detector, the breast cancer rows it is judged on, the judgement, its setting."""
     from ocsdf import OCSDF
-    from ocsdf.data.tables import load_table, split_one_class
+    from ocsdf.data.splits import split_one_class
+    from ocsdf.data.tables import load_table
     from ocsdf.report.evaluation import evaluate
     from ocsdf.report.summary import Setting
 

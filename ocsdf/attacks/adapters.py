@@ -64,6 +64,18 @@ def foolbox_attack(
         If foolbox is missing.
     ValueError
         As :func:`ocsdf.attacks.search.evaluate_candidates`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.attacks import foolbox_attack
+    >>> from ocsdf.certificate import CertifiedNetwork
+    >>> from ocsdf.operations import Chain
+    >>> from ocsdf.operations.linear import Dense
+    >>> network = CertifiedNetwork(Chain([Dense(np.array([[0.6], [0.8]]), np.zeros(1))], (2,)))
+    >>> attack = foolbox_attack(network, [[0.0, 0.5]], direction=-1, radius=0.25)
+    >>> attack.scores.round(3)
+    array([0.15])
     """
     foolbox = _import_extra("foolbox", "foolbox")
     attack = attack or foolbox.attacks.L2ProjectedGradientDescentAttack(
@@ -130,6 +142,18 @@ def art_attack(
         If ART is missing.
     ValueError
         As :func:`ocsdf.attacks.search.evaluate_candidates`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.attacks import art_attack
+    >>> from ocsdf.certificate import CertifiedNetwork
+    >>> from ocsdf.operations import Chain
+    >>> from ocsdf.operations.linear import Dense
+    >>> network = CertifiedNetwork(Chain([Dense(np.array([[0.6], [0.8]]), np.zeros(1))], (2,)))
+    >>> attack = art_attack(network, [[0.0, 0.5]], direction=-1, radius=0.25)
+    >>> attack.scores.round(3)
+    array([0.15])
     """
     classification = _import_extra(
         "art.estimators.classification", "adversarial-robustness-toolbox"

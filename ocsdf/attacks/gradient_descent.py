@@ -78,6 +78,18 @@ def pgd(
         If the points are not finite rows, a direction is not -1 or 1, or a number is out of range.
     TypeError
         If the network has no gradient.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.attacks import pgd
+    >>> from ocsdf.certificate import CertifiedNetwork
+    >>> from ocsdf.operations import Chain
+    >>> from ocsdf.operations.distances import SubsampleDistance
+    >>> distance = SubsampleDistance(np.zeros((1, 2)), (1,), "l2")
+    >>> network = CertifiedNetwork(Chain([distance], (2,)))
+    >>> network.score(np.array([[3.0, 4.0]])), pgd(network, [[3.0, 4.0]], 1, 1.0).scores.round(3)
+    (array([-5.]), array([-4.]))
     """
     subject = take_subject(network, points, lipschitz=lipschitz)
     signs = check_direction(direction, subject)
@@ -146,6 +158,20 @@ def attacked_auroc(
     ValueError
         As :func:`pgd`, and if y does not fit X, or has not two classes, or `attacked` is none of
         the three.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from ocsdf import OCSDF
+    >>> from ocsdf.attacks import attacked_auroc
+    >>> X, y = load_wine(return_X_y=True)
+    >>> detector = OCSDF(max_steps=20, random_state=0).fit(X[:40])
+    >>> rows, labels = X[40:70], (y[40:70] > 0)
+    >>> attacked = attacked_auroc(detector, rows, labels, [0.0, 0.5], n_steps=10)
+    >>> bool(attacked[1] <= attacked[0])
+    True
+    >>> bool((attacked >= detector.certified_auroc(rows, labels, [0.0, 0.5])).all())
+    True
     """
     subject = take_subject(detector, X, "X")
     network, points = subject.network, subject.points

@@ -18,6 +18,17 @@ class SteepPairs(NamedTuple):
         :math:`|f(x) - f(y)| / \\|x - y\\|`.
     first, second : ndarray of shape (n_starts, n_features), float64
         x and y, in units of the certificate.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.attacks import steepest_pairs
+    >>> from ocsdf.certificate import CertifiedNetwork
+    >>> from ocsdf.operations import Chain
+    >>> from ocsdf.operations.linear import Dense
+    >>> network = CertifiedNetwork(Chain([Dense(np.array([[0.3], [0.4]]), np.zeros(1))], (2,)))
+    >>> steepest_pairs(network, [[0.0, 0.0]]).ratios.round(6)
+    array([0.5])
     """
 
     ratios: np.ndarray
@@ -61,6 +72,18 @@ def steepest_pairs(network, starts, *, longest=1.0, shortest=1e-3, n_steps=50, r
         If the starts are not finite rows, or not 0 < shortest <= longest, or n_steps < 1.
     TypeError
         If the network has no gradient.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.attacks import steepest_pairs
+    >>> from ocsdf.certificate import CertifiedNetwork
+    >>> from ocsdf.operations import Chain
+    >>> from ocsdf.operations.linear import Dense
+    >>> network = CertifiedNetwork(Chain([Dense(np.array([[0.3], [0.4]]), np.zeros(1))], (2,)))
+    >>> pairs = steepest_pairs(network, [[0.0, 0.0], [5.0, 5.0]])
+    >>> bool(np.all(pairs.ratios <= network.lipschitz_bound + 1e-9))
+    True
     """
     subject = take_subject(network, starts, "starts")
     network, middles = subject.network, subject.points.copy()

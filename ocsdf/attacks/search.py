@@ -30,6 +30,19 @@ class Attack(NamedTuple):
     certified : ndarray of shape (n_samples,) or None
         The radius within which a detector certifies each row's verdict, in certificate units: no
         attack of a smaller radius flips it. None where a network was attacked.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.attacks import pgd
+    >>> from ocsdf.certificate import CertifiedNetwork
+    >>> from ocsdf.operations import Chain
+    >>> from ocsdf.operations.distances import SubsampleDistance
+    >>> distance = SubsampleDistance(np.zeros((1, 2)), (1,), "l2")
+    >>> network = CertifiedNetwork(Chain([distance], (2,)))
+    >>> attack = pgd(network, [[3.0, 4.0]], direction=1, radius=1.0)
+    >>> attack.scores.round(3), bool(attack.excess[0] < 1e-9)
+    (array([-4.]), True)
     """
 
     points: np.ndarray

@@ -65,6 +65,13 @@ def find_detector(name):
     ------
     ValueError
         If there is no such detector; the message names those that there are.
+
+    Examples
+    --------
+    >>> from ocsdf.benchmark import find_detector
+    >>> detector = find_detector("IForest")
+    >>> type(detector.build(0, 3, None)).__name__
+    'IForest'
     """
     if name in DETECTORS:
         return DETECTORS[name]

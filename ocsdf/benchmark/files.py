@@ -49,6 +49,13 @@ def write_report(rows, folder, adbench_csv=False, beside=BESIDE):
     ------
     ValueError
         If there is no row, or a column is missing.
+
+    Examples
+    --------
+    >>> from ocsdf.benchmark import run_benchmark, write_report
+    >>> rows = run_benchmark(["wine"], ["IForest", "KNN"], [0], ["oc"], folder="bench")
+    >>> sorted(path.name for path in write_report(rows, "report"))[:3]
+    ['benchmark.csv', 'benchmark.html', 'benchmark.md']
     """
     rows = _checked(rows)
     folder = Path(folder)

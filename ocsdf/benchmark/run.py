@@ -114,6 +114,13 @@ def run_benchmark(
         Before any work, if a table, detector or protocol is unknown, a table has no labels, or
         two tables share a name. Afterwards, if detectors were judged on different rows of a table,
         as another version of NumPy draws them.
+
+    Examples
+    --------
+    >>> from ocsdf.benchmark import run_benchmark
+    >>> rows = run_benchmark(["wine"], ["IForest"], seeds=[0], protocols=["oc"], folder="bench")
+    >>> rows[["table", "detector"]].iloc[0].tolist()
+    ['wine', 'IForest']
     """
     for protocol in protocols:
         check_protocol(protocol)

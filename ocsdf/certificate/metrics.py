@@ -48,6 +48,12 @@ def certified_radius(scores, offset=0.0, lipschitz=1.0, slack=0.0):
     ValueError
         If the scores are not a non-empty 1-d array of finite numbers, `offset` is not finite,
         `lipschitz` is not positive, or `slack` is negative or of another shape.
+
+    Examples
+    --------
+    >>> from ocsdf import certified_radius
+    >>> certified_radius([0.75, -0.5, 0.1], offset=0.25, lipschitz=0.5)
+    array([1. , 1.5, 0.3])
     """
     scores = check_vector("scores", scores)
     offset = check_number("offset", offset)
@@ -103,6 +109,12 @@ def certified_auroc(
     Costs one sort and O(n log m) for each radius. sigma is rounded up to a float64, d is then
     compared with it exactly, and the share of pairs is rounded down: the result is never above
     the exact value, and ties count one half where they are real.
+
+    Examples
+    --------
+    >>> from ocsdf import certified_auroc
+    >>> certified_auroc([1.0, 2.0], [-1.0, 0.0], radii=[0.0, 0.25, 0.75])
+    array([1.  , 1.  , 0.75])
     """
     normals = np.sort(check_vector("normal_scores", normal_scores))
     anomalies = np.sort(check_vector("anomaly_scores", anomaly_scores))
@@ -155,6 +167,12 @@ def certified_tpr(
     ------
     ValueError
         As :func:`certified_auroc`, and if `fpr` is outside [0, 1).
+
+    Examples
+    --------
+    >>> from ocsdf import certified_tpr
+    >>> certified_tpr([1.0, 2.0, 3.0, 4.0], [-1.0, 0.75], radii=[0.0, 0.5], fpr=0.25)
+    array([1., 1.])
     """
     normals = np.sort(check_vector("normal_scores", normal_scores))
     anomalies = np.sort(check_vector("anomaly_scores", anomaly_scores))
@@ -200,6 +218,12 @@ def certified_recall(anomaly_scores, radii, threshold=0.0, lipschitz=1.0, slack=
     ------
     ValueError
         As :func:`certified_auroc`, and if `threshold` is not finite.
+
+    Examples
+    --------
+    >>> from ocsdf import certified_recall
+    >>> certified_recall([-1.0, -0.25, 0.5], radii=[0.0, 0.5], threshold=0.0)
+    array([0.66666667, 0.33333333])
     """
     anomalies = np.sort(check_vector("anomaly_scores", anomaly_scores))
     boundary = np.array([check_number("threshold", threshold)])

@@ -49,6 +49,19 @@ class CertifiedNetwork:
         If it is no network of rows, or the rounding of an operation is not known.
     ValueError
         If values may overflow on the way.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.certificate import CertifiedNetwork
+    >>> from ocsdf.operations import Chain
+    >>> from ocsdf.operations.linear import Dense
+    >>> line = Dense(np.array([[0.6], [0.8]]), np.array([-1.0]))
+    >>> network = CertifiedNetwork(Chain([line], (2,)))
+    >>> network.score(np.array([[3.0, 4.0]]))
+    array([4.])
+    >>> 1.0 <= network.lipschitz_bound < 1.0 + 1e-9
+    True
     """
 
     def __init__(self, network, relative_rounding=2.0**-52, absolute_rounding=0.0):

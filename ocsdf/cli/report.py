@@ -257,7 +257,7 @@ def _numbers(text):
 
 def _share_out(table, protocol, model, seed):
     """Return the protocol's name, the rows to fit on, and the rows to judge."""
-    from ocsdf.data.tables import split_one_class
+    from ocsdf.data.splits import split_one_class
 
     if model is not None:
         return "model", slice(0), slice(None)

@@ -15,6 +15,6 @@ __getattr__, __dir__, __all__ = lazy_names(
         "read_table": "ocsdf.data.readers",
         "reduce_rows": "ocsdf.data.splits",
         "split": "ocsdf.data.splits",
-        "split_one_class": "ocsdf.data.tables",
+        "split_one_class": "ocsdf.data.splits",
     },
 )

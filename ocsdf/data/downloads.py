@@ -36,6 +36,13 @@ def data_home():
     -------
     home : Path or None
         None if the variable is unset or empty. The folder need not exist.
+
+    Examples
+    --------
+    >>> from ocsdf.data import data_home
+    >>> home = data_home()
+    >>> home is None or home.name != ""
+    True
     """
     home = os.environ.get("OCSDF_DATA_HOME")
     return Path(home).expanduser() if home else None

@@ -29,6 +29,16 @@ class Reading(NamedTuple):
     model_features : sequence of str or None
         What a model was fitted on, where `features` is None: other columns are left out, and these
         put into the model's order, with a word.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import pandas as pd
+    >>> from ocsdf.data import Reading, read_table
+    >>> pd.DataFrame({"id": [7, 8], "amount": [1.5, 2.5]}).to_csv("rows.csv", sep="|", index=False)
+    >>> X, _, names = read_table(Path("rows.csv"), reading=Reading(sep="|", drop=("id",)))
+    >>> X.tolist(), names
+    ([[1.5], [2.5]], ['amount'])
     """
 
     sep: str | None = None

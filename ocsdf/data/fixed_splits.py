@@ -28,6 +28,15 @@ def load_fixed_split(path):
     ------
     ValueError
         If an array is missing, they do not fit together, or a label is neither 0 nor 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.data import load_fixed_split
+    >>> np.savez("split.npz", train=np.zeros((3, 2)), test=np.ones((2, 2)), test_labels=[0, 1])
+    >>> table = load_fixed_split("split.npz")
+    >>> table.n_train, table.y.tolist()
+    (3, [0, 0, 0, 0, 1])
     """
     path = Path(path)
     with np.load(path, allow_pickle=False) as archive:

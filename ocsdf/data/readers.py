@@ -57,6 +57,17 @@ def read_table(path, label=None, reading=AS_IT_IS):
     ------
     FileNotFoundError, ValueError, ImportError
         As :func:`ocsdf.data.tables.load_table`.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import pandas as pd
+    >>> from ocsdf.data import Reading, read_table
+    >>> rows = pd.DataFrame({"id": [7, 8], "amount": [1.5, 2.5], "fraud": ["no", "yes"]})
+    >>> rows.to_csv("rows.csv", index=False)
+    >>> X, labels, names = read_table(Path("rows.csv"), "fraud", Reading(drop=("id",)))
+    >>> X.tolist(), list(labels), names
+    ([[1.5], [2.5]], ['no', 'yes'], ['amount'])
     """
     suffix = path.suffix.lower()
     text = is_text(path)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from ocsdf.data.tables import split_one_class
+from ocsdf.utils.checks import check_labels
 
 PROTOCOLS = ("ad", "oc", "adbench", "clean", "contaminated", "fixed")
 CONTAMINATIONS = (0.0, 0.01, 0.05, 0.1, 0.2)
@@ -25,6 +25,15 @@ class Split(NamedTuple):
         Row numbers. The protocol "adbench" may name a row several times.
     leaks : bool
         True if copies of one row may lie on both sides though the protocol parts them.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from ocsdf.data import split
+    >>> X, y = load_wine(return_X_y=True)
+    >>> rows = split(X, (y == 2).astype(int), "oc", seed=0)
+    >>> len(rows.train_rows), len(rows.test_rows), rows.leaks
+    (65, 113, False)
     """
 
     train_rows: np.ndarray
@@ -56,6 +65,15 @@ def reduce_rows(y, n_rows=5_000, least_anomalies=20, seed=0):
     -------
     rows : ndarray of shape (min(n, n_rows),), int64
         Sorted row numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.data import reduce_rows
+    >>> y = np.repeat([0, 1], [9_990, 10])
+    >>> rows = reduce_rows(y, n_rows=1_000)
+    >>> len(rows), int(y[rows].sum())
+    (1000, 10)
     """
     y = np.asarray(y)
     if len(y) <= n_rows:
@@ -106,6 +124,16 @@ def split(X, y, protocol, seed, contamination=None):
     ValueError
         If the protocol is unknown, `contamination` is missing, not wanted or no share, or a label
         has too few rows to be split.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_wine
+    >>> from ocsdf.data import split
+    >>> X, y = load_wine(return_X_y=True)
+    >>> rows = split(X, (y == 2).astype(int), "contaminated", seed=0, contamination=0.1)
+    >>> round(float(np.mean(y[rows.train_rows] == 2)), 2)
+    0.1
     """
     check_protocol(protocol)
     if protocol == "fixed":
@@ -202,3 +230,46 @@ def _part(rows, y, random_state):
     return train_test_split(
         rows, test_size=_TEST_SHARE, stratify=y[rows], random_state=random_state
     )
+
+
+def split_one_class(y, random_state):
+    """Split rows for one-class learning: train on half of the normal rows, test on the rest.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,)
+        1 for an anomaly, 0 for a normal row; at least two normal rows and one anomaly.
+    random_state : int or numpy.random.Generator
+        Seed or generator, as for :func:`numpy.random.default_rng`.
+
+    Returns
+    -------
+    train_rows : ndarray of shape (n_normal // 2,), int64
+        Sorted indices of a random half of the normal rows, rounded down.
+    test_rows : ndarray of shape (n - n_normal // 2,), int64
+        Sorted indices of all other rows: the other normal rows and every anomaly.
+
+    Raises
+    ------
+    ValueError
+        If y is not a 1-d array of 0 and 1, or holds too few rows of a kind.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.data import split_one_class
+    >>> y = np.array([0, 0, 0, 0, 1, 1])
+    >>> train, test = split_one_class(y, random_state=0)
+    >>> y[train].tolist(), y[test].tolist()
+    ([0, 0], [0, 0, 1, 1])
+    """
+    anomaly = check_labels(y, both=False)
+    normals = np.flatnonzero(~anomaly)
+    if len(normals) < 2 or len(normals) == len(anomaly):
+        raise ValueError(
+            "the one-class split needs at least 2 normal rows and 1 anomaly, "
+            f"got {len(normals)} and {len(anomaly) - len(normals)}"
+        )
+    rng = np.random.default_rng(random_state)
+    train_rows = np.sort(rng.choice(normals, size=len(normals) // 2, replace=False))
+    return train_rows, np.setdiff1d(np.arange(len(anomaly)), train_rows)

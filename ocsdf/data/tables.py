@@ -1,4 +1,4 @@
-"""Tables by name or file, with labels as 0 and 1; the one-class split.
+"""Tables by name or file, with labels as 0 and 1.
 
 Labels leave this module as 0 (normal) and 1 (anomaly), or as None. Values of X are not judged
 here: NaN and infinities are for the estimator to report.
@@ -14,7 +14,6 @@ from ocsdf.data.delimited import STDIN
 from ocsdf.data.downloads import data_home, fetch_table, registered_stem
 from ocsdf.data.features import Reading, choose_features, listed, warn_of_identifiers
 from ocsdf.data.readers import EXPECTED, read_table, table_name
-from ocsdf.utils.checks import check_labels
 
 # Which classes of scikit-learn's embedded sets are the anomalies.
 _EMBEDDED_ANOMALIES = {
@@ -41,6 +40,13 @@ class Table(NamedTuple):
     n_train : int or None, default=None
         How many of the first rows the file gives to fit on; the others are to be judged. None
         where it tells no split.
+
+    Examples
+    --------
+    >>> from ocsdf import load_table
+    >>> table = load_table("breast_cancer")
+    >>> table.name, table.X.shape, int(table.y.sum()), table.n_train
+    ('breast_cancer', (569, 30), 212, None)
     """
 
     X: np.ndarray
@@ -104,6 +110,13 @@ def load_table(source, label=None, anomaly=None, *, both=True, **reading):
     UserWarning
         Where a saved index is left out, a feature looks like the number of a row, names look like
         data, or three or more labels become two.
+
+    Examples
+    --------
+    >>> from ocsdf import load_table
+    >>> table = load_table("wine")
+    >>> table.X.shape, int(table.y.sum()), table.feature_names[:2]
+    ((178, 13), 48, ['alcohol', 'malic_acid'])
     """
     path, reading = _locate(source), _reading(**reading)
     if path is None:
@@ -138,46 +151,22 @@ def load_features(source, **reading):
     ------
     FileNotFoundError, ValueError, TypeError, ImportError
         As :func:`load_table`.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from ocsdf.data import load_features
+    >>> rows = pd.DataFrame({"amount": [1.5, 2.5], "hour": [3, 4]})
+    >>> rows.to_csv("rows.csv", sep=";", decimal=",", index=False)
+    >>> table = load_features("rows.csv")
+    >>> table.X.tolist(), table.y is None
+    ([[1.5, 3.0], [2.5, 4.0]], True)
     """
     path, reading = _locate(source), _reading(**reading)
     if path is None:
         return _load_embedded(source, None, None, reading)._replace(y=None)
     X, _, feature_names = read_table(path, reading=reading)
     return Table(X, None, feature_names, table_name(path))
-
-
-def split_one_class(y, random_state):
-    """Split rows for one-class learning: train on half of the normal rows, test on the rest.
-
-    Parameters
-    ----------
-    y : array-like of shape (n,)
-        1 for an anomaly, 0 for a normal row; at least two normal rows and one anomaly.
-    random_state : int or numpy.random.Generator
-        Seed or generator, as for :func:`numpy.random.default_rng`.
-
-    Returns
-    -------
-    train_rows : ndarray of shape (n_normal // 2,), int64
-        Sorted indices of a random half of the normal rows, rounded down.
-    test_rows : ndarray of shape (n - n_normal // 2,), int64
-        Sorted indices of all other rows: the other normal rows and every anomaly.
-
-    Raises
-    ------
-    ValueError
-        If y is not a 1-d array of 0 and 1, or holds too few rows of a kind.
-    """
-    anomaly = check_labels(y, both=False)
-    normals = np.flatnonzero(~anomaly)
-    if len(normals) < 2 or len(normals) == len(anomaly):
-        raise ValueError(
-            "the one-class split needs at least 2 normal rows and 1 anomaly, "
-            f"got {len(normals)} and {len(anomaly) - len(normals)}"
-        )
-    rng = np.random.default_rng(random_state)
-    train_rows = np.sort(rng.choice(normals, size=len(normals) // 2, replace=False))
-    return train_rows, np.setdiff1d(np.arange(len(anomaly)), train_rows)
 
 
 def _reading(**reading):

@@ -24,6 +24,12 @@ def benjamini_hochberg(p_values, fdr):
     Returns
     -------
     ndarray of shape (m,), bool
+
+    Examples
+    --------
+    >>> from ocsdf.decisions import benjamini_hochberg
+    >>> benjamini_hochberg([0.001, 0.03, 0.04, 0.8], fdr=0.1)
+    array([ True,  True,  True, False])
     """
     return _controlled(p_values, fdr, "bh")
 
@@ -44,6 +50,12 @@ def benjamini_yekutieli(p_values, fdr):
     Returns
     -------
     ndarray of shape (m,), bool
+
+    Examples
+    --------
+    >>> from ocsdf.decisions import benjamini_yekutieli
+    >>> benjamini_yekutieli([0.001, 0.03, 0.04, 0.8], fdr=0.1)
+    array([ True, False, False, False])
     """
     return _controlled(p_values, fdr, "by")
 
@@ -65,6 +77,12 @@ def e_benjamini_hochberg(e_values, fdr):
     Returns
     -------
     ndarray of shape (m,), bool
+
+    Examples
+    --------
+    >>> from ocsdf.decisions import e_benjamini_hochberg
+    >>> e_benjamini_hochberg([50.0, 30.0, 2.0, 0.1], fdr=0.1)
+    array([ True,  True, False, False])
     """
     e_values = check_vector(e_values, "e_values")
     if np.any(e_values < 0.0):

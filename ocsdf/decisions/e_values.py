@@ -50,6 +50,14 @@ def conformal_e_values(calibration_scores, scores, shift=0.0):
     ------
     ValueError
         If scores are not vectors of finite numbers, or the shift is negative.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.decisions import conformal_e_values
+    >>> e_values = conformal_e_values(np.arange(99.0), [-50.0, 60.0])
+    >>> e_values.round(1)
+    array([82.8,  0. ])
     """
     calibration = np.sort(-check_vector(calibration_scores, "calibration_scores"))
     scores = check_vector(scores, "scores")

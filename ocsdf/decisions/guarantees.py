@@ -24,6 +24,12 @@ def no_masking(scores, threshold, shift):
     -------
     ndarray of shape (m,), bool
         The mean over anomalies is a detection rate that no attack can push lower.
+
+    Examples
+    --------
+    >>> from ocsdf.decisions import no_masking
+    >>> no_masking([-0.2, -0.6, -1.0], threshold=0.0, shift=0.5)
+    array([False,  True,  True])
     """
     scores = check_vector(scores, "scores")
     return raised(scores, check_shift(shift, len(scores))) < threshold
@@ -47,6 +53,12 @@ def no_false_alarm(scores, threshold, shift):
     -------
     ndarray of shape (m,), bool
         1 minus the mean over normal rows is a false-alarm rate that no attack can push higher.
+
+    Examples
+    --------
+    >>> from ocsdf.decisions import no_false_alarm
+    >>> no_false_alarm([0.2, 0.6, 1.0], threshold=0.0, shift=0.5)
+    array([False,  True,  True])
     """
     scores = check_vector(scores, "scores")
     return lowered(scores, check_shift(shift, len(scores))) >= threshold

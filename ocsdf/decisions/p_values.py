@@ -42,6 +42,15 @@ def conformal_p_values(calibration_scores, scores, shift=0.0, replaced=0):
     ------
     ValueError
         If scores are not vectors of finite numbers, or the shift or count is negative.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.decisions import conformal_p_values
+    >>> conformal_p_values(np.arange(99.0), [-5.0, 49.5])
+    array([0.01, 0.51])
+    >>> conformal_p_values(np.arange(99.0), [-5.0, 49.5], shift=10.0)
+    array([0.07, 0.61])
     """
     calibration = np.sort(check_vector(calibration_scores, "calibration_scores"))
     scores = check_vector(scores, "scores")

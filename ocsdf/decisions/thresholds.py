@@ -33,6 +33,13 @@ def marginal_threshold(calibration_scores, alpha, replaced=0):
     ------
     ValueError
         If there are too few calibration rows for alpha; see :func:`rows_needed`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.decisions import marginal_threshold
+    >>> marginal_threshold(np.arange(99.0), alpha=0.05)
+    4.0
     """
     return _threshold(calibration_scores, alpha, None, replaced)
 
@@ -68,6 +75,14 @@ def pac_threshold(calibration_scores, alpha, delta, replaced=0):
     ------
     ValueError
         If there are too few calibration rows; see :func:`rows_needed`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.decisions import marginal_threshold, pac_threshold
+    >>> scores = np.arange(199.0)
+    >>> marginal_threshold(scores, alpha=0.05), pac_threshold(scores, alpha=0.05, delta=0.1)
+    (9.0, 5.0)
     """
     return _threshold(calibration_scores, alpha, check_share(delta, "delta"), replaced)
 
@@ -87,6 +102,12 @@ def rows_needed(alpha, delta=None, replaced=0):
     -------
     int
         The least n; 19 for alpha = 0.05 and 99 for alpha = 0.01, both marginal.
+
+    Examples
+    --------
+    >>> from ocsdf.decisions import rows_needed
+    >>> rows_needed(0.05), rows_needed(0.01), rows_needed(0.05, delta=0.1)
+    (19, 99, 45)
     """
     alpha = check_share(alpha, "alpha")
     delta = None if delta is None else check_share(delta, "delta")

@@ -87,6 +87,13 @@ class CertifiedAUROCDisplay(_CertifiedDisplay):
     ------
     ValueError
         If the arrays differ in shape, or only one end of the interval is given.
+
+    Examples
+    --------
+    >>> from ocsdf import CertifiedAUROCDisplay
+    >>> display = CertifiedAUROCDisplay(radii=[0.0, 0.1, 0.2], certified_auroc=[0.97, 0.91, 0.84])
+    >>> display.plot().ax_.get_ylabel()
+    'certified AUROC'
     """
 
     def __init__(self, radii, certified_auroc, lower=None, upper=None, attacked=None):
@@ -150,6 +157,14 @@ class CertifiedROCDisplay(_CertifiedDisplay):
     ------
     ValueError
         If the arrays differ in shape.
+
+    Examples
+    --------
+    >>> from ocsdf import CertifiedROCDisplay
+    >>> normal, anomalies = [1.0, 2.0, 3.0], [-1.0, 0.0, 1.5]
+    >>> display = CertifiedROCDisplay.from_predictions(normal, anomalies, radii=[0.0, 0.5])
+    >>> display.tpr.shape[0]
+    2
     """
 
     def __init__(self, fpr, tpr, radii):

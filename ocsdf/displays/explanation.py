@@ -20,6 +20,13 @@ class ExplanationDisplay(Display):
     ------
     ValueError
         If there is not one label a share.
+
+    Examples
+    --------
+    >>> from ocsdf import ExplanationDisplay
+    >>> display = ExplanationDisplay(["amount", "hour", "age"], [0.6, 0.3, 0.1], title="row 7")
+    >>> display.plot().ax_.get_title(loc="left")
+    'row 7'
     """
 
     def __init__(self, labels, shares, title=""):

@@ -21,6 +21,13 @@ class ScoreHistogramDisplay(Display):
     ------
     ValueError
         If there is no group, or one without a finite score.
+
+    Examples
+    --------
+    >>> from ocsdf import ScoreHistogramDisplay
+    >>> display = ScoreHistogramDisplay({"normal": [0.4, 0.6, 0.7], "anomaly": [-1.2, -0.3]})
+    >>> len(display.plot().ax_.get_legend().get_texts())
+    3
     """
 
     def __init__(self, scores_by_group, offset=0.0):
@@ -140,6 +147,13 @@ class TrainingHistoryDisplay(Display):
     ----------
     loss : array-like of shape (n_epochs,)
         Mean loss of each epoch.
+
+    Examples
+    --------
+    >>> from ocsdf import TrainingHistoryDisplay
+    >>> display = TrainingHistoryDisplay(loss=[3.0, 1.2, 0.8])
+    >>> display.plot().ax_.get_xlabel()
+    'epoch'
     """
 
     def __init__(self, loss):

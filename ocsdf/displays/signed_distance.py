@@ -34,6 +34,16 @@ class SignedDistanceDisplay(Display):
     ------
     ValueError
         If the grid's arrays differ in shape or are not 2-d, or rows do not have two features.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf import SignedDistanceDisplay
+    >>> xx0, xx1 = np.meshgrid(np.linspace(-2, 2, 41), np.linspace(-2, 2, 41))
+    >>> disk = 1.0 - np.hypot(xx0, xx1)
+    >>> display = SignedDistanceDisplay(xx0, xx1, disk, feature_names=("width", "height"))
+    >>> display.plot().ax_.get_xlabel()
+    'width'
     """
 
     def __init__(

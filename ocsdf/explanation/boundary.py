@@ -31,6 +31,18 @@ class BoundaryPoints(NamedTuple):
     converged : ndarray of shape (n,), bool
     rows : ndarray of shape (n, n_features)
         The points as rows in the given units: ``points`` is what they are standardized to.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.certificate import CertifiedNetwork
+    >>> from ocsdf.explanation import boundary_points
+    >>> from ocsdf.operations import Chain
+    >>> from ocsdf.operations.linear import Dense
+    >>> network = CertifiedNetwork(Chain([Dense(np.array([[0.6], [0.8]]), np.zeros(1))], (2,)))
+    >>> found = boundary_points(network, np.array([[3.0, 4.0]]))
+    >>> found.distance.round(4)
+    array([5.])
     """
 
     points: np.ndarray
@@ -90,13 +102,24 @@ def boundary_points(
     Raises
     ------
     ValueError
-        If the points do not fit the network, or they or the level are not finite, or the
-        tolerance is not positive.
+        If the points or level do not fit the network or are not finite; or tolerance <= 0.
 
     Notes
     -----
     Gradients choose the path; both claims above rest on heights alone. A row takes 100 to 200
     scores and half as many gradients.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.certificate import CertifiedNetwork
+    >>> from ocsdf.explanation import boundary_points
+    >>> from ocsdf.operations import Chain
+    >>> from ocsdf.operations.linear import Dense
+    >>> network = CertifiedNetwork(Chain([Dense(np.array([[0.6], [0.8]]), np.zeros(1))], (2,)))
+    >>> found = boundary_points(network, np.array([[3.0, 4.0]]), level=1.0)
+    >>> found.points.round(3), found.distance.round(3)
+    (array([[0.6, 0.8]]), array([4.]))
     """
     points = check_points(network, points)
     field = _Field(network, level, tolerance, within)

@@ -44,6 +44,18 @@ class Explanation(NamedTuple):
     feature_names : sequence of str
     index : sequence
         What the rows are called: their places, or the labels of a data frame.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from ocsdf import OCSDF
+    >>> X = load_wine(as_frame=True).data
+    >>> detector = OCSDF(max_steps=20, random_state=0).fit(X[:50])
+    >>> explanation = detector.explain(X[100:102])
+    >>> explanation.normal, explanation.shares.sum(axis=1).round(6)
+    (array([False, False]), array([1., 1.]))
+    >>> explanation.to_frame(top=1).shape[0]
+    4
     """
 
     radius: np.ndarray
@@ -118,6 +130,12 @@ class VerdictCounts(NamedTuple):
         Certified anomalous.
     uncertified : ndarray of shape (n_radii,), int
         The rest.
+
+    Examples
+    --------
+    >>> from ocsdf.explanation import verdict_counts
+    >>> verdict_counts([0.1, 0.4, 0.6], [1, 1, -1], eps=0.2).uncertified
+    array([1])
     """
 
     radii: np.ndarray
@@ -176,6 +194,18 @@ def explain(
     ValueError
         As :func:`ocsdf.explanation.boundary.boundary_points` and :func:`feature_radii`, or if
         there is not one radius a row.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.certificate import CertifiedNetwork
+    >>> from ocsdf.explanation import explain
+    >>> from ocsdf.operations import Chain
+    >>> from ocsdf.operations.linear import Dense
+    >>> network = CertifiedNetwork(Chain([Dense(np.array([[0.6], [0.8]]), np.zeros(1))], (2,)))
+    >>> explanation = explain(network, np.array([[3.0, 4.0]]), radius=np.array([4.9]))
+    >>> explanation.shares.round(2), explanation.distance.round(4)
+    (array([[0.36, 0.64]]), array([5.]))
     """
     points = check_points(network, points)
     if np.shape(radius) != (len(points),):
@@ -248,6 +278,13 @@ def verdict_counts(radius, verdicts, eps):
     ------
     ValueError
         If radii or eps are negative or NaN, or verdicts are not +1 and -1, one a radius.
+
+    Examples
+    --------
+    >>> from ocsdf.explanation import verdict_counts
+    >>> counts = verdict_counts([0.1, 0.4, 0.6], [1, 1, -1], eps=[0.0, 0.2, 0.5])
+    >>> counts.normal, counts.anomalous, counts.uncertified
+    (array([2, 1, 0]), array([1, 1, 1]), array([0, 1, 2]))
     """
     radius, eps = check_radii(radius, "radius"), check_radii(eps, "eps")
     verdicts = np.asarray(verdicts)

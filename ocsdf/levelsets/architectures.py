@@ -43,6 +43,12 @@ def conv_net_2a(input_shape=DIGITS, n_outputs=10, width=1.0, seed=None):
     ------
     ValueError
         If images are too small for the layers, or width leaves a layer empty.
+
+    Examples
+    --------
+    >>> from ocsdf.levelsets import conv_net_2a
+    >>> conv_net_2a(width=0.25, seed=0).output_shape
+    (None, 10)
     """
     layers = [_Convolution(16, 4, 2), _Convolution(32, 4, 2), 100]
     return _convolutional(layers, input_shape, n_outputs, width, seed)
@@ -52,6 +58,12 @@ def conv_net_2b(input_shape=DIGITS, n_outputs=10, width=1.0, seed=None):
     """Build ConvNet-2b: two convolutions 5 x 5 with pooling, one hidden dense layer.
 
     Parameters, Returns and Raises as of :func:`conv_net_2a`.
+
+    Examples
+    --------
+    >>> from ocsdf.levelsets import conv_net_2b
+    >>> conv_net_2b(width=0.25, seed=0).output_shape
+    (None, 10)
     """
     layers = [_Convolution(32, 5), _POOL, _Convolution(64, 5), _POOL, 512]
     return _convolutional(layers, input_shape, n_outputs, width, seed)
@@ -62,6 +74,12 @@ def conv_net_4a(input_shape=DIGITS, n_outputs=10, width=1.0, seed=None):
 
     312,202 parameters by default (CNLS Sec. 5.2: 312K), as convolutions are not padded.
     Parameters, Returns and Raises as of :func:`conv_net_2a`.
+
+    Examples
+    --------
+    >>> from ocsdf.levelsets import conv_net_4a
+    >>> conv_net_4a(seed=0).count_params()
+    312202
     """
     convolutions = [_Convolution(n, 3) for n in (32, 32, 64, 64)]
     layers = [*convolutions[:2], _POOL, *convolutions[2:], _POOL, 200, 200]
@@ -74,6 +92,12 @@ def conv_net_4b(input_shape=COLOURED, n_outputs=10, width=1.0, seed=None):
     2,466,858 parameters by default (CNLS Sec. 5.2: 2.5M). So many only if convolutions are
     padded, here alone; without padding they would be 1.2 million.
     Parameters, Returns and Raises as of :func:`conv_net_2a`.
+
+    Examples
+    --------
+    >>> from ocsdf.levelsets import conv_net_4b
+    >>> conv_net_4b(seed=0).count_params()
+    2466858
     """
     convolutions = [_Convolution(n, 3 + s - 1, s) for n in (32, 64) for s in (1, 2)]
     layers = [*convolutions, 512, 512]
@@ -96,6 +120,12 @@ def fc_1(input_dim=2, output_dim=1, width=512, seed=None):
     -------
     keras.Model
         Maps (n, input_dim) to (n, output_dim).
+
+    Examples
+    --------
+    >>> from ocsdf.levelsets import fc_1
+    >>> fc_1(input_dim=2, width=64, seed=0).output_shape
+    (None, 1)
     """
     rng = np.random.default_rng(seed)
     points = hidden = keras.Input((input_dim,))
@@ -126,6 +156,12 @@ def fc_2(input_dim=3, output_dim=1, width=512, seed=None):
     ------
     ValueError
         If width is not above input_dim.
+
+    Examples
+    --------
+    >>> from ocsdf.levelsets import fc_2
+    >>> fc_2(input_dim=3, width=64, seed=0).output_shape
+    (None, 1)
     """
     if width <= input_dim:
         raise ValueError(

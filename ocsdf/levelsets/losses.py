@@ -23,6 +23,13 @@ def class_margin(logits, labels):
     -------
     tensor of shape (n,)
         Positive where the class wins.
+
+    Examples
+    --------
+    >>> import tensorflow as tf
+    >>> from ocsdf.levelsets import class_margin
+    >>> class_margin(tf.constant([[2.0, 0.5, 1.0], [2.0, 0.5, 1.0]]), tf.constant([0, 1])).numpy()
+    array([ 1. , -1.5], dtype=float32)
     """
     own = ops.one_hot(labels, logits.shape[1], dtype="bool")
     least = ops.convert_to_tensor(-float("inf"), dtype=logits.dtype)
@@ -68,6 +75,15 @@ def geometric_svm(labels, values, points, samples, weight, alpha=-1.0, norm="lin
     ------
     ValueError
         For another norm.
+
+    Examples
+    --------
+    >>> import tensorflow as tf
+    >>> from ocsdf.levelsets import geometric_svm
+    >>> point = tf.constant([[2.0, 0.0]])
+    >>> samples = [tf.constant([[x, 0.0]]) for x in (0.0, 1.0, -1.0)]
+    >>> geometric_svm(tf.constant([1.0]), tf.constant([2.0]), point, samples, weight=0.1).numpy()
+    array([0.1], dtype=float32)
     """
     if norm not in NORMS:
         raise ValueError(f"norm must be one of {list(NORMS)}; got {norm!r}.")
@@ -99,6 +115,14 @@ def axis_distance(points, samples, directions):
     Returns
     -------
     tensor of shape (n,)
+
+    Examples
+    --------
+    >>> import tensorflow as tf
+    >>> from ocsdf.levelsets import axis_distance
+    >>> points, samples = tf.constant([[0.0, 0.0]]), tf.constant([[3.0, 1.0]])
+    >>> axis_distance(points, samples, tf.constant([[2.0, -0.5]])).numpy()
+    array([3.], dtype=float32)
     """
     offset = ops.abs(_offset(samples, points))
     axis = ops.argmax(ops.abs(ops.reshape(directions, ops.shape(offset))), axis=1)
@@ -126,6 +150,13 @@ def robust(values, distances, radius, weight=1.0):
     Returns
     -------
     tensor of shape (n,)
+
+    Examples
+    --------
+    >>> import tensorflow as tf
+    >>> from ocsdf.levelsets import robust
+    >>> robust(tf.constant([1.0, -1.0]), tf.constant([0.1, 0.2]), radius=0.3).numpy().round(6)
+    array([0.2, 0.5], dtype=float32)
     """
     values = ops.reshape(values, (-1,))
     lost = ops.relu(radius - ops.sign(values) * distances)
@@ -166,6 +197,15 @@ def reconstruction(samples, nearest, levels, cloud_values, weight, power=1):
     ValueError
         For another power, or if there is not one tensor of nearest points, and one level, for
         each of samples.
+
+    Examples
+    --------
+    >>> import tensorflow as tf
+    >>> from ocsdf.levelsets import reconstruction
+    >>> samples, nearest = [tf.constant([[0.0, 1.1]])], [tf.constant([[0.0, 1.0]])]
+    >>> loss = reconstruction(samples, nearest, [0.0], tf.constant([0.02]), weight=1.0)
+    >>> round(float(loss), 4)
+    0.12
     """
     if power not in (1, 2):
         raise ValueError(f"power must be 1 or 2; got {power!r}.")

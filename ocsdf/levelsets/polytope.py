@@ -56,6 +56,16 @@ def polytope_network(normals, offsets, inside):
     -----
     k planes cut d-space into up to O(k^d) cells, each found by a linear program of a few
     milliseconds: for tens of planes in two or three dimensions.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.levelsets import polytope_network
+    >>> def inside(points):
+    ...     return np.abs(points).max(axis=1) <= 1.0
+    >>> square = polytope_network([[1, 0], [1, 0], [0, 1], [0, 1]], [1, -1, 1, -1], inside)
+    >>> square.predict(np.array([[0.0, 0.0], [2.0, 0.0]]), verbose=0).ravel().round(5)
+    array([ 1., -1.], dtype=float32)
     """
     planes = _checked_planes(normals, offsets)
     signs, centers = _cells(planes.around_center())
@@ -92,6 +102,15 @@ def mesh_network(vertices, facets):
     ValueError
         If the mesh is not watertight: an edge of an odd number of facets (a vertex in 2-D); if a
         facet is degenerate; if shapes do not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.levelsets import mesh_network
+    >>> corners = [[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]]
+    >>> square = mesh_network(corners, [[0, 1], [1, 2], [2, 3], [3, 0]])
+    >>> np.sign(square.predict(np.array([[0.0, 0.0], [2.0, 0.0]]), verbose=0)).ravel()
+    array([ 1., -1.], dtype=float32)
     """
     vertices, facets = np.asarray(vertices, dtype=np.float64), np.asarray(facets)
     if vertices.ndim != 2 or facets.ndim != 2 or facets.shape[1] != vertices.shape[1]:

@@ -25,6 +25,16 @@ class Projection(NamedTuple):
         Whether the values are within the tolerance of the level, in l2.
     n_iter : tensor of shape (n,), int32
         Steps that each point took; with false position, trial points.
+
+    Examples
+    --------
+    >>> import tensorflow as tf
+    >>> from ocsdf.levelsets import project
+    >>> def norm(points):
+    ...     return tf.norm(points, axis=1)
+    >>> found = project(norm, [[3.0, 4.0]], level=1.0)
+    >>> found.converged.numpy(), found.n_iter.numpy()
+    (array([ True]), array([1], dtype=int32))
     """
 
     points: tf.Tensor
@@ -92,6 +102,18 @@ def project(
     -----
     Works in eager mode and within ``tf.function``; for small networks the second is 100 times as
     fast. Call it outside of the gradient tape of a training step, which would record all of it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tensorflow as tf
+    >>> from ocsdf.levelsets import project
+    >>> def norm(points):
+    ...     return tf.norm(points, axis=1)
+    >>> found = project(norm, [[3.0, 4.0], [0.0, -0.5]], level=1.0)
+    >>> found.points.numpy().round(4)
+    array([[ 0.6,  0.8],
+           [ 0. , -1. ]], dtype=float32)
     """
     if method not in _MAX_ITER:
         raise ValueError(f"method must be one of {sorted(_MAX_ITER)}; got {method!r}.")

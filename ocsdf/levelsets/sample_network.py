@@ -56,11 +56,16 @@ class SampleNetwork:
 
     Examples
     --------
-    >>> from ocsdf.levelsets import SampleNetwork, project    # doctest: +SKIP
+    >>> import tensorflow as tf
+    >>> from ocsdf.levelsets import SampleNetwork, fc_1, project
+    >>> network = fc_1(input_dim=2, width=16, seed=0)
+    >>> starts = tf.random.stateless_uniform((20, 2), seed=(0, 1), minval=-1.0)
     >>> sample = SampleNetwork(network, project(network, starts).points)
     >>> with tf.GradientTape() as tape:
-    ...     loss = tf.reduce_mean(tf.norm(sample() - targets, axis=1))
+    ...     loss = tf.reduce_mean(tf.norm(sample(), axis=1))
     >>> gradients = tape.gradient(loss, network.trainable_variables)
+    >>> len(gradients) == len(network.trainable_variables)
+    True
     """
 
     def __init__(self, network, points, *, mean=0.0, scale=1.0, args=()):

@@ -47,6 +47,12 @@ def build_mlp(
     ------
     ValueError
         If ``groupsort2`` is asked to pair an odd number of units.
+
+    Examples
+    --------
+    >>> from ocsdf.networks import build_mlp
+    >>> build_mlp(3, (16, 16), activation="groupsort2").output_shape
+    (None, 1)
     """
     sizes = [*hidden_layer_sizes, 1]
     seeds = np.random.default_rng(seed).integers(2**31, size=len(sizes))
@@ -86,6 +92,12 @@ def condense(model):
     keras.Sequential
         The same function up to the polishing, of ``Dense`` and sorting layers only; with
         :func:`ocsdf.networks.lipschitz.network_bound` at most 1.
+
+    Examples
+    --------
+    >>> from ocsdf.networks import build_mlp, condense, network_bound
+    >>> network_bound(condense(build_mlp(3, (16, 16)))) <= 1.0
+    True
     """
     layers, weights = [keras.Input(model.input_shape[1:])], []
     for layer in model.layers:
@@ -125,6 +137,14 @@ def build_distance(references, group_sizes, norm="l1", softening=None):
     ------
     ValueError
         If the sizes do not divide each other and the number of references.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.networks import build_distance
+    >>> nearest = build_distance(np.array([[0.0, 0.0], [3.0, 4.0]]), group_sizes=(2,), norm="l2")
+    >>> nearest.predict(np.array([[3.0, 3.0]]), verbose=0).round(4)
+    array([[-1.]], dtype=float32)
     """
     distance = SubsampleDistance(len(references), group_sizes, norm)
     layers = [keras.Input((references.shape[1],)), distance]
@@ -154,6 +174,15 @@ def average(members, weights):
     ------
     ValueError
         If the weights do not fit the members, or are not positive, or do not sum to 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.networks import average, build_distance, network_bound
+    >>> rows = np.eye(4, 3)
+    >>> mean = average([build_distance(rows, (1,)), build_distance(rows, (4,))], [0.5, 0.5])
+    >>> mean.output_shape, bool(network_bound(mean) <= 1.0)
+    ((None, 1), True)
     """
     return keras.Sequential(
         [keras.Input(members[0].input_shape[1:]), WeightedMean(members, weights)]
@@ -180,6 +209,15 @@ def least(members, scales, levels, softening=None):
     ------
     ValueError
         If the scales do not fit the members or are not finite numbers > 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.networks import build_distance, least
+    >>> rows = np.zeros((1, 2))
+    >>> far = least([build_distance(rows, (1,), "l2")] * 2, scales=[1.0, 2.0], levels=[0.0, -1.0])
+    >>> far.output_shape
+    (None, 1)
     """
     minimum = ScaledMinimum(members, scales)
     layers = [keras.Input(members[0].input_shape[1:]), minimum]

@@ -55,6 +55,12 @@ def build_convnet(image_shape, channels=PAPER_CHANNELS, depths=PAPER_DEPTHS, wid
     ------
     ValueError
         If the image is too small to be halved once a block.
+
+    Examples
+    --------
+    >>> from ocsdf.networks import build_convnet
+    >>> build_convnet((8, 8, 1), channels=(4, 8), depths=(1, 1)).output_shape
+    (None, 1)
     """
     height, breadth, _ = image_shape
     if min(height, breadth) < 2 ** len(channels):
@@ -109,6 +115,12 @@ def build_downsampling_net(image_shape, hidden_layer_sizes=(512, 512), depth=2, 
     ------
     ValueError
         If a dense layer has an odd number of units, which GroupSort2 cannot pair.
+
+    Examples
+    --------
+    >>> from ocsdf.networks import build_downsampling_net
+    >>> build_downsampling_net((8, 8, 1), hidden_layer_sizes=(16, 16)).output_shape
+    (None, 1)
     """
     if any(units % 2 for units in hidden_layer_sizes):
         raise ValueError(
@@ -147,6 +159,13 @@ def condense_convnet(model):
     -------
     keras.Sequential
         With :func:`ocsdf.networks.lipschitz.network_bound` at most 1, without constraints.
+
+    Examples
+    --------
+    >>> from ocsdf.networks import build_convnet, condense_convnet, network_bound
+    >>> network = condense_convnet(build_convnet((8, 8, 1), channels=(4,), depths=(1,)))
+    >>> network_bound(network) <= 1.0
+    True
     """
     layers, weights, scale = [keras.Input(model.input_shape[1:])], [], 1.0
     shape = model.input_shape

@@ -87,6 +87,13 @@ def orthogonal_convolution(n_channels, image_shape, kernel_size=(3, 3), seed=0):
     -------
     keras.layers.Conv2D
         Padded with zeros to the size of its input; with a bias.
+
+    Examples
+    --------
+    >>> from ocsdf.networks import orthogonal_convolution
+    >>> layer = orthogonal_convolution(4, (8, 8))
+    >>> layer.compute_output_shape((None, 8, 8, 2))
+    (None, 8, 8, 4)
     """
     factor = convolution_factor(image_shape, kernel_size)
     return keras.layers.Conv2D(

@@ -27,6 +27,17 @@ def input_gradient(network):
     ------
     TypeError
         If the network has neither ``model`` nor ``value_and_gradient``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.certificate import CertifiedNetwork
+    >>> from ocsdf.networks import input_gradient
+    >>> from ocsdf.operations import Chain
+    >>> from ocsdf.operations.linear import Dense
+    >>> network = CertifiedNetwork(Chain([Dense(np.array([[0.6], [0.8]]), np.zeros(1))], (2,)))
+    >>> input_gradient(network)(np.array([[1.0, 2.0]]))
+    array([[0.6, 0.8]])
     """
     if hasattr(network, "value_and_gradient"):
         return lambda rows: _finite(network.value_and_gradient(rows)[1])

@@ -25,6 +25,17 @@ def register(layer_class, translate):
     translate : callable
         Takes a built layer, gives the list of :class:`ocsdf.operations.Operation` that computes
         the same at inference; none is the identity.
+
+    Examples
+    --------
+    >>> import keras
+    >>> from ocsdf.networks import network_bound, register
+    >>> class Shift(keras.layers.Layer):
+    ...     def call(self, inputs):
+    ...         return inputs + 1.0
+    >>> register(Shift, lambda layer: [])  # a shift changes no distance
+    >>> round(network_bound(keras.Sequential([keras.Input((3,)), Shift()])), 6)
+    1.0
     """
     TABLE[layer_class] = translate
 
@@ -47,6 +58,14 @@ def translate(model):
         If the model is not sequential or has a layer without a known bound.
     ValueError
         If a weight is NaN or infinite.
+
+    Examples
+    --------
+    >>> import keras
+    >>> from ocsdf.networks import translate
+    >>> network = keras.Sequential([keras.Input((8,)), keras.layers.Dense(4, "relu")])
+    >>> [type(operation).__name__ for operation in translate(network).operations]
+    ['Dense', 'Rectifier']
     """
     operations = [op for layer in _layers_in_order(model) for op in translate_layer(layer)]
     return Chain(operations, model.input_shape[1:])

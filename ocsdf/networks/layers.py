@@ -45,6 +45,14 @@ def orthogonalize(kernel):
     -------
     tensor of shape (n_in, n_out)
         All singular values, of its columns (n_in >= n_out) or rows, are within 2e-2 of 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.networks import orthogonalize
+    >>> kernel = orthogonalize(np.array([[1.1, 0.0], [0.0, 0.9]], np.float32))
+    >>> np.linalg.svd(kernel, compute_uv=False).round(1)
+    array([1., 1.], dtype=float32)
     """
     kernel, _ = ops.while_loop(
         lambda _, distance: distance > SECOND_ORDER,
@@ -86,6 +94,14 @@ class Orthogonal(keras.constraints.Constraint):
 
     The forward pass stays a plain matrix product. What remains is removed in float64 when
     training ends.
+
+    Examples
+    --------
+    >>> import keras
+    >>> from ocsdf.networks import Orthogonal
+    >>> layer = keras.layers.Dense(8, kernel_constraint=Orthogonal())
+    >>> type(layer.kernel_constraint).__name__
+    'Orthogonal'
     """
 
     def __call__(self, kernel):
@@ -107,6 +123,14 @@ class BjorckDense(keras.layers.Dense):
         Number of outputs.
     **kwargs
         Passed to ``keras.layers.Dense``; no ``activation``, and ``use_bias`` stays True.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.networks import BjorckDense
+    >>> layer = BjorckDense(4)
+    >>> layer(np.ones((1, 8), np.float32)).numpy().shape
+    (1, 4)
     """
 
     def __init__(self, units, **kwargs):
@@ -152,6 +176,13 @@ class FullSort(deel_activations.FullSort):
 
     Sorting permutes a row, so it keeps distances between ordered rows and its gradient is the
     inverse permutation: 1-Lipschitz in l2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.networks import FullSort
+    >>> FullSort()(np.array([[3.0, 1.0, 2.0]])).numpy()
+    array([[1., 2., 3.]], dtype=float32)
     """
 
     def call(self, inputs):
@@ -164,6 +195,13 @@ class GroupSort2(deel_activations.GroupSort2):
 
     deel-lip's GroupSort2 with other pairs, whose units lie side by side: on contiguous halves the
     minimum, the maximum and their gradient cost little. 1-Lipschitz in l2, as every sort.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.networks import GroupSort2
+    >>> GroupSort2()(np.array([[3.0, 1.0, 2.0, 4.0]])).numpy()
+    array([[2., 1., 3., 4.]], dtype=float32)
     """
 
     def call(self, inputs):
@@ -188,6 +226,13 @@ class Asinh(keras.layers.Layer):
     ------
     ValueError
         If the scale is not a finite number > 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.networks import Asinh
+    >>> Asinh(2.0)(np.array([[0.01, 1_000.0]])).numpy().round(2)
+    array([[1.000e-02, 1.382e+01]], dtype=float32)
     """
 
     def __init__(self, scale, **kwargs):
@@ -208,6 +253,13 @@ class Centered(keras.layers.Layer):
     r"""Take the mean of a row's features from each: :math:`x \mapsto x - \bar x`, 1-Lipschitz.
 
     An orthogonal projection: of an image, all but its brightness.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.networks import Centered
+    >>> Centered()(np.array([[1.0, 2.0, 6.0]])).numpy()
+    array([[-2., -1.,  3.]], dtype=float32)
     """
 
     def call(self, inputs):

@@ -76,6 +76,19 @@ class Operation:
     operations or tuples of these, and is registered by :func:`operation`. It has ``evaluate``,
     ``linearize``, ``_bound``, ``rounding`` and ``to_keras``, and ``output_shape`` where that is
     not the input's. Shapes are without the batch; None stands for an unknown length or shape.
+
+    Examples
+    --------
+    >>> from ocsdf.operations.base import Operation, operation
+    >>> @operation("doubled")
+    ... class Doubled(Operation):
+    ...     def evaluate(self, values, scratch=None):
+    ...         return 2.0 * values
+    ...
+    ...     def _bound(self, shape):
+    ...         return 2.0
+    >>> Doubled().bound()
+    2.0
     """
 
     # What errors call it; a translated layer's name and type.
@@ -252,17 +265,7 @@ class Operation:
 
 
 def operation(kind):
-    """Register a class of operations under the name that files give it.
-
-    Parameters
-    ----------
-    kind : str
-
-    Returns
-    -------
-    callable
-        A decorator: it makes the class a frozen dataclass, too.
-    """
+    """Register a class of operations under the name that files give it, as a frozen dataclass."""
 
     def register(cls):
         cls.kind = kind
@@ -275,19 +278,7 @@ def operation(kind):
 def from_description(description, arrays):
     """Make the operation that :meth:`Operation.describe` described.
 
-    Parameters
-    ----------
-    description : dict
-    arrays : dict of str to ndarray
-
-    Returns
-    -------
-    Operation
-
-    Raises
-    ------
-    ValueError, TypeError, KeyError
-        If it is no description, or its parts do not fit together.
+    Errors of several kinds tell that it is no description, or that its parts do not fit together.
     """
     for module in _MODULES:
         import_module(f"ocsdf.operations.{module}")

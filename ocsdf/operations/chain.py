@@ -23,6 +23,18 @@ class Chain(Operation):
     operations : sequence of Operation
     input_shape : tuple of (int or None)
         Without the batch.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.operations import Chain
+    >>> from ocsdf.operations.linear import Dense
+    >>> from ocsdf.operations.sorting import GroupSort
+    >>> first = Dense(np.array([[0.0, -1.0], [1.0, 0.0]]), np.zeros(2))
+    >>> last = Dense(np.array([[0.6], [0.8]]), np.zeros(1))
+    >>> chain = Chain([first, GroupSort(2), last], (2,))
+    >>> chain.evaluate(np.array([[1.0, 2.0]])).round(12), round(chain.bound(), 6)
+    (array([[1.]]), 1.0)
     """
 
     operations: tuple

@@ -67,6 +67,14 @@ def convolution_bound(kernel, image_shape=None):
     ------
     ValueError
         If an entry of the kernel is NaN or infinite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.operations import convolution_bound
+    >>> blur = np.full((3, 1, 1), 1.0 / 3.0)
+    >>> 1.0 <= convolution_bound(blur) < 1.002
+    True
     """
     kernel = np.asarray(kernel, dtype=np.float64)
     if not np.all(np.isfinite(kernel)):

@@ -41,6 +41,12 @@ def matrix_bound(matrix):
     -------
     float
         At least the largest singular value.
+
+    Examples
+    --------
+    >>> from ocsdf.operations import matrix_bound
+    >>> 3.0 <= matrix_bound([[3.0, 0.0], [0.0, 2.0]]) < 3.0 + 1e-6
+    True
     """
     matrix = np.asarray(matrix, dtype=np.float64)
     if not np.all(np.isfinite(matrix)):

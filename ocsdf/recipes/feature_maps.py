@@ -40,6 +40,15 @@ def fit_feature_maps(points):
     halfway : Piecewise
         From those to the mean of standardized features and normal scores, in which steps do not
         count; 1-Lipschitz.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.recipes import fit_feature_maps
+    >>> points = np.random.default_rng(0).normal(size=(500, 2))
+    >>> stretched, halfway = fit_feature_maps(points)
+    >>> bool(stretched.slopes.min() >= 1.0), bool(halfway.bound() <= 1.0)
+    (True, True)
     """
     parts = [_feature_map(column) for column in points.T]
     knots, slopes, halves = (np.concatenate(part) for part in zip(*parts, strict=True))

@@ -57,6 +57,17 @@ def anchored_network(points, halfway, train, random_state, sample_weight=None):
     Returns
     -------
     Chain
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.recipes import anchored_network
+    >>> rng = np.random.default_rng(0)
+    >>> points = rng.normal(size=(200, 2))
+    >>> chain = anchored_network(points, halfway=None, train=None, random_state=rng)
+    >>> inside, outside = chain.evaluate(np.array([[0.0, 0.0], [9.0, 9.0]])).ravel()
+    >>> bool(outside < 0.0 < inside), bool(chain.bound() <= 1.0)
+    (True, True)
     """
     n_features = points.shape[1]
     n_references = min(_MOST_REFERENCES, len(points))
@@ -114,6 +125,14 @@ def nearest_neighbor_margin(points, share, random_state):
     ------
     ValueError
         If there are fewer than two distinct rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.recipes import nearest_neighbor_margin
+    >>> rows = np.arange(10.0)[:, np.newaxis]
+    >>> nearest_neighbor_margin(rows, share=0.5, random_state=np.random.default_rng(0))
+    0.5
     """
     distinct = np.unique(points, axis=0)
     if len(distinct) < 2:

@@ -125,6 +125,17 @@ def evaluate(estimator, X, y=None, *, radii, random_state=0, n_resamples=RESAMPL
     ------
     ValueError
         If a radius is not a finite number > 0, or `y` lacks one of its two classes.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from ocsdf import OCSDF
+    >>> from ocsdf.report import evaluate
+    >>> X, y = load_wine(return_X_y=True)
+    >>> detector = OCSDF(max_steps=20, random_state=0).fit(X[:40])
+    >>> evaluation = evaluate(detector, X[40:], y[40:] > 0, radii=[0.1], n_resamples=20)
+    >>> len(evaluation.scores)
+    138
     """
     radii = increasing_radii(radii)
     # LazyRows where the table is large: standardized anew, a chunk at a time.
@@ -163,6 +174,17 @@ def ranked_examples(estimator, X, evaluation, n_each=5):
 
     Returns: ``most_normal``, ``least_normal`` and ``nearest_boundary``, by score, by falling score
     and by certified radius; equals in the order of the rows.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from ocsdf import OCSDF
+    >>> from ocsdf.report import evaluate, ranked_examples
+    >>> X, y = load_wine(return_X_y=True)
+    >>> detector = OCSDF(max_steps=20, random_state=0).fit(X[:40])
+    >>> evaluation = evaluate(detector, X[40:], y[40:] > 0, radii=[0.1], n_resamples=20)
+    >>> sorted(ranked_examples(detector, X[40:], evaluation, n_each=1))
+    ['least_normal', 'most_normal', 'nearest_boundary']
     """
     orders = {
         "most_normal": -evaluation.scores,

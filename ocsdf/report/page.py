@@ -17,6 +17,21 @@ def render_html(facts):
     Returns
     -------
     html : str
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from ocsdf import OCSDF
+    >>> from ocsdf.report import Setting, evaluate, ranked_examples, render_html, summarize
+    >>> wine = load_wine()
+    >>> X, y = wine.data[40:], (wine.target[40:] > 0).astype(int)
+    >>> detector = OCSDF(max_steps=20, random_state=0).fit(wine.data[:40])
+    >>> evaluation = evaluate(detector, X, y, radii=[0.1], n_resamples=20)
+    >>> examples = ranked_examples(detector, X, evaluation, n_each=1)
+    >>> setting = Setting("wine", "model", 0, 40, range(len(X)), tuple(wine.feature_names))
+    >>> page = render_html(summarize(evaluation, detector, setting, examples))
+    >>> page[:15].lower(), "<script" in page
+    ('<!doctype html>', False)
     """
     return fill_template(
         "ocsdf.report",
@@ -38,5 +53,20 @@ def render_markdown(facts):
     Returns
     -------
     markdown : str
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from ocsdf import OCSDF
+    >>> from ocsdf.report import Setting, evaluate, ranked_examples, render_markdown, summarize
+    >>> wine = load_wine()
+    >>> X, y = wine.data[40:], (wine.target[40:] > 0).astype(int)
+    >>> detector = OCSDF(max_steps=20, random_state=0).fit(wine.data[:40])
+    >>> evaluation = evaluate(detector, X, y, radii=[0.1], n_resamples=20)
+    >>> examples = ranked_examples(detector, X, evaluation, n_each=1)
+    >>> setting = Setting("wine", "model", 0, 40, range(len(X)), tuple(wine.feature_names))
+    >>> text = render_markdown(summarize(evaluation, detector, setting, examples))
+    >>> "AUROC" in text
+    True
     """
     return fill_template("ocsdf.report", "report.md.j2", facts=facts)

@@ -41,6 +41,13 @@ class Setting(NamedTuple):
         Of an anomaly without an alarm, and of a normal row with one.
     by : tuple of (str, ndarray of shape (n_samples,)) or None
         A column that parts the rows in subgroups, and its name.
+
+    Examples
+    --------
+    >>> from ocsdf.report import Setting
+    >>> setting = Setting("wine", "model", 0, 40, range(138), ("alcohol", "ash"))
+    >>> setting.alpha
+    0.05
     """
 
     name: str
@@ -80,6 +87,21 @@ def summarize(evaluation, estimator, setting, examples, attacked=None, rivals=()
     summary : dict
         Without labels, no AUROC; ``attack`` and ``comparison`` only with what they tell of. Radii
         in scaled l2; None where an interval is undefined.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from ocsdf import OCSDF
+    >>> from ocsdf.report import Setting, evaluate, ranked_examples, summarize
+    >>> wine = load_wine()
+    >>> X, y = wine.data[40:], (wine.target[40:] > 0).astype(int)
+    >>> detector = OCSDF(max_steps=20, random_state=0).fit(wine.data[:40])
+    >>> evaluation = evaluate(detector, X, y, radii=[0.1], n_resamples=20)
+    >>> examples = ranked_examples(detector, X, evaluation, n_each=1)
+    >>> setting = Setting("wine", "model", 0, 40, range(len(X)), tuple(wine.feature_names))
+    >>> facts = summarize(evaluation, detector, setting, examples)
+    >>> facts["features"], facts["protocol"]
+    (13, 'model')
     """
     ranking = evaluation.ranking
     summary = {
@@ -170,11 +192,12 @@ def _decision_facts(evaluation, estimator, setting):
 
 def _model_facts(estimator, setting):
     names, history = setting.feature_names, estimator.history_
+    _, arrays = estimator._network.network.describe()
     return {
         "threshold": float(estimator.offset_),
         "domain": type(estimator.domain_).__name__.lower(),
         "parameters": {name: _plain(value) for name, value in estimator.get_params().items()},
-        "n_parameters": int(estimator.model_.count_params()),
+        "n_parameters": sum(array.size for array in arrays.values()),
         "epochs": estimator.n_iter_,
         "history": {name: [_number(value) for value in curve] for name, curve in history.items()},
         "features": [

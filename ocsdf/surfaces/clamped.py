@@ -36,6 +36,18 @@ class ClampedDistance:
     ------
     ValueError
         If the bound is not a positive number.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.surfaces import ClampedDistance
+    >>> directions = np.random.default_rng(0).normal(size=(500, 3))
+    >>> sphere = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    >>> def ball(points):
+    ...     return 1.0 - np.linalg.norm(points, axis=1)
+    >>> field = ClampedDistance(sphere, ball)
+    >>> np.sign(field(np.array([[0.0, 0.0, 0.0], [2.0, 0.0, 0.0]])))
+    array([ 1., -1.])
     """
 
     lipschitz_bound = 1.0

@@ -37,6 +37,15 @@ def read_cloud(path):
         :func:`ocsdf.surfaces.clouds.check_cloud`.
     FileNotFoundError
         If there is no such file.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.surfaces import read_cloud
+    >>> np.savetxt("cloud.xyz", np.random.default_rng(0).normal(size=(200, 6)))
+    >>> cloud = read_cloud("cloud.xyz")
+    >>> cloud.points.shape, cloud.normals.shape
+    ((200, 3), (200, 3))
     """
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:

@@ -24,6 +24,15 @@ class Cloud(NamedTuple):
         Distinct.
     normals : ndarray of shape (n_points, 3) or None
         As the file has them; None if it has none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.surfaces import read_cloud
+    >>> np.save("cloud.npy", np.random.default_rng(0).normal(size=(200, 3)))
+    >>> cloud = read_cloud("cloud.npy")
+    >>> cloud.points.shape, cloud.normals is None
+    ((200, 3), True)
     """
 
     points: np.ndarray
@@ -74,6 +83,14 @@ def check_cloud(points, name="the cloud"):
     ValueError
         If there are no points or fewer than 100 distinct ones, if they are not of three
         coordinates, or not finite, or thinner than a thousandth of their length.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.surfaces import check_cloud
+    >>> points = np.random.default_rng(0).normal(size=(200, 3))
+    >>> check_cloud(np.concatenate([points, points])).shape
+    (200, 3)
     """
     return points_of(points, name)[0]
 

@@ -58,6 +58,17 @@ class LocalSurface:
     spacing : float
         Their median.
     winding : WindingGrid
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.surfaces import LocalSurface
+    >>> directions = np.random.default_rng(0).normal(size=(600, 3))
+    >>> sphere = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    >>> surface = LocalSurface(sphere)
+    >>> outward = np.sum(surface.frames[:, :, 0] * surface.points, axis=1)
+    >>> bool(np.median(outward) > 0.99)
+    True
     """
 
     def __init__(self, points, normals=None):

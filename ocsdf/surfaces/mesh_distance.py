@@ -38,6 +38,14 @@ class MeshDistance:
     ------
     ValueError
         If the mesh has no faces or some edge does not have two.
+
+    Examples
+    --------
+    >>> import trimesh
+    >>> from ocsdf.surfaces import MeshDistance
+    >>> field = MeshDistance(trimesh.creation.box((2.0, 2.0, 2.0)))
+    >>> field([[0.0, 0.0, 0.0], [2.0, 0.0, 0.0]]).round(12)
+    array([ 1., -1.])
     """
 
     lipschitz_bound = 1.0

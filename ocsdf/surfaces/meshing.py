@@ -26,6 +26,13 @@ class Grid(NamedTuple):
         Of a cell.
     shape : tuple of three int
         Vertices along each axis.
+
+    Examples
+    --------
+    >>> from ocsdf.surfaces import lay_grid
+    >>> grid = lay_grid([0.0, 0.0, 0.0], [2.0, 1.0, 1.0], resolution=9)
+    >>> grid.side, grid.shape
+    (0.25, (9, 5, 5))
     """
 
     lower: np.ndarray
@@ -47,6 +54,17 @@ class Samples(NamedTuple):
         vertex that no other block needs: the sign is right.
     n_evaluations : int
         Points at which the function was evaluated.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.surfaces import lay_grid, sample_grid
+    >>> def ball(points):
+    ...     return 1.0 - np.linalg.norm(points, axis=1)
+    >>> grid = lay_grid([-2.0, -2.0, -2.0], [2.0, 2.0, 2.0], resolution=65)
+    >>> samples = sample_grid(ball, grid)
+    >>> samples.values.shape, samples.n_evaluations < samples.values.size // 2
+    ((65, 65, 65), True)
     """
 
     values: np.ndarray
@@ -71,6 +89,12 @@ def lay_grid(lower, upper, resolution):
     ------
     ValueError
         If the box has no extent along some axis, or the resolution is below 2.
+
+    Examples
+    --------
+    >>> from ocsdf.surfaces import lay_grid
+    >>> lay_grid([-1.0, -1.0, -1.0], [1.0, 1.0, 1.0], resolution=5).shape
+    (5, 5, 5)
     """
     lower, upper = np.asarray(lower, dtype=np.float64), np.asarray(upper, dtype=np.float64)
     if lower.shape != (3,) or upper.shape != (3,) or not (lower < upper).all():
@@ -112,6 +136,16 @@ def sample_grid(distance, grid, level=0.0, lipschitz=1.0):
     ------
     ValueError
         If L is not above 0, or f does not give one finite number a point.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.surfaces import lay_grid, sample_grid
+    >>> def ball(points):
+    ...     return 1.0 - np.linalg.norm(points, axis=1)
+    >>> grid = lay_grid([-2.0, -2.0, -2.0], [2.0, 2.0, 2.0], resolution=33)
+    >>> float(sample_grid(ball, grid).values[16, 16, 16]) > 0.0
+    True
     """
     if not lipschitz > 0.0:
         raise ValueError(f"lipschitz must be a number above 0; got {lipschitz!r}.")
@@ -164,6 +198,16 @@ def extract_surface(distance, lower, upper, resolution=200, level=0.0, lipschitz
         level.
     ImportError
         If the extra ``surfaces`` is not installed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.surfaces import extract_surface
+    >>> def ball(points):
+    ...     return 1.0 - np.linalg.norm(points, axis=1)
+    >>> mesh = extract_surface(ball, [-1.5] * 3, [1.5] * 3, resolution=40)
+    >>> mesh.is_watertight, round(float(mesh.volume), 1)
+    (True, 4.2)
     """
     trimesh, measure = import_surface_package("trimesh"), import_surface_package("skimage.measure")
     grid = lay_grid(lower, upper, resolution)

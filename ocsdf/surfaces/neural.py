@@ -37,6 +37,17 @@ class NeuralSurface:
     ----------
     lower, upper : ndarray of shape (3,)
         Corners of the box in which it was trained.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tensorflow as tf
+    >>> from ocsdf.surfaces.neural import Frame, NeuralSurface
+    >>> frame = Frame(None, np.zeros(3), 4.0, np.full(3, -2.0), np.full(3, 2.0))
+    >>> def ball(points):
+    ...     return 0.25 - tf.norm(points, axis=1, keepdims=True)
+    >>> NeuralSurface(ball, frame).distance(np.array([[3.0, 0.0, 0.0]])).round(4)
+    array([-2.])
     """
 
     def __init__(self, network, frame):

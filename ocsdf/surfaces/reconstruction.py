@@ -33,6 +33,13 @@ class Effort(NamedTuple):
         Learning rate of Adam with which the regression, and Eq. 13, begin; both fall linearly.
     noise : float
         Standard deviation around the points of what is projected (0.1 in App. B.4).
+
+    Examples
+    --------
+    >>> from ocsdf.surfaces import Effort
+    >>> quick = Effort(width=64, n_queries=5_000, warm_steps=200, steps=20)
+    >>> quick.batch_size
+    1024
     """
 
     width: int = 256
@@ -68,6 +75,17 @@ def reconstruct(points, random_state, effort=None, track=iter):
     Returns
     -------
     NeuralSurface
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.surfaces import Effort, reconstruct
+    >>> rng = np.random.default_rng(0)
+    >>> directions = rng.normal(size=(300, 3))
+    >>> sphere = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    >>> quick = Effort(width=16, n_queries=500, warm_steps=5, steps=1, batch_size=64)
+    >>> type(reconstruct(sphere, rng, quick)).__name__
+    'NeuralSurface'
     """
     effort = effort or Effort()
     frame = frame_cloud(points)

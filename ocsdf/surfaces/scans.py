@@ -40,6 +40,16 @@ class Reconstruction(NamedTuple):
     hole_area : float
         Share of the mesh's area that is farther than four typical distances from every point:
         where holes of the cloud were closed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.surfaces import reconstruct_scan
+    >>> directions = np.random.default_rng(0).normal(size=(600, 3))
+    >>> sphere = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    >>> found = reconstruct_scan(sphere, resolution=24)
+    >>> found.mesh.is_watertight, found.hole_area < 0.05
+    (True, True)
     """
 
     mesh: object
@@ -74,6 +84,16 @@ def reconstruct_scan(points, normals=None, resolution="auto"):
     ------
     ImportError
         If the extra ``surfaces`` is not installed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.surfaces import reconstruct_scan
+    >>> directions = np.random.default_rng(0).normal(size=(600, 3))
+    >>> sphere = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    >>> mesh = reconstruct_scan(sphere, resolution=24).mesh
+    >>> mesh.is_watertight, round(float(mesh.volume), 1)
+    (True, 4.2)
     """
     trimesh = import_surface_package("trimesh")
     lowest, highest = points.min(axis=0), points.max(axis=0)

@@ -22,6 +22,16 @@ class ShapeDistances(NamedTuple):
     normal_consistency : float
         Mean size of the cosine between the normals at a sample and at its nearest point of the
         other surface, over both directions; 1 is best.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import trimesh
+    >>> from ocsdf.surfaces import compare_meshes
+    >>> small, large = (trimesh.creation.icosphere(3, radius) for radius in (1.0, 1.1))
+    >>> distances = compare_meshes(small, large, np.random.default_rng(0), n_samples=500)
+    >>> round(distances.to_truth, 1), round(distances.hausdorff, 1)
+    (0.1, 0.1)
     """
 
     to_truth: float
@@ -50,6 +60,16 @@ def compare_meshes(mesh, truth, random_state, n_samples=30_000):
     ------
     ValueError
         If a mesh has no faces.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import trimesh
+    >>> from ocsdf.surfaces import compare_meshes
+    >>> sphere, box = trimesh.creation.icosphere(3), trimesh.creation.box((2.0, 2.0, 2.0))
+    >>> distances = compare_meshes(sphere, box, np.random.default_rng(0), n_samples=500)
+    >>> distances.to_truth < distances.hausdorff
+    True
     """
     samples, normals = zip(
         *(sample_surface(one, n_samples, random_state) for one in (mesh, truth)), strict=True
@@ -108,6 +128,13 @@ def chamfer(points, others, norm=2):
     Returns
     -------
     float
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.surfaces import chamfer
+    >>> chamfer(np.zeros((1, 3)), np.array([[3.0, 4.0, 0.0]]), norm=1)
+    7.0
     """
     there, _ = cKDTree(others).query(points, p=norm)
     back, _ = cKDTree(points).query(others, p=norm)
@@ -126,6 +153,15 @@ def signed_distance(mesh, points):
     Returns
     -------
     ndarray of shape (n,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import trimesh
+    >>> from ocsdf.surfaces import signed_distance
+    >>> box = trimesh.creation.box((2.0, 2.0, 2.0))
+    >>> signed_distance(box, np.array([[0.5, 0.0, 0.0], [3.0, 0.0, 0.0]])).round(6)
+    array([ 0.5, -2. ])
     """
     distances, _ = point_to_surface(mesh, points)
     return np.where(mesh.contains(points), distances, -distances)
@@ -150,6 +186,12 @@ def volume_iou(inside, others):
     ------
     ValueError
         If they are not as many.
+
+    Examples
+    --------
+    >>> from ocsdf.surfaces import volume_iou
+    >>> round(float(volume_iou([True, True, False, False], [True, False, True, False])), 3)
+    0.333
     """
     inside, others = np.asarray(inside, dtype=bool), np.asarray(others, dtype=bool)
     if inside.shape != others.shape:

@@ -17,6 +17,17 @@ class Trace(NamedTuple):
     hits : ndarray of shape (n,), bool
         Whether the field came below the tolerance.
     steps : ndarray of shape (n,), int
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import trimesh
+    >>> from ocsdf.surfaces import MeshDistance, trace
+    >>> field = MeshDistance(trimesh.creation.box((2.0, 2.0, 2.0)))
+    >>> origins = np.array([[3.0, 0.0, 0.0], [3.0, 5.0, 0.0]])
+    >>> rays = trace(field, origins, np.array([[-1.0, 0.0, 0.0]] * 2), farthest=9.0)
+    >>> rays.hits, rays.lengths.round(3)
+    (array([ True, False]), array([ 2., inf]))
     """
 
     lengths: np.ndarray
@@ -45,6 +56,16 @@ def trace(field, origins, directions, farthest, tolerance=1e-4, max_steps=512):
     Returns
     -------
     Trace
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import trimesh
+    >>> from ocsdf.surfaces import MeshDistance, trace
+    >>> field = MeshDistance(trimesh.creation.box((2.0, 2.0, 2.0)))
+    >>> origin, direction = np.array([[3.0, 0.0, 0.0]]), np.array([[-1.0, 0.0, 0.0]])
+    >>> trace(field, origin, direction, farthest=9.0).lengths.round(3)
+    array([2.])
     """
     origins, directions = np.asarray(origins, float), np.asarray(directions, float)
     lengths, steps = np.zeros(len(origins)), np.zeros(len(origins), dtype=np.int64)

@@ -14,6 +14,14 @@ class Box:
     ----------
     lower, upper : array-like or tensor of shape (n_features,)
         Its corners.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.training import Box
+    >>> box = Box(np.zeros(2), np.ones(2))
+    >>> box.contains(np.array([[0.5, 0.5], [2.0, 0.5]]))
+    array([ True, False])
     """
 
     def __init__(self, lower, upper):
@@ -76,6 +84,14 @@ class Ball:
     ----------
     center : array-like or tensor of shape (n_features,)
     radius : float
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.training import Ball
+    >>> ball = Ball.from_data(np.random.default_rng(0).normal(size=(100, 3)))
+    >>> ball.contains(np.array([[0.0, 0.0, 0.0], [50.0, 0.0, 0.0]]))
+    array([ True, False])
     """
 
     def __init__(self, center, radius):

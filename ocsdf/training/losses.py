@@ -26,6 +26,14 @@ def hkr(y_true, y_pred, margin, hinge_weight):
     Returns
     -------
     tensor of shape (n,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.training import hkr
+    >>> labels, scores = np.array([1.0, -1.0]), np.array([2.0, -0.5])
+    >>> hkr(labels, scores, margin=1.0, hinge_weight=10.0).numpy()
+    array([-2. ,  4.5])
     """
     agreement = ops.reshape(y_true * y_pred, (-1,))
     return hinge_weight * ops.relu(margin - agreement) - agreement
@@ -51,6 +59,14 @@ class HKR(keras.losses.Loss):
     hinge_weight : float
     **kwargs
         ``reduction``, ``name``, ``dtype`` of ``keras.losses.Loss``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.training import HKR
+    >>> loss = HKR(margin=1.0, hinge_weight=10.0)
+    >>> float(loss(np.array([[1.0], [-1.0]]), np.array([[2.0], [-0.5]])))
+    1.25
     """
 
     def __init__(self, margin, hinge_weight, name="hkr", **kwargs):

@@ -44,6 +44,18 @@ def attract(network, seeds, domain, *, level, eta, steps, schedule="printed", li
     Returns
     -------
     array or tensor of shape (n, n_features)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tensorflow as tf
+    >>> from ocsdf.training import Box, attract
+    >>> def norm(points):
+    ...     return tf.norm(points, axis=1, keepdims=True)
+    >>> box = Box(tf.constant([-9.0, -9.0]), tf.constant([9.0, 9.0]))
+    >>> settings = {"level": 1.0, "eta": tf.constant([1.0]), "steps": 4, "schedule": "full"}
+    >>> attract(norm, tf.constant([[3.0, 4.0]]), box, **settings).numpy().round(4)
+    array([[0.6, 0.8]], dtype=float32)
     """
     points = seeds
     if isinstance(steps, int):
@@ -85,6 +97,19 @@ def sample_level_set(network, domain, n_samples, level, seed):
     ------
     ValueError
         If too few seeds reach the level, as where f has no such value on B.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.certificate import CertifiedNetwork
+    >>> from ocsdf.operations import Chain
+    >>> from ocsdf.operations.distances import SubsampleDistance
+    >>> from ocsdf.training import Box, sample_level_set
+    >>> distance = SubsampleDistance(np.zeros((1, 2)), (1,), "l2")
+    >>> network = CertifiedNetwork(Chain([distance], (2,)))
+    >>> points = sample_level_set(network, Box([-2.0, -2.0], [2.0, 2.0]), 50, level=-1.0, seed=0)
+    >>> bool(np.abs(np.linalg.norm(points, axis=1) - 1.0).max() < 2e-3)
+    True
     """
     found, seen = [], []
     random_state = np.random.default_rng(seed)

@@ -58,6 +58,15 @@ def newton_step(network, points, level, share, lipschitz=1.0):
     Returns
     -------
     NewtonStep
+
+    Examples
+    --------
+    >>> import tensorflow as tf
+    >>> from ocsdf.training import newton_step
+    >>> def norm(points):
+    ...     return tf.norm(points, axis=1, keepdims=True)
+    >>> newton_step(norm, tf.constant([[3.0, 4.0]]), level=1.0, share=1.0)[0].numpy().round(4)
+    array([[0.6, 0.8]], dtype=float32)
     """
     xp = namespace_of(points)
     if hasattr(network, "value_and_gradient"):

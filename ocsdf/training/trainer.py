@@ -41,6 +41,12 @@ class Settings(NamedTuple):
     batch_size : int
     min_steps_per_epoch : int
         Batches that an epoch has at least; rows then come more than once.
+
+    Examples
+    --------
+    >>> from ocsdf.training import Settings
+    >>> Settings(margin=0.1, epochs=5).hinge_weight
+    100.0
     """
 
     margin: float
@@ -104,6 +110,21 @@ class Trainer:
     sample_seeds : callable or None, default=None
         ``sample_seeds(n, random_state)`` gives rows of B where negatives start; None draws them
         uniformly.
+
+    Examples
+    --------
+    >>> import keras
+    >>> import numpy as np
+    >>> from ocsdf.networks import build_mlp
+    >>> from ocsdf.training import Box, Settings, Trainer
+    >>> rng = np.random.default_rng(0)
+    >>> points = rng.normal(size=(200, 2)).astype(np.float32)
+    >>> settings = Settings(margin=0.1, epochs=2, uniform_epochs=1)
+    >>> optimizer = keras.optimizers.RMSprop(1e-3)
+    >>> network = build_mlp(2, (16, 16))
+    >>> trainer = Trainer(network, points, Box.from_data(points), settings, optimizer, rng)
+    >>> trainer.run().diverged
+    False
     """
 
     def __init__(

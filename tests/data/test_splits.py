@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import train_test_split
 
-from ocsdf.data.splits import CONTAMINATIONS, PROTOCOLS, reduce_rows, split
-from ocsdf.data.tables import split_one_class
+from ocsdf.data.splits import CONTAMINATIONS, PROTOCOLS, reduce_rows, split, split_one_class
 
 
 def table(n_normals, n_anomalies, seed=0):

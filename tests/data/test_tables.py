@@ -11,7 +11,8 @@ from scipy.io import savemat
 from scipy.sparse import eye_array
 from sklearn import datasets
 
-from ocsdf.data.tables import EMBEDDED, Table, data_home, load_table, split_one_class
+from ocsdf.data.splits import split_one_class
+from ocsdf.data.tables import EMBEDDED, Table, data_home, load_table
 
 X = np.array([[0.5, 1.0], [2.0, -3.0], [np.nan, np.inf], [7.0, 8.0]])
 Y = np.array([0, 1, 0, 1])

@@ -5,7 +5,8 @@ import pytest
 
 from ocsdf.attacks.gradient_descent import attacked_auroc
 from ocsdf.certificate.metrics import certified_auroc, certified_tpr
-from ocsdf.data.tables import load_table, split_one_class
+from ocsdf.data.splits import split_one_class
+from ocsdf.data.tables import load_table
 from ocsdf.report.rivals import attack, compare, rows_to_attack
 
 RADII = [0.1, 0.5]

@@ -12,7 +12,7 @@ from ocsdf import (
     make_outlier_scorer,
 )
 from ocsdf.attacks import attacked_auroc
-from ocsdf.data.tables import split_one_class
+from ocsdf.data.splits import split_one_class
 from ocsdf.report.evaluation import evaluate
 from ocsdf.sklearn_compat.distance_detectors import NearestNeighborDistance
 from ocsdf.utils.checks import check_labels, check_number, check_radii, check_rows, check_vector
