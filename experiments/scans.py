@@ -23,11 +23,11 @@ from experiments.common.command import make_parser, write_text
 from experiments.common.results import do_cells
 from experiments.shapes import MESHES, load_shape
 from ocsdf.data.downloads import data_home
+from ocsdf.operations.triangles import build_boxes, find_nearest
 from ocsdf.surfaces.cloud_files import read_cloud
 from ocsdf.surfaces.mesh_distance import MeshDistance
 from ocsdf.surfaces.scans import reconstruct_scan
 from ocsdf.surfaces.shape_distances import sample_surface
-from ocsdf.surfaces.triangles import build_boxes, find_nearest
 
 SCANS = ("anchor", "daratech", "dc", "gargoyle", "lord_quas")
 NOISE = (0.0, 0.0025, 0.005, 0.01)
@@ -87,7 +87,7 @@ def _scan(name):
     path = home and home / "scans" / f"{name}.ply"
     if path is None or not path.is_file():
         raise ValueError(f"there is no $OCSDF_DATA_HOME/scans/{name}.ply: put the scan there.")
-    points, normals = read_cloud(path)
+    points, normals, _ = read_cloud(path)
     order = np.random.default_rng(0).permutation(len(points))
     given, held = np.array_split(order, [len(order) // 2])
     truth, diagonal = points[held], np.linalg.norm(np.ptp(points[held], axis=0)) / 1_000.0
@@ -136,7 +136,8 @@ def nearest(mesh, points):
     triangles = np.ascontiguousarray(mesh.triangles, dtype=np.float64)
     distances, faces = np.empty(len(points)), np.empty(len(points), dtype=np.int64)
     points = np.ascontiguousarray(points, dtype=np.float64)
-    find_nearest(points, triangles, *build_boxes(triangles), distances, faces)
+    places = np.empty((len(points), 2))
+    find_nearest(points, triangles, *build_boxes(triangles), distances, faces, places)
     return distances, faces
 
 

@@ -52,9 +52,10 @@ def describe(rows, methods, sizes):
             "the gradient there.\n",
             f"## The same for {shape} with {sizes.many:,} points\n",
             _all_columns(many, methods),
-            "\nThe settings of our rows were found with the truth of these shapes in view. All of "
-            "them smooth the points by local quadrics, whose number of neighbours is "
-            "cross-validated, turn normals along a spanning tree, and leave out connected parts of "
+            "\nThe settings of our rows were found with the truth of these shapes in view (those "
+            "of the 1-Lipschitz one: of homer alone). All but Eq. 13 from points alone smooth "
+            "the points by local quadrics, whose number of neighbours is cross-validated, take "
+            "sides from winding numbers, and leave out connected parts of "
             "a surface that no point is near; screened Poisson has PyMeshLab's normals and "
             "settings, and once more our smoothed points and normals. The meshes replace FAUST and "
             "ModelNet10; Poisson and ball pivoting replace AtlasNet "

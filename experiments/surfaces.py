@@ -4,12 +4,14 @@
 100,000 points. Our rows:
 
 - CNLS: FC-2 at half width, first on the signed distance to the points, then on Eq. 13;
-- 1-Lipschitz HKR: inside against outside, with points drawn anew on the level sets -m and m;
-- regression: FC-2 on the signed distance to the points, in squares (DeepSDF; OCSDF Table 4).
+- 1-Lipschitz HKR: inside against outside, on queries that keep clear of the surface by the margin;
+- regression: FC-2 on the signed distance to the points, in squares (DeepSDF; OCSDF Table 4);
+- the start alone: the mesh of the local fit, `ocsdf surface`, with no network;
+- Eq. 13 from points alone: the distance to a ball, then Eq. 13 on the raw points.
 
-All three take sides and smoothed points from :class:`ocsdf.surfaces.local_fit.LocalSurface`, and
-leave out connected parts of a surface that no point is near. Beside
-them, from PyMeshLab (needs `pip install -e '.[experiments]'`): screened Poisson with estimated
+The first three take sides and smoothed points from
+:class:`ocsdf.surfaces.local_fit.LocalSurface`, and leave out connected parts of a surface that no
+point is near. Beside them, from PyMeshLab (needs `pip install -e '.[experiments]'`): screened Poisson with estimated
 normals, of the raw and of our smoothed points; and ball pivoting.
 
 Six watertight meshes replace FAUST, which needs a licence, and ModelNet10, which is not watertight;
@@ -27,35 +29,34 @@ import time
 from functools import partial
 from typing import NamedTuple
 
-import keras
 import numpy as np
-import tensorflow as tf
 
 from experiments.common.command import all_there, file_name, keep_committed, make_parser, write_text
 from experiments.common.results import do_cells
+from experiments.lipschitz_fields import clear_queries, fit_field, separate
 from experiments.shapes import GENERATED, MESHES, load_shape, surrounding_box
 from experiments.surface_tables import describe, draw
 from ocsdf.levelsets.architectures import fc_2
-from ocsdf.networks.builders import build_mlp, condense
 from ocsdf.surfaces.meshing import extract_surface
 from ocsdf.surfaces.neural import draw_queries, frame_cloud
-from ocsdf.surfaces.reconstruction import Effort, reconstruct, regress
+from ocsdf.surfaces.reconstruction import Effort, fit_level_sets, reconstruct, regress
+from ocsdf.surfaces.scans import reconstruct_scan
 from ocsdf.surfaces.shape_distances import chamfer, compare_meshes, sample_surface, signed_distance
-from ocsdf.training.domain import Box
-from ocsdf.training.losses import HKR
-from ocsdf.training.negatives import attract
 
 CNLS, LIPSCHITZ, REGRESSION = "CNLS (Eq. 13)", "1-Lipschitz HKR", "regression (DeepSDF)"
+START, ALONE = "start alone", "Eq. 13 from points alone"
 POISSON, SMOOTHED = "screened Poisson", "screened Poisson, smoothed points"
 PIVOTING = "ball pivoting"
-METHODS = (CNLS, POISSON, LIPSCHITZ, REGRESSION, SMOOTHED, PIVOTING)
+METHODS = (CNLS, POISSON, LIPSCHITZ, REGRESSION, SMOOTHED, PIVOTING, START, ALONE)
 NOISE, N_MANY = 0.005, 100_000
 # Neighbours of PyMeshLab's normals, and its filters, whose own settings stay.
 _NEIGHBOURS = 30
 _SCREENED_POISSON = "generate_surface_reconstruction_screened_poisson"
 _BALL_PIVOTING = "generate_surface_reconstruction_ball_pivoting"
-# Rounds of HKR, by their hinge weights: the global shape first, then the exact boundary.
-_HINGE_WEIGHTS, _MARGIN = (10.0, 100.0, 1_000.0), 0.01
+# Of HKR, and the deviations of its queries from the points.
+_HINGE_WEIGHT, _MARGIN, _SPREADS = 1_000.0, 0.005, (0.005, 0.015, 0.05)
+# Radius of the ball from which Eq. 13 alone begins, where the longest side of the cloud is 1.
+_BALL = 0.4
 _NEAR, _N_ERRORS = 0.02, 2_000
 
 
@@ -71,8 +72,10 @@ class Preset(NamedTuple):
         Of FC-2, for CNLS.
     regression_steps : int
         Of FC-2, for regression alone.
-    lipschitz_width, lipschitz_epochs : int
-        Units of each of four hidden layers; passes over the queries in each of three rounds.
+    alone_steps : int
+        Of Eq. 13 without an exact start.
+    lipschitz_width, lipschitz_steps : int
+        Units of each of four hidden layers; steps of HKR.
     resolution : int
         Of the grid, along its longest side.
     n_samples : int
@@ -85,8 +88,9 @@ class Preset(NamedTuple):
     n_points: int
     effort: Effort
     regression_steps: int
+    alone_steps: int
     lipschitz_width: int
-    lipschitz_epochs: int
+    lipschitz_steps: int
     resolution: int
     n_samples: int
     many: int
@@ -94,11 +98,20 @@ class Preset(NamedTuple):
 
 PRESETS = {
     "smoke": Preset(
-        GENERATED, 600, Effort(24, 4_000, 60, 10, 256, 5e-3), 60, 16, 4, 32, 1_000, 1_200
+        GENERATED, 600, Effort(24, 4_000, 60, 10, 256, 5e-3), 60, 10, 16, 60, 32, 1_000, 1_200
     ),
-    "cpu": Preset(MESHES, 10_000, Effort(), 2_400, 128, 4, 100, 10_000, N_MANY),
+    "cpu": Preset(MESHES, 10_000, Effort(), 2_400, 300, 128, 4_000, 100, 10_000, N_MANY),
     "paper": Preset(
-        MESHES, 10_000, Effort(512, 500_000, 5_000, 5_000), 10_000, 512, 40, 100, 30_000, N_MANY
+        MESHES,
+        10_000,
+        Effort(512, 500_000, 5_000, 5_000),
+        10_000,
+        5_000,
+        512,
+        40_000,
+        100,
+        30_000,
+        N_MANY,
     ),
 }
 
@@ -169,49 +182,36 @@ def _regression(points, sizes, random_state):
 
 
 def _lipschitz(points, sizes, random_state):
-    """Train by HKR (OCSDF Eq. 2) in rounds, each with half of the queries on level sets."""
-    frame, effort = frame_cloud(points), sizes.effort
-    seed = int(random_state.integers(2**31))
-    model = build_mlp(3, (sizes.lipschitz_width,) * 4, "groupsort2", seed=seed)
-    domain = Box(*frame.scaled_box())
-    queries, distances = draw_queries(frame, effort.n_queries, random_state)
-    n_steps = sizes.lipschitz_epochs * -(-len(queries) // effort.batch_size)
-    for number, weight in enumerate(_HINGE_WEIGHTS):
-        if number:
-            queries, distances = _renew(model, domain, frame, queries, random_state)
-        rate = keras.optimizers.schedules.PolynomialDecay(5e-3 / 2**number, n_steps, 1e-4)
-        model.compile(keras.optimizers.Adam(rate), HKR(_MARGIN, weight))
-        order = random_state.permutation(len(queries))
-        labels = np.where(distances > 0.0, 1.0, -1.0).astype(np.float32)[:, np.newaxis]
-        model.fit(
-            queries[order].astype(np.float32),
-            labels[order],
-            batch_size=effort.batch_size,
-            epochs=sizes.lipschitz_epochs,
-            shuffle=False,
-            verbose=0,
-        )
-    network = frame.wrap(condense(model))
+    """Train by HKR (OCSDF Eq. 2) on queries that keep clear of the surface by the margin."""
+    frame = frame_cloud(points)
+    queries, distances = clear_queries(
+        frame.surface.points, frame.scaled_box(), _MARGIN, sizes.effort.n_queries,
+        frame.surface.signed_distance, random_state, _SPREADS,
+    )  # fmt: skip
+    seed, loss = int(random_state.integers(2**31)), separate(_MARGIN, _HINGE_WEIGHT)
+    fitted = fit_field(queries, distances, loss, sizes.lipschitz_steps, seed, sizes.lipschitz_width)
+    network = frame.wrap(fitted.model)
     box = network.lower, network.upper
     mesh = extract_surface(network.distance, *box, sizes.resolution, 0.0, 1.0)
     return frame.drop_far_parts(mesh), network
 
 
-def _renew(model, domain, frame, queries, random_state):
-    """Move half of the queries to the level sets -m and m, and ask the points for their sides."""
-    queries = random_state.permutation(queries)
-    moved, kept = np.array_split(queries, 2)
-    moved = moved.astype(np.float32)
-    level = random_state.choice([-_MARGIN, _MARGIN], len(moved)).astype(np.float32)
+def _start(points, sizes, random_state):
+    return reconstruct_scan(points).mesh, None
 
-    @tf.function
-    def pull(seeds, levels):
-        eta = tf.ones_like(levels)
-        return attract(model, seeds, domain, level=levels, eta=eta, steps=4, schedule="full")
 
-    moved = pull(tf.constant(moved), tf.constant(level)).numpy()
-    queries = np.concatenate([moved, kept])
-    return queries, frame.surface.signed_distance(queries)
+def _from_points(points, sizes, random_state):
+    """Train by Eq. 13 with no exact start: from the distance to a ball."""
+    frame, effort = frame_cloud(points), sizes.effort
+    model = fc_2(3, 1, width=effort.width, seed=random_state)
+    queries = random_state.uniform(*frame.scaled_box(), (effort.n_queries, 3))
+    distances = _BALL - np.linalg.norm(queries, axis=1)
+    warm = effort._replace(warm_steps=effort.warm_steps // 8)
+    regress(model, queries, distances, range(warm.warm_steps), warm, random_state)
+    raw = effort._replace(steps=sizes.alone_steps)
+    fit_level_sets(model, frame.to_scaled(points), range(raw.steps), raw, random_state)
+    network = frame.wrap(model)
+    return network.mesh(sizes.resolution, random_state), network
 
 
 def _poisson(points, sizes, random_state):
@@ -251,6 +251,8 @@ _METHODS = {
     POISSON: _poisson,
     SMOOTHED: _poisson_smoothed,
     PIVOTING: _pivoting,
+    START: _start,
+    ALONE: _from_points,
 }
 
 

@@ -38,8 +38,9 @@ def surface(
     field: Annotated[
         Path | None,
         typer.Option(
-            metavar="FIELD.npz",
-            help="Write the exact signed distance to the mesh on a grid, 1-Lipschitz.",
+            metavar="FIELD.npz|MODEL.ocsdf",
+            help="Write the exact signed distance to the mesh, 1-Lipschitz: on a grid, or as a "
+            "detector for OCSDF.load and `ocsdf score`.",
         ),
     ] = None,
     picture: Annotated[
@@ -58,8 +59,9 @@ def surface(
     it. Under a minute for 50,000 points. A picture goes beside the mesh, as MESH.png; one that
     this command did not draw is never written over unasked.
 
-    The field holds `values` (positive inside, in the units of the cloud) at `lower + side *
-    (i, j, k)`, and the mesh as `vertices` and `faces`.
+    A field .npz holds `values` (positive inside, in the units of the cloud) at `lower + side *
+    (i, j, k)`, and the mesh as `vertices` and `faces`; MODEL.ocsdf is the exact field itself, whose
+    scores and certified radii have those units. Colours of the points go to a .ply or .obj mesh.
 
     Example: `ocsdf surface scan.ply -o scan-mesh.ply`
     """
@@ -82,25 +84,28 @@ def surface(
     elif picture.suffix.lower() != ".png":
         raise ValueError(f"cannot write {picture}: name a file that ends in .png")
     cells = _resolution(resolution)
-    if field is not None and field.suffix.lower() != ".npz":
-        raise ValueError(f"cannot write {field}: name a file that ends in .npz")
+    if field is not None and field.suffix.lower() not in (".npz", ".ocsdf"):
+        raise ValueError(f"cannot write {field}: name a file that ends in .npz or .ocsdf")
     for path in (output, picture, *([] if field is None else [field])):
         check_output(path, inputs=[cloud])
     for package in ("trimesh", "skimage.measure"):
         import_surface_package(package)
-    points, sides = read_cloud(cloud)
-    if normals and sides is None:
+    read = read_cloud(cloud)
+    if normals and read.normals is None:
         raise ValueError(f"{cloud} has no normals; leave --normals away")
-    stray = find_stray(points)
+    stray = find_stray(read.points)
     if stray.any():
-        points, rows = points_of(points[~stray], cloud.name)
-        sides = None if sides is None else sides[~stray][rows]
-    made = _reconstruct(points, sides if normals else None, cells)
+        read = read.at(~stray)
+        points, rows = points_of(read.points, cloud.name)
+        read = read.at(rows)
+    points = read.points
+    made = _reconstruct(points, read.normals if normals else None, cells)
     mesh = made.mesh
-    write_whole(output, encode_mesh(mesh, output.suffix.lower()))
+    colours = None if read.colours is None else read.colours[_nearest(points, mesh.vertices)]
+    write_whole(output, encode_mesh(mesh, output.suffix.lower(), colours))
     write_whole(picture, preview(points, mesh))
     if field is not None:
-        write_whole(field, _field(mesh))
+        write_whole(field, (_grid if field.suffix.lower() == ".npz" else _detector)(mesh))
     summary = {
         "points": len(points),
         "stray_points": int(stray.sum()),
@@ -130,6 +135,8 @@ def surface(
             typer.echo(
                 f"holes were closed: {made.hole_area:.1%} of the area is far from every point"
             )
+        if read.normals is not None and not normals:
+            typer.echo("the file has normals; --normals takes the outer side from them")
         typer.echo(f"mesh: {summary['mesh']}\npicture: {summary['picture']}")
         if field is not None:
             typer.echo(f"field: {summary['field']}")
@@ -153,7 +160,23 @@ def _reconstruct(points, normals, resolution):
         return reconstruct_scan(points, normals, resolution)
 
 
-def _field(mesh):
+def _nearest(points, places):
+    """Return the nearest point of each place."""
+    from scipy.spatial import cKDTree
+
+    return cKDTree(points).query(places)[1]
+
+
+def _detector(mesh):
+    """Encode the signed distance to a mesh as a detector."""
+    from ocsdf.sklearn_compat.persistence import to_bytes
+    from ocsdf.sklearn_compat.solid_detector import solid_detector
+    from ocsdf.surfaces.mesh_distance import MeshDistance
+
+    return to_bytes(solid_detector(MeshDistance(mesh).operation))
+
+
+def _grid(mesh):
     """Encode the signed distance on a grid around a mesh, and the mesh, as an .npz."""
     import io
 

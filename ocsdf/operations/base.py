@@ -27,6 +27,7 @@ _MODULES = (
     "piecewise",
     "pooling",
     "rearrangements",
+    "solids",
     "sorting",
 )
 

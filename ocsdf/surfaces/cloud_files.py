@@ -20,7 +20,7 @@ def read_cloud(path):
     Parameters
     ----------
     path : str or os.PathLike
-        ``.ply`` or ``.obj``, of which the vertices and their normals are taken; ``.xyz``, text
+        ``.ply`` or ``.obj``, of which vertices, normals and colours are taken; ``.xyz``, text
         with a point a line, of which the first three numbers are the point and the next three, if
         there are, its normal; or ``.npy``, an array of shape (n, 3) or (n, 6). Text may begin with
         a line of names or with the number of points, and may have decimal commas.
@@ -56,15 +56,15 @@ def read_cloud(path):
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}.")
     try:
-        points, normals = _READERS[path.suffix.lower()](path)
+        cloud = Cloud(*_READERS[path.suffix.lower()](path))
     except ImportError:
         raise
     except Exception as error:  # whatever a reader makes of a broken file
         raise ValueError(
             f"cannot read {path} as {path.suffix}: {type(error).__name__}: {error}"
         ) from error
-    points, rows = points_of(points, path.name)
-    return Cloud(points, None if normals is None else np.asarray(normals, dtype=float)[rows])
+    points, rows = points_of(cloud.points, path.name)
+    return cloud.at(rows)._replace(points=points)
 
 
 def _read_ply(path):
@@ -79,18 +79,38 @@ def _read_ply(path):
     if promised and len(points) < int(promised[1]):
         raise ValueError(f"its header promises {int(promised[1]):,} points, it has {len(points):,}")
     vertex = loaded.metadata.get("_ply_raw", {}).get("vertex", {})
-    data, names = vertex.get("data"), ("nx", "ny", "nz")
-    if not set(names) <= set(vertex.get("properties", ())) or len(data["nx"]) != len(points):
-        return points, None
-    return points, np.stack([np.asarray(data[name], dtype=float).ravel() for name in names], 1)
+    colours = _columns(vertex, ("red", "green", "blue"), len(points))
+    if colours is not None and colours.max(initial=0.0) <= 1.0:
+        colours = 255.0 * colours
+    return points, _columns(vertex, ("nx", "ny", "nz"), len(points)), _as_bytes(colours)
+
+
+def _columns(vertex, names, n_points):
+    """Return properties of a PLY file's vertices side by side, or None where one is missing."""
+    data = vertex.get("data")
+    if not set(names) <= set(vertex.get("properties", ())) or len(data[names[0]]) != n_points:
+        return None
+    return np.stack([np.asarray(data[name], dtype=float).ravel() for name in names], 1)
+
+
+def _as_bytes(colours):
+    return (
+        None
+        if colours is None
+        else np.clip(np.round(np.nan_to_num(colours)), 0, 255).astype(np.uint8)
+    )
 
 
 def _read_obj(path):
     # Of a cloud, which has no faces, the vertices' lines are all there is.
     lines = [line.split("#")[0].split() for line in _text(path).splitlines()]
-    points = np.array([words[1:4] for words in lines if words[:1] == ["v"]], dtype=np.float64)
+    vertices = [words[1:7] for words in lines if words[:1] == ["v"]]
+    points = np.array([words[:3] for words in vertices], dtype=np.float64)
     normals = [words[1:4] for words in lines if words[:1] == ["vn"]]
-    return points, np.array(normals, dtype=float) if len(normals) == len(points) else None
+    normals = np.array(normals, dtype=float) if len(normals) == len(points) else None
+    if not vertices or any(len(words) < 6 for words in vertices):
+        return points, normals
+    return points, normals, _as_bytes(255.0 * np.array([w[3:] for w in vertices], dtype=float))
 
 
 def _read_text(path):

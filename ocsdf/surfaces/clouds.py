@@ -24,6 +24,8 @@ class Cloud(NamedTuple):
         Distinct.
     normals : ndarray of shape (n_points, 3) or None
         As the file has them; None if it has none.
+    colours : ndarray of shape (n_points, 3), uint8, or None
+        Red, green and blue.
 
     Examples
     --------
@@ -37,6 +39,11 @@ class Cloud(NamedTuple):
 
     points: np.ndarray
     normals: np.ndarray | None
+    colours: np.ndarray | None = None
+
+    def at(self, rows):
+        """Return the cloud of some of the rows, by their places or a mask."""
+        return Cloud(*(None if part is None else part[rows] for part in self))
 
 
 def find_stray(points):

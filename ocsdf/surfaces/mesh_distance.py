@@ -2,12 +2,10 @@
 
 import numpy as np
 
-from ocsdf.surfaces.triangles import build_boxes, cross_rays, find_nearest
+from ocsdf.operations.solids import SolidDistance
 from ocsdf.utils.threads import crew
 
 _ROWS_AT_ONCE = 4_096
-# Directions of rays, tried until none passes near a side of a triangle.
-_N_DIRECTIONS = 16
 # Of the largest coordinate: what float64 may add to a distance, or take off it.
 _ROUNDING = 2.0**-46
 
@@ -32,7 +30,8 @@ class MeshDistance:
     ----------
     lipschitz_bound : float
         1.
-    vertices, faces : ndarray
+    operation : SolidDistance
+        What a :class:`ocsdf.certificate.network.CertifiedNetwork` can hold.
 
     Raises
     ------
@@ -51,19 +50,9 @@ class MeshDistance:
     lipschitz_bound = 1.0
 
     def __init__(self, mesh):
-        self.vertices = np.array(mesh.vertices, dtype=np.float64)
-        self.faces = np.array(mesh.faces, dtype=np.int64).reshape(-1, 3)
-        if not len(self.faces) or not np.isfinite(self.vertices).all():
+        if not len(mesh.faces) or not np.isfinite(mesh.vertices).all():
             raise ValueError("a signed distance needs a mesh with faces, at finite vertices.")
-        edges = np.sort(self.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
-        _, counts = np.unique(edges, axis=0, return_counts=True)
-        if (counts % 2).any():
-            raise ValueError(
-                f"a signed distance needs a closed mesh; {np.count_nonzero(counts % 2):,} of its "
-                f"{len(counts):,} edges do not have two faces. Close its holes first."
-            )
-        self._triangles = self.vertices[self.faces]
-        self._tree = build_boxes(self._triangles)
+        self.operation = SolidDistance(np.asarray(mesh.vertices), np.asarray(mesh.faces))
 
     def __call__(self, points):
         """Evaluate f in float64.
@@ -82,13 +71,7 @@ class MeshDistance:
             If the points are not of three finite coordinates.
         """
         points = check_queries(points)
-
-        def evaluate(part):
-            distances, faces = np.empty(len(part)), np.empty(len(part), dtype=np.int64)
-            find_nearest(part, self._triangles, *self._tree, distances, faces)
-            return np.where(self._inside(part), distances, -distances)
-
-        return in_parts(evaluate, points)
+        return in_parts(lambda part: self.operation.evaluate(part)[:, 0], points)
 
     def slack(self, points):
         """Bound how far float64 may be from the exact f: ndarray of shape (n,).
@@ -96,7 +79,7 @@ class MeshDistance:
         It is 2^-46 of the largest coordinate, of the point or of the mesh.
         """
         sizes = np.abs(check_queries(points)).max(axis=1)
-        return _ROUNDING * np.maximum(sizes, np.abs(self.vertices).max())
+        return _ROUNDING * np.maximum(sizes, np.abs(self.operation.vertices).max())
 
     def first_hits(self, origins, directions):
         """Measure along rays to the mesh, in lengths of the directions; infinity if they miss.
@@ -109,30 +92,7 @@ class MeshDistance:
         -------
         ndarray of shape (n,)
         """
-        counts, first = self._cross(check_queries(origins), check_queries(directions))
-        return np.where(counts == 0, np.inf, first)
-
-    def _cross(self, origins, directions):
-        counts, first = np.empty(len(origins), dtype=np.int64), np.empty(len(origins))
-        cross_rays(origins, directions, self._triangles, *self._tree, counts, first)
-        return counts, first
-
-    def _inside(self, points):
-        """Tell by the parity of crossings; rays that touch a side are drawn anew."""
-        random_state = np.random.default_rng(0)
-        inside, open_ = np.zeros(len(points), dtype=bool), np.arange(len(points))
-        for _ in range(_N_DIRECTIONS):
-            direction = random_state.standard_normal(3)
-            counts, _ = self._cross(
-                points[open_], np.broadcast_to(direction, (len(open_), 3)).copy()
-            )
-            sure = counts >= 0
-            inside[open_[sure]] = counts[sure] % 2 == 1
-            open_ = open_[~sure]
-            if not len(open_):
-                break
-        # What no ray decides lies on the mesh itself, but for rounding, where f is 0.
-        return inside
+        return self.operation.first_hits(check_queries(origins), check_queries(directions))
 
 
 def check_queries(points):

@@ -13,22 +13,37 @@ element vertex {n_vertices}
 property double x
 property double y
 property double z
-element face {n_faces}
+{colours}element face {n_faces}
 property list uchar int vertex_indices
 end_header
 """
+_PLY_COLOURS = "property uchar red\nproperty uchar green\nproperty uchar blue\n"
 
 
-def encode_mesh(mesh, suffix):
+def encode_mesh(mesh, suffix, colours=None):
     """Encode a mesh: PLY in double precision, the others with digits enough for its extent.
 
     trimesh's own PLY is in single precision, in which a scan in metres from a far origin loses
-    vertices, and is no longer watertight.
+    vertices, and is no longer watertight. Colours of vertices, (n_vertices, 3) in uint8, are kept
+    in PLY and OBJ.
     """
     if suffix == ".ply":
         faces = np.empty(len(mesh.faces), [("count", "u1"), ("vertices", "<i4", 3)])
         faces["count"], faces["vertices"] = 3, mesh.faces
-        header = _PLY_HEADER.format(n_vertices=len(mesh.vertices), n_faces=len(faces))
-        return header.encode() + mesh.vertices.astype("<f8").tobytes() + faces.tobytes()
+        vertices = np.empty(len(mesh.vertices), [("place", "<f8", 3), ("colour", "u1", 3)])
+        vertices["place"] = mesh.vertices
+        if colours is None:
+            vertices = vertices["place"]
+        else:
+            vertices["colour"] = colours
+        header = _PLY_HEADER.format(
+            n_vertices=len(mesh.vertices),
+            n_faces=len(faces),
+            colours="" if colours is None else _PLY_COLOURS,
+        )
+        return header.encode() + vertices.tobytes() + faces.tobytes()
+    if colours is not None and suffix == ".obj":
+        mesh = mesh.copy()
+        mesh.visual.vertex_colors = colours
     digits = max(_FEWEST, _DIGITS - math.floor(math.log10(mesh.extents.max())))
     return mesh.export(file_type=suffix[1:], digits=digits)

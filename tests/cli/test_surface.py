@@ -9,6 +9,9 @@ import trimesh
 from typer.testing import CliRunner
 
 from ocsdf.cli.commands import app
+from ocsdf.sklearn_compat import OCSDF
+from ocsdf.surfaces import MeshDistance
+from ocsdf.utils.archives import from_archive, to_archive
 
 RUN = CliRunner()
 
@@ -39,6 +42,49 @@ def test_a_cloud_becomes_a_watertight_mesh_a_picture_and_a_field(cloud, monkeypa
         assert len(saved["faces"]) == len(loaded.faces)
 
 
+def test_the_field_as_a_detector_in_the_units_of_the_cloud(cloud, tmp_path):
+    model, mesh = tmp_path / "model.ocsdf", tmp_path / "mesh.ply"
+    found = RUN.invoke(app, ["surface", str(cloud), "-o", str(mesh), "--field", str(model)])
+    assert found.exit_code == 0 and "model.ocsdf" in found.output, found.output
+    detector = OCSDF.load(model)
+    rows = np.random.default_rng(1).uniform(-1.5, 1.5, (400, 3))
+    scores = detector.score_samples(rows)
+    assert np.abs(scores - (1.0 - np.linalg.norm(rows, axis=1))).max() < 0.05
+    assert np.array_equal(scores, MeshDistance(trimesh.load_mesh(mesh))(rows))
+    assert detector.lipschitz_bound_ == 1.0 and detector.offset_ == 0.0
+    assert np.abs(detector.certified_radius(rows) - np.abs(scores)).max() < 1e-11
+    explained = detector.explain(rows[:20])
+    ends = detector.score_samples(explained.boundary)
+    assert explained.converged.all() and np.abs(ends).max() < 1e-3
+    assert (explained.radius <= explained.distance).all()
+    # A solid that is no longer closed is no certificate, whatever the file says.
+    meta, arrays = from_archive(model.read_bytes())
+    arrays["network.operations.0.faces"] = arrays["network.operations.0.faces"][1:]
+    model.write_bytes(to_archive(meta, arrays))
+    with pytest.raises(ValueError, match="damaged"):
+        OCSDF.load(model)
+
+
+@pytest.mark.parametrize("suffix", [".ply", ".obj"])
+def test_colours_of_points_are_on_the_mesh_and_normals_are_mentioned(cloud, tmp_path, suffix):
+    ball = np.load(cloud)
+    colours = np.where(ball[:, 2:] > 0.0, np.uint8([255, 128, 0]), np.uint8([0, 0, 255]))
+    points = trimesh.PointCloud(2.0 * ball, colours)
+    points.export(tmp_path / f"scan{suffix}")
+    mesh = tmp_path / f"mesh{suffix}"
+    found = RUN.invoke(app, ["surface", str(tmp_path / f"scan{suffix}"), "-o", str(mesh)])
+    assert found.exit_code == 0, found.output
+    loaded = trimesh.load_mesh(mesh, process=False)
+    assert loaded.is_watertight and loaded.volume == pytest.approx(32.0 / 3.0 * np.pi, rel=0.05)
+    above, below = loaded.vertices[:, 2] > 0.5, loaded.vertices[:, 2] < -0.5
+    found = loaded.visual.vertex_colors[:, :3]
+    assert (found[above] == [255, 128, 0]).all() and (found[below] == [0, 0, 255]).all()
+    with_normals = tmp_path / "normals.npy"
+    np.save(with_normals, np.hstack([ball, ball]))
+    told = RUN.invoke(app, ["surface", str(with_normals), "-o", str(tmp_path / "n.ply")])
+    assert "--normals takes the outer side from them" in told.output
+
+
 def test_strays_are_set_aside_with_a_word_and_normals_decide_the_side(cloud, tmp_path):
     ball = np.load(cloud)
     np.save(tmp_path / "stray.npy", np.vstack([ball, [[87.0, 0.0, 0.0]]]))
@@ -55,7 +101,7 @@ def test_strays_are_set_aside_with_a_word_and_normals_decide_the_side(cloud, tmp
         arguments = ["-o", str(tmp_path / "m.ply"), "--resolution", text]
         assert "16 to 1024 cells" in failure(["surface", str(cloud), *arguments])
     arguments = ["-o", str(tmp_path / "m.ply"), "--field", str(tmp_path / "field.txt")]
-    assert "ends in .npz" in failure(["surface", str(cloud), *arguments])
+    assert "ends in .npz or .ocsdf" in failure(["surface", str(cloud), *arguments])
 
 
 @pytest.mark.parametrize(

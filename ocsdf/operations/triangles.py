@@ -59,8 +59,8 @@ def build_boxes(triangles):
 
 
 @compiled
-def find_nearest(queries, triangles, order, boxes, nodes, distances, faces):
-    """Measure from queries to the nearest triangle, and say which it is.
+def find_nearest(queries, triangles, order, boxes, nodes, distances, faces, places):
+    """Measure from queries to the nearest triangle, and say which it is and where on it.
 
     Parameters
     ----------
@@ -71,11 +71,14 @@ def find_nearest(queries, triangles, order, boxes, nodes, distances, faces):
         Written.
     faces : ndarray of shape (n,), int
         Written.
+    places : ndarray of shape (n, 2)
+        Written: shares of the triangle's second and third corner in its nearest point.
     """
     stack, bounds, face = np.empty(_STACK, np.int64), np.empty(_STACK), 0
     for i in range(len(queries)):
         # The face of the query before is near this one, too, where queries follow each other.
-        query, best = queries[i], _to_triangle(queries[i], triangles[face])
+        query = queries[i]
+        best, places[i, 0], places[i, 1] = _to_triangle(query, triangles[face])
         stack[0], bounds[0], top = 0, _to_box(query, boxes[0]), 1
         while top > 0:
             top -= 1
@@ -85,9 +88,9 @@ def find_nearest(queries, triangles, order, boxes, nodes, distances, faces):
             child = nodes[node, 0]
             if child < 0:
                 for t in order[nodes[node, 1] : nodes[node, 2]]:
-                    square = _to_triangle(query, triangles[t])
+                    square, p, q = _to_triangle(query, triangles[t])
                     if square < best:
-                        best, face = square, t
+                        best, face, places[i, 0], places[i, 1] = square, t, p, q
                 continue
             first, second = _to_box(query, boxes[child]), _to_box(query, boxes[child + 1])
             near = 0 if first <= second else 1
@@ -112,8 +115,9 @@ def _to_triangle(query, triangle):
     """Return the squared distance to points of the three sides and, over the middle, of the face.
 
     Each is a point of the triangle whatever is rounded, so that no distance comes out too small.
+    Returned with it are the shares of the second and third corner in that point.
     """
-    best = np.inf
+    best, second, third = np.inf, 0.0, 0.0
     for corner in range(3):
         start, stop = triangle[corner], triangle[(corner + 1) % 3]
         along, length = 0.0, 0.0
@@ -124,7 +128,10 @@ def _to_triangle(query, triangle):
         square = 0.0
         for a in range(3):
             square += (query[a] - start[a] - share * (stop[a] - start[a])) ** 2
-        best = min(best, square)
+        if square < best:
+            best = square
+            second = (1.0 - share) * (corner == 1) + share * (corner == 0)
+            third = (1.0 - share) * (corner == 2) + share * (corner == 1)
     uu, uv, vv, ux, vx = 0.0, 0.0, 0.0, 0.0, 0.0
     for a in range(3):
         u, v = triangle[1, a] - triangle[0, a], triangle[2, a] - triangle[0, a]
@@ -142,8 +149,9 @@ def _to_triangle(query, triangle):
             for a in range(3):
                 u, v = triangle[1, a] - triangle[0, a], triangle[2, a] - triangle[0, a]
                 square += (query[a] - triangle[0, a] - p * u - q * v) ** 2
-            best = min(best, square)
-    return best
+            if square < best:
+                best, second, third = square, p, q
+    return best, second, third
 
 
 @compiled
