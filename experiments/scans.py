@@ -34,7 +34,7 @@ NOISE = (0.0, 0.0025, 0.005, 0.01)
 OURS, POISSON, WITH_NORMALS = "ours", "Poisson", "Poisson, file's normals"
 PIVOTING = "ball pivoting"
 CHOSEN_ON = ("daratech", "gargoyle", "cow", "fandisk", "homer")
-_DEPTH, _NEIGHBOURS, _N_POINTS = 9, 30, 10_000
+DEPTH, _NEIGHBOURS, _N_POINTS = 9, 30, 10_000
 _N_SAMPLES, _N_ERRORS, _N_PAIRS = 50_000, 4_000, 100_000
 _NEAR = 0.1
 
@@ -82,14 +82,25 @@ def field_facts(mesh, points, random_state):
     }
 
 
-def _scan(name):
+def load_scan(name):
+    """Read a scan; return half of its points and normals, and all of both."""
     home = data_home()
     path = home and home / "scans" / f"{name}.ply"
     if path is None or not path.is_file():
         raise ValueError(f"there is no $OCSDF_DATA_HOME/scans/{name}.ply: put the scan there.")
     points, normals, _ = read_cloud(path)
+    given, _ = _halves(points)
+    return points[given], normals[given], (points, normals)
+
+
+def _halves(points):
     order = np.random.default_rng(0).permutation(len(points))
-    given, held = np.array_split(order, [len(order) // 2])
+    return np.array_split(order, [len(order) // 2])
+
+
+def _scan(name):
+    given, own_normals, (points, normals) = load_scan(name)
+    _, held = _halves(points)
     truth, diagonal = points[held], np.linalg.norm(np.ptp(points[held], axis=0)) / 1_000.0
 
     def measure(mesh, random_state):
@@ -106,7 +117,7 @@ def _scan(name):
             "normal_consistency": float(cosines.mean()),
         }
 
-    return points[given], normals[given], measure
+    return given, own_normals, measure
 
 
 def _mesh(name, noise, random_state):
@@ -146,7 +157,8 @@ def to_faces(mesh, points):
     return nearest(mesh, points)[0]
 
 
-def _by_meshlab(points, normals, reconstruction, **options):
+def by_meshlab(points, normals, reconstruction, **options):
+    """Reconstruct by a filter of PyMeshLab, with estimated normals if there are none."""
     import pymeshlab
     import trimesh
 
@@ -161,16 +173,17 @@ def _by_meshlab(points, normals, reconstruction, **options):
     return trimesh.Trimesh(found.vertex_matrix(), found.face_matrix(), process=False)
 
 
-def _poisson(points, normals):
+def by_poisson(points, normals, depth=DEPTH):
+    """Reconstruct by screened Poisson, with estimated normals if there are none."""
     name = "generate_surface_reconstruction_screened_poisson"
-    return _by_meshlab(points, normals, name, depth=_DEPTH, threads=1)
+    return by_meshlab(points, normals, name, depth=depth, threads=1)
 
 
 _METHODS = {
     OURS: lambda points, _: reconstruct_scan(points).mesh,
-    POISSON: lambda points, _: _poisson(points, None),
-    WITH_NORMALS: _poisson,
-    PIVOTING: lambda points, _: _by_meshlab(
+    POISSON: lambda points, _: by_poisson(points, None),
+    WITH_NORMALS: by_poisson,
+    PIVOTING: lambda points, _: by_meshlab(
         points, None, "generate_surface_reconstruction_ball_pivoting"
     ),
 }

@@ -34,6 +34,7 @@ import numpy as np
 from experiments.common.command import all_there, file_name, keep_committed, make_parser, write_text
 from experiments.common.results import do_cells
 from experiments.lipschitz_fields import clear_queries, fit_field, separate
+from experiments.scans import by_meshlab
 from experiments.shapes import GENERATED, MESHES, load_shape, surrounding_box
 from experiments.surface_tables import describe, draw
 from ocsdf.levelsets.architectures import fc_2
@@ -49,8 +50,7 @@ POISSON, SMOOTHED = "screened Poisson", "screened Poisson, smoothed points"
 PIVOTING = "ball pivoting"
 METHODS = (CNLS, POISSON, LIPSCHITZ, REGRESSION, SMOOTHED, PIVOTING, START, ALONE)
 NOISE, N_MANY = 0.005, 100_000
-# Neighbours of PyMeshLab's normals, and its filters, whose own settings stay.
-_NEIGHBOURS = 30
+# PyMeshLab's filters, whose own settings stay.
 _SCREENED_POISSON = "generate_surface_reconstruction_screened_poisson"
 _BALL_PIVOTING = "generate_surface_reconstruction_ball_pivoting"
 # Of HKR, and the deviations of its queries from the points.
@@ -215,33 +215,18 @@ def _from_points(points, sizes, random_state):
 
 
 def _poisson(points, sizes, random_state):
-    return _by_meshlab(points, None, _SCREENED_POISSON, threads=1), None
+    return by_meshlab(points, None, _SCREENED_POISSON, threads=1), None
 
 
 def _poisson_smoothed(points, sizes, random_state):
     surface = frame_cloud(points)
     smooth = surface.center + surface.scale * surface.surface.points
     normals = surface.surface.normals
-    return _by_meshlab(smooth, normals, _SCREENED_POISSON, threads=1), None
+    return by_meshlab(smooth, normals, _SCREENED_POISSON, threads=1), None
 
 
 def _pivoting(points, sizes, random_state):
-    return _by_meshlab(points, None, _BALL_PIVOTING), None
-
-
-def _by_meshlab(points, normals, reconstruction, **options):
-    import pymeshlab
-    import trimesh
-
-    meshes = pymeshlab.MeshSet()
-    if normals is None:
-        meshes.add_mesh(pymeshlab.Mesh(vertex_matrix=points))
-        meshes.compute_normal_for_point_clouds(k=_NEIGHBOURS)
-    else:
-        meshes.add_mesh(pymeshlab.Mesh(vertex_matrix=points, v_normals_matrix=normals))
-    meshes.apply_filter(reconstruction, **options)
-    found = meshes.current_mesh()
-    return trimesh.Trimesh(found.vertex_matrix(), found.face_matrix(), process=False)
+    return by_meshlab(points, None, _BALL_PIVOTING), None
 
 
 _METHODS = {
