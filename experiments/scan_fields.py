@@ -206,22 +206,18 @@ def describe(rows):
         "pass through"
         for row in rays.itertuples()
     )
-    return (
-        "\n\n".join(
-            [
-                "# Fields of real scans that are 1-Lipschitz",
-                "From half of the points, in [-1.2, 1.2]^3 where they fill [-1, 1]^3. Mean size of the "
-                "field minus the exact distance to screened Poisson's mesh of depth "
-                f"{_REFERENCE_DEPTH}, of all points with the scan's normals: a reference, not the "
-                "truth. Seconds to make the field once our mesh is there, on a busy machine. Settings "
-                "of the clamped one were found on gargoyle.",
-                shown.to_markdown(index=False, disable_numparse=True),
-                f"Pairs of points that are steeper than 1: {told}.",
-                f"Rays at {DRAWN}: {traced}." if traced else "",
-            ]
-        )
-        + "\n"
-    )
+    parts = [
+        "# Fields of real scans that are 1-Lipschitz",
+        "From half of the points, in [-1.2, 1.2]^3 where they fill [-1, 1]^3. Mean size of the "
+        f"field minus the exact distance to screened Poisson's mesh of depth {_REFERENCE_DEPTH}, "
+        "of all points with the scan's normals: a reference, not the truth. Seconds to make the "
+        "field once our mesh is there, on a busy machine. Settings of the clamped one were found "
+        "on gargoyle.",
+        shown.to_markdown(index=False, disable_numparse=True),
+        f"Pairs of points that are steeper than 1: {told}.",
+        f"Rays at {DRAWN}: {traced}." if traced else "",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def draw(work, path):

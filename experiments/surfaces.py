@@ -11,8 +11,8 @@
 
 The first three take sides and smoothed points from
 :class:`ocsdf.surfaces.local_fit.LocalSurface`, and leave out connected parts of a surface that no
-point is near. Beside them, from PyMeshLab (needs `pip install -e '.[experiments]'`): screened Poisson with estimated
-normals, of the raw and of our smoothed points; and ball pivoting.
+point is near. Beside them, from PyMeshLab (needs `pip install -e '.[experiments]'`): screened
+Poisson with estimated normals, of the raw and of our smoothed points; and ball pivoting.
 
 Six watertight meshes replace FAUST, which needs a licence, and ModelNet10, which is not watertight;
 screened Poisson and ball pivoting replace AtlasNet, whose code is no longer kept up, and Graphite.
