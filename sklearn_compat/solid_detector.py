@@ -24,6 +24,16 @@ def solid_detector(solid):
     OCSDF
         With ``standardize=False`` and the offset 0; B is the box around the solid, a tenth of its
         longest side wider on each side. Its other parameters say nothing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.operations.solids import SolidDistance
+    >>> from ocsdf.sklearn_compat.solid_detector import solid_detector
+    >>> corners = np.vstack([np.zeros(3), np.eye(3)])
+    >>> solid = SolidDistance(corners, np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]]))
+    >>> solid_detector(solid).certified_radius([[-2.0, 0.2, 0.2]]).round(9)
+    array([2.])
     """
     detector = OCSDF(standardize=False)
     lower, upper = solid.vertices.min(axis=0), solid.vertices.max(axis=0)

@@ -27,6 +27,15 @@ class SolidDistance(Operation):
     vertices : ndarray of shape (n_vertices, 3)
     faces : ndarray of shape (n_faces, 3)
         Places in `vertices`. Parts may lie one inside the other, and cross.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.operations.solids import SolidDistance
+    >>> corners = np.vstack([np.zeros(3), np.eye(3)])
+    >>> solid = SolidDistance(corners, np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]]))
+    >>> solid.evaluate(np.array([[0.1, 0.2, 0.2], [-2.0, 0.2, 0.2]]))[:, 0]
+    array([ 0.1, -2. ])
     """
 
     vertices: np.ndarray
