@@ -10,6 +10,8 @@ from ocsdf.surfaces.preview import add_mesh, look_at
 MESHES = ("cheburashka", "cow", "fandisk", "homer", "rocker-arm", "spot")
 # For smoke runs.
 GENERATED = ("ball", "ring")
+# Never looked at while constants were chosen: a tube in a knot, a ball with bumps, a star's prism.
+HELD_BACK = ("knot", "bumps", "prism")
 # Beyond the shape on each side, as a share of its longest side.
 BORDER = 0.1
 # The files' coordinates on the picture's axes.
@@ -23,6 +25,8 @@ def load_shape(name):
         mesh = trimesh.creation.icosphere(4, 0.5)
     elif name == "ring":
         mesh = trimesh.creation.torus(0.35, 0.15)
+    elif name in _MAKERS:
+        mesh = _MAKERS[name](trimesh)
     else:
         mesh = trimesh.load_mesh(_file_of(name))
         # Vertices with several texture coordinates or normals are stored once for each.
@@ -32,6 +36,64 @@ def load_shape(name):
     mesh.apply_translation(-mesh.bounds.mean(axis=0))
     mesh.apply_scale(1.0 / mesh.extents.max())
     return mesh
+
+
+def _knot(trimesh):
+    """Make a tube around a trefoil."""
+    n_along, n_around = 360, 36
+    turn = np.linspace(0.0, 2.0 * np.pi, n_along, endpoint=False)[:, np.newaxis]
+    wave = 2.0 + np.cos(3.0 * turn)
+    curve = np.hstack([wave * np.cos(2.0 * turn), wave * np.sin(2.0 * turn), np.sin(3.0 * turn)])
+    along = np.roll(curve, -1, axis=0) - np.roll(curve, 1, axis=0)
+    # The trefoil is curved everywhere, so that its second differences are at no place along it.
+    bend = np.roll(curve, -1, axis=0) + np.roll(curve, 1, axis=0) - 2.0 * curve
+    third = np.cross(along, bend)
+    second = np.cross(third, along)
+    third, second = (v / np.linalg.norm(v, axis=1, keepdims=True) for v in (third, second))
+    angle = np.linspace(0.0, 2.0 * np.pi, n_around, endpoint=False)[:, np.newaxis]
+    rings = np.cos(angle) * second[:, np.newaxis] + np.sin(angle) * third[:, np.newaxis]
+    vertices = (curve[:, np.newaxis] + 0.35 * rings).reshape(-1, 3)
+    i, j = np.indices((n_along, n_around)).reshape(2, -1)
+    a, b = i * n_around + j, i * n_around + (j + 1) % n_around
+    c, d = (i + 1) % n_along * n_around + j, (i + 1) % n_along * n_around + (j + 1) % n_around
+    faces = np.concatenate([np.stack([a, c, b], 1), np.stack([b, c, d], 1)])
+    return _outward(trimesh, vertices, faces)
+
+
+def _bumps(trimesh):
+    """Make a ball with bumps."""
+    mesh = trimesh.creation.icosphere(6)
+    x, y, z = mesh.vertices.T
+    heights = 1.0 + 0.12 * np.sin(9.0 * x) * np.cos(7.0 * y) + 0.08 * np.sin(11.0 * z)
+    return _outward(trimesh, mesh.vertices * heights[:, np.newaxis], mesh.faces)
+
+
+def _prism(trimesh):
+    """Make a prism over a star of seven points."""
+    n = 14
+    turn = 2.0 * np.pi * np.arange(n) / n
+    radii = np.where(np.arange(n) % 2, 0.55, 1.0)
+    rim = np.stack([radii * np.cos(turn), radii * np.sin(turn)], 1)
+    low, high = (np.column_stack([rim, np.full(n, z)]) for z in (-0.3, 0.3))
+    vertices = np.vstack([low, high, [[0.0, 0.0, -0.3], [0.0, 0.0, 0.3]]])
+    a = np.arange(n)
+    b = (a + 1) % n
+    fans = [
+        np.stack([np.full(n, 2 * n), b, a], 1),
+        np.stack([np.full(n, 2 * n + 1), a + n, b + n], 1),
+    ]
+    walls = [np.stack([a, b, a + n], 1), np.stack([b, b + n, a + n], 1)]
+    return _outward(trimesh, vertices, np.concatenate(fans + walls))
+
+
+def _outward(trimesh, vertices, faces):
+    mesh = trimesh.Trimesh(vertices, faces, process=False)
+    if mesh.volume < 0.0:
+        mesh.invert()
+    return mesh
+
+
+_MAKERS = {"knot": _knot, "bumps": _bumps, "prism": _prism}
 
 
 def _file_of(name):

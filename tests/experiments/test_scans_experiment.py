@@ -6,6 +6,7 @@ import pytest
 import trimesh
 
 from experiments import scans
+from experiments.shapes import HELD_BACK, load_shape
 from ocsdf.surfaces.mesh_distance import MeshDistance
 
 
@@ -33,6 +34,11 @@ def test_a_scan_is_halved_and_measured_in_thousandths_of_its_diagonal(small, tmp
     header = f"ply\nformat ascii 1.0\nelement vertex 1200\n{names}end_header\n"
     (tmp_path / "scans" / "dc.ply").write_text(header + rows + "\n")
     monkeypatch.setenv("OCSDF_DATA_HOME", str(tmp_path))
+    turned, _, measure = scans._scan("dc", turned=True)
+    center = np.array([3.1e4, -1.7e4, 650.0])
+    assert np.linalg.norm(turned - center, axis=1) == pytest.approx(7.0 * 37.0, rel=1e-6)
+    ball = trimesh.creation.icosphere(5, 7.0 * 37.0).apply_translation(center)
+    assert measure(ball, rng)["mean"] < 1.0
     given, normals, measure = scans._scan("dc")
     assert given.shape == normals.shape == (600, 3)
     row = measure(trimesh.creation.icosphere(5, 7.14), rng)
@@ -47,6 +53,13 @@ def test_distances_to_faces_are_those_of_the_signed_distance():
     assert scans.to_faces(ball, points) == pytest.approx(np.abs(MeshDistance(ball)(points)))
 
 
+@pytest.mark.parametrize("name", HELD_BACK)
+def test_held_back_shapes_are_solids_of_one_piece(name):
+    mesh = load_shape(name)
+    assert mesh.is_watertight and mesh.is_winding_consistent and mesh.body_count == 1
+    assert 0.0 < mesh.volume < 0.5 and mesh.extents.max() == pytest.approx(1.0)
+
+
 def test_tables_count_what_is_won():
     def row(kind, shape, method, noise, mean):
         row = {"kind": kind, "shape": shape, "method": method, "noise": noise, "mean": mean}
@@ -57,6 +70,10 @@ def test_tables_count_what_is_won():
     rows = [row("scan", "dc", scans.OURS, 0.0, 0.5), row("scan", "dc", scans.POISSON, 0.0, 0.7)]
     rows += [row("mesh", "cow", m, 0.0, v) for m, v in ((scans.OURS, 2.0), (scans.POISSON, 1.0))]
     rows += [row("mesh", "spot", m, 0.0, v) for m, v in ((scans.OURS, 1.0), (scans.POISSON, 1.0))]
+    rows += [row("turned", "dc", m, 0.0, v) for m, v in ((scans.OURS, 2.0), (scans.POISSON, 1.0))]
+    rows += [row("mesh", "knot", m, 0.0, v) for m, v in ((scans.OURS, 2.0), (scans.POISSON, 1.0))]
     text = scans.describe(pd.DataFrame(rows))
-    assert "in the mean on 1 of 1 scans" in text and "Of 500 pairs of points 0 are" in text
+    assert "in the mean on 1 of 1 scans" in text and "Of 2,500 pairs of points 0 are" in text
+    assert "## Held-back scans" in text and "in the mean on 0 of 1 scans" in text
+    assert "## Held-back meshes" in text and "At or below screened Poisson on 0 of 1 cells" in text
     assert "At or below screened Poisson on 1 of 2 cells, on 1 of 1 of shapes" in text
