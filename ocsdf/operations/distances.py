@@ -192,7 +192,12 @@ def mean_over_sizes(nearest, sizes, xp):
     return total / len(sizes)
 
 
-@compiled
+def _nearest_l1_by_numpy(points, columns, group_size):
+    distances = cdist(points, columns.T, "cityblock")
+    return distances.reshape(len(points), group_size, -1).min(axis=1)
+
+
+@compiled(without_numba=_nearest_l1_by_numpy)
 def _nearest_l1(points, columns, group_size):
     """Return each row's least l1 distance to a group, (n, R / k); columns are (d, R).
 

@@ -233,7 +233,14 @@ class NearestValues(Operation):
         return built(layer, shape, self.seen)
 
 
-@compiled
+def _choose_by_numpy(
+    rows, references, products, squares, reference_squares, setbacks, slack, places, nearest
+):
+    distances = cdist(rows, references) + setbacks
+    places[:], nearest[:] = distances.argmin(axis=1), distances.min(axis=1)
+
+
+@compiled(without_numba=_choose_by_numpy)
 def _choose(
     rows, references, products, squares, reference_squares, setbacks, slack, places, nearest
 ):
@@ -263,7 +270,18 @@ def _choose(
         places[row], nearest[row] = place, best
 
 
-@compiled
+def _offsets_by_numpy(values, seen, starts):
+    offsets = np.empty(values.shape)
+    for j, (first, last) in enumerate(zip(starts, starts[1:], strict=False)):
+        x, own = values[:, j], seen[first:last]
+        place = np.searchsorted(own, x, side="right")
+        above = x - own[np.minimum(place, len(own) - 1)]
+        below = x - own[np.maximum(place - 1, 0)]
+        offsets[:, j] = np.where(np.abs(below) <= np.abs(above), below, above)
+    return offsets
+
+
+@compiled(without_numba=_offsets_by_numpy)
 def _offsets(values, seen, starts):
     """Each feature's offset from the nearest of its values."""
     offsets = np.empty(values.shape)

@@ -169,7 +169,17 @@ def _piece(knots, first, last, x):
     return low - first
 
 
-@compiled
+def _follow_by_numpy(values, knots, heights, slopes, starts):
+    results = np.empty(values.shape)
+    for j, (first, last) in enumerate(zip(starts, starts[1:], strict=False)):
+        x = values[:, j]
+        pieces = np.searchsorted(knots[first:last], x, side="right")
+        at = first + np.maximum(pieces - 1, 0)
+        results[:, j] = heights[at] + slopes[first + j + pieces] * (x - knots[at])
+    return results
+
+
+@compiled(without_numba=_follow_by_numpy)
 def _follow(values, knots, heights, slopes, starts):
     results = np.empty(values.shape)
     for row in range(values.shape[0]):
@@ -181,7 +191,15 @@ def _follow(values, knots, heights, slopes, starts):
     return results
 
 
-@compiled
+def _slopes_at_by_numpy(values, knots, slopes, starts):
+    results = np.empty(values.shape)
+    for j, (first, last) in enumerate(zip(starts, starts[1:], strict=False)):
+        pieces = np.searchsorted(knots[first:last], values[:, j], side="right")
+        results[:, j] = slopes[first + j + pieces]
+    return results
+
+
+@compiled(without_numba=_slopes_at_by_numpy)
 def _slopes_at(values, knots, slopes, starts):
     results = np.empty(values.shape)
     for row in range(values.shape[0]):

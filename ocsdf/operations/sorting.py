@@ -168,7 +168,13 @@ class MaxMin(_Sorting):
         return built(Layer(k_coef_lip=self.coefficient, dtype="float32"), shape)
 
 
-@compiled
+def _sort_pairs_by_numpy(rows):
+    middle = rows.shape[1] // 2
+    first, second = rows[:, :middle], rows[:, middle : 2 * middle]
+    first[:], second[:] = np.minimum(first, second), np.maximum(first, second)
+
+
+@compiled(without_numba=_sort_pairs_by_numpy)
 def sort_pairs(rows):
     """Sort units i of the two halves of each row, in place; many times faster than a sort."""
     middle = rows.shape[1] // 2
