@@ -6,7 +6,7 @@ INSTALLED = $(VENV)/.installed
 # TensorFlow's C++ notices say nothing about this project.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo test test-slow test-processors lint speed numbers docs
+.PHONY: demo test test-slow test-processors test-serving test-lowest lint speed numbers docs
 
 demo: $(INSTALLED)
 	mkdir -p reports
@@ -24,6 +24,17 @@ test-slow: $(INSTALLED)
 test-processors: $(INSTALLED)
 	$(BIN)/python -m tests.processors $(SETTINGS) $(if $(TESTS),--tests $(TESTS))
 
+# The light environment that only loads and scores: made anew, measured, compared.
+test-serving: $(INSTALLED)
+	$(BIN)/python -m tests.serving build/serving
+
+# The fast tests with the oldest versions that setup.cfg allows, in an environment of their own.
+test-lowest:
+	$(PYTHON) -m venv $(VENV)-lowest
+	$(VENV)-lowest/bin/python -m pip install --quiet --upgrade pip
+	$(VENV)-lowest/bin/python -m pip install --quiet -c constraints-lowest.txt -e '.[test]'
+	OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 $(VENV)-lowest/bin/python -m pytest -m "not slow" --numprocesses auto --dist loadfile
+
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -40,7 +51,7 @@ speed: $(INSTALLED)
 numbers: $(INSTALLED)
 	$(BIN)/python -m experiments.numbers
 
-$(INSTALLED): setup.cfg
+$(INSTALLED): setup.cfg ocsdf/_version.py
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet -e '.[test,lint]'

@@ -143,3 +143,20 @@ def test_another_missing_library_is_named(tmp_path):
         "except ModuleNotFoundError as error: print(error.name.split('.')[0])"
     )
     assert python(code, tmp_path) == ["sklearn"]
+
+
+def test_loading_and_scoring_take_only_what_they_need(tmp_path, judged):
+    """Terminals, pictures, pages, other detectors and training load where they are used."""
+    estimator, X, *_ = judged
+    estimator.save(tmp_path / "model.ocsdf")
+    code = (
+        # joblib and scikit-learn load some of them where they are there.
+        "import sys, joblib, sklearn.preprocessing; before = set(sys.modules);"
+        "import numpy as np; from ocsdf import OCSDF;"
+        f"detector, X = OCSDF.load('model.ocsdf'), np.zeros((2, {X.shape[1]}));"
+        "detector.predict(X), detector.certified_radius(X);"
+        "loaded = set(sys.modules) - before;"
+        "print(*sorted(loaded & {'psutil', 'typer', 'rich', 'jinja2', 'matplotlib', 'pyod', 'pooch',"
+        " 'keras', 'tensorflow', 'deel', 'ocsdf.displays', 'ocsdf.training.trainer'}))"
+    )
+    assert python(code, tmp_path) == [""]
