@@ -156,7 +156,7 @@ def test_loading_and_scoring_take_only_what_they_need(tmp_path, judged):
         f"detector, X = OCSDF.load('model.ocsdf'), np.zeros((2, {X.shape[1]}));"
         "detector.predict(X), detector.certified_radius(X);"
         "loaded = set(sys.modules) - before;"
-        "print(*sorted(loaded & {'psutil', 'typer', 'rich', 'jinja2', 'matplotlib', 'pyod', 'pooch',"
-        " 'keras', 'tensorflow', 'deel', 'ocsdf.displays', 'ocsdf.training.trainer'}))"
+        "print(*sorted(loaded & {'psutil', 'typer', 'rich', 'jinja2', 'matplotlib', 'pyod',"
+        " 'pooch', 'keras', 'tensorflow', 'deel', 'ocsdf.displays', 'ocsdf.training.trainer'}))"
     )
     assert python(code, tmp_path) == [""]
