@@ -1,19 +1,17 @@
 """Exact distances to the nearest of many rows, and to the nearest value of each feature."""
 
-import math
-
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from ocsdf.operations.base import Operation, Rounding, operation, smallest_normal
+from ocsdf.operations.base import Operation, Rounding, operation
 from ocsdf.operations.fields import as_array, freeze
 from ocsdf.operations.keras_layers import built, own_layer
-from ocsdf.operations.matrix_bounds import summation_error
+from ocsdf.operations.nearest_filter import ReferenceFilter
+from ocsdf.operations.search import count_at_most
 from ocsdf.utils.compiled import compiled
 
-# Products of one pass, and references whose test is one reduction.
+# Products of one pass.
 _CELLS = 2**18
-_GROUP = 32
 
 
 @operation("nearest_row")
@@ -45,14 +43,11 @@ class NearestRow(Operation):
                 f"setbacks must be {len(references)} numbers >= 0; got shape {setbacks.shape}."
             )
         freeze(self, references=references, setbacks=setbacks)
-        squares = np.square(references).sum(axis=1)
-        freeze(self, _squares=squares, _farthest=float(np.sqrt(squares.max())) * (1.0 + 2.0**-40))
+        farthest = float(np.linalg.norm(references, axis=1).max()) * (1.0 + 2.0**-40)
+        freeze(self, _farthest=farthest, _filter=ReferenceFilter(references, setbacks))
 
     def output_shape(self, shape):
         return (1,)
-
-    def width(self, shape):
-        return len(self.references)
 
     def evaluate(self, values, scratch=None):
         return -self._nearest(values)[1][:, np.newaxis]
@@ -65,23 +60,12 @@ class NearestRow(Operation):
         return -nearest[:, np.newaxis], lambda upstream: upstream * slope
 
     def _nearest(self, values):
-        r"""Return each row's nearest reference and its distance to it, set back.
-
-        A squared distance by products is off by :math:`\gamma (\|x\| + \|r\|)^2`, a distance by the
-        root of it: whatever may be the nearest within that is measured without cancellation.
-        """
+        """Return each row's nearest reference and its distance to it, set back."""
         places, nearest = np.empty(len(values), np.int64), np.empty(len(values))
-        gamma = summation_error(self.references.shape[1] + 8)
         step = max(1, _CELLS // len(self.references))
-        transposed = -2.0 * self.references.T
         for start in range(0, len(values), step):
             part = slice(start, start + step)
-            rows = np.ascontiguousarray(values[part])
-            squares = np.square(rows).sum(axis=1)
-            slack = 1.5 * math.sqrt(gamma) * (np.sqrt(squares) + self._farthest)
-            slack += 2.0 * math.sqrt((rows.shape[1] + 8) * smallest_normal())
-            _choose(rows, self.references, rows @ transposed, squares, self._squares,
-                    self.setbacks, slack, places[part], nearest[part])  # fmt: skip
+            self._filter.find(np.ascontiguousarray(values[part]), places[part], nearest[part])
         return places, nearest
 
     def _bound(self, shape):
@@ -233,43 +217,6 @@ class NearestValues(Operation):
         return built(layer, shape, self.seen)
 
 
-def _choose_by_numpy(
-    rows, references, products, squares, reference_squares, setbacks, slack, places, nearest
-):
-    distances = cdist(rows, references) + setbacks
-    places[:], nearest[:] = distances.argmin(axis=1), distances.min(axis=1)
-
-
-@compiled(without_numba=_choose_by_numpy)
-def _choose(
-    rows, references, products, squares, reference_squares, setbacks, slack, places, nearest
-):
-    """Find each row's reference of least distance plus setback; products are -2 <x, r>.
-
-    Most groups of references hold none that may be nearer: one vectorized reduction tells.
-    """
-    n_references, n_features = references.shape
-    for row in range(len(rows)):
-        best, place, square, line = np.inf, 0, squares[row], products[row]
-        for start in range(0, n_references, _GROUP):
-            stop = min(start + _GROUP, n_references)
-            limit, hits = best + slack[row], 0
-            for i in range(start, stop):
-                gap = limit - setbacks[i]
-                hits += (line[i] + reference_squares[i] + square < gap * gap) & (gap > 0.0)
-            if hits:
-                for i in range(start, stop):
-                    gap = best + slack[row] - setbacks[i]
-                    if gap > 0.0 and line[i] + reference_squares[i] + square < gap * gap:
-                        total = 0.0
-                        for j in range(n_features):
-                            total += (rows[row, j] - references[i, j]) ** 2
-                        distance = math.sqrt(total) + setbacks[i]
-                        if distance < best:
-                            best, place = distance, i
-        places[row], nearest[row] = place, best
-
-
 def _offsets_by_numpy(values, seen, starts):
     offsets = np.empty(values.shape)
     for j, (first, last) in enumerate(zip(starts, starts[1:], strict=False)):
@@ -285,16 +232,12 @@ def _offsets_by_numpy(values, seen, starts):
 def _offsets(values, seen, starts):
     """Each feature's offset from the nearest of its values."""
     offsets = np.empty(values.shape)
-    for row in range(values.shape[0]):
-        for j in range(values.shape[1]):
-            x, low, high = values[row, j], starts[j], starts[j + 1]
-            while low < high:
-                middle = (low + high) // 2
-                if seen[middle] <= x:
-                    low = middle + 1
-                else:
-                    high = middle
-            above = x - seen[min(low, starts[j + 1] - 1)]
-            below = x - seen[max(low - 1, starts[j])]
+    # Feature by feature: the values of one stay in the cache.
+    for j in range(values.shape[1]):
+        for row in range(values.shape[0]):
+            x, first, last = values[row, j], starts[j], starts[j + 1]
+            low = first + count_at_most(seen, first, last, x)
+            above = x - seen[min(low, last - 1)]
+            below = x - seen[max(low - 1, first)]
             offsets[row, j] = below if abs(below) <= abs(above) else above
     return offsets

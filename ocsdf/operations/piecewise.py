@@ -8,6 +8,7 @@ from ocsdf.operations.base import Operation, Rounding, operation
 from ocsdf.operations.fields import as_array, freeze
 from ocsdf.operations.keras_layers import built, own_layer
 from ocsdf.operations.matrix_bounds import ROUNDOFF
+from ocsdf.operations.search import count_at_most
 from ocsdf.utils.compiled import compiled
 
 
@@ -156,19 +157,6 @@ def contraction(map_, slopes, origins):
     return Piecewise(map_._heights, ratios, map_.counts, origins)
 
 
-@compiled
-def _piece(knots, first, last, x):
-    """Number of the knots of a feature, from `first` to `last`, that are at most x."""
-    low, high = first, last
-    while low < high:
-        middle = (low + high) // 2
-        if knots[middle] <= x:
-            low = middle + 1
-        else:
-            high = middle
-    return low - first
-
-
 def _follow_by_numpy(values, knots, heights, slopes, starts):
     results = np.empty(values.shape)
     for j, (first, last) in enumerate(zip(starts, starts[1:], strict=False)):
@@ -185,7 +173,7 @@ def _follow(values, knots, heights, slopes, starts):
     for row in range(values.shape[0]):
         for j in range(values.shape[1]):
             x, first = values[row, j], starts[j]
-            piece = _piece(knots, first, starts[j + 1], x)
+            piece = count_at_most(knots, first, starts[j + 1], x)
             knot = first + max(piece - 1, 0)
             results[row, j] = heights[knot] + slopes[first + j + piece] * (x - knots[knot])
     return results
@@ -206,6 +194,6 @@ def _slopes_at(values, knots, slopes, starts):
         for j in range(values.shape[1]):
             first = starts[j]
             results[row, j] = slopes[
-                first + j + _piece(knots, first, starts[j + 1], values[row, j])
+                first + j + count_at_most(knots, first, starts[j + 1], values[row, j])
             ]
     return results

@@ -6,14 +6,14 @@ import numpy as np
 from scipy.spatial.distance import cdist
 from sklearn.neighbors import NearestNeighbors
 
-from ocsdf.operations.distances import SubsampleDistance
 from ocsdf.operations.nearest import NearestRow, NearestValues
 
 # Neighbours whose distances say how far a row lies from others, and the share of that distance
 # that sets the row back.
 _N_NEIGHBORS, _SETBACK = 16, 0.5
-# Rows of a subsample, and how many subsamples there are.
-_GROUP_SIZE, _N_GROUPS = 32, 32
+# Rows of each subsample that says how isolated a row is, how many subsamples of a size there are,
+# and the share of the isolation beyond the median that sets the row back.
+_GROUP_SIZES, _N_GROUPS, _ISOLATION_SHARE = (32, 2), 32, 0.25
 # Rows that levels are read from.
 N_QUERIES = 1000
 _MOST_VALUES = 4096
@@ -34,33 +34,15 @@ class Part(NamedTuple):
     scores: np.ndarray
 
 
-def nearest_trusted_row(points):
-    r"""Minus the distance to the nearest row, set back by how far that lies from others.
+def isolation_setbacks(points, random_state):
+    r"""How far rows are set back for lying where few others do, on two scales.
 
-    .. math:: f(x) = -\min_i \left( \|x - r_i\| + \tfrac12 \rho_i \right)
+    .. math:: s_i = \tfrac14 \sum_{k \in \{32, 2\}} \max(0, D_k(r_i) - \mathrm{median}_j D_k(r_j))
 
-    with :math:`\rho_i` the root mean square of the distances from :math:`r_i` to its 16 nearest
-    other rows. A row that lies alone vouches for little, and is itself no nearer than what it was
-    set back by, or what its neighbours say.
-
-    Parameters
-    ----------
-    points : ndarray of shape (n_references, n_features)
-
-    Returns
-    -------
-    Part
-    """
-    n_neighbors = min(_N_NEIGHBORS, len(points) - 1)
-    found, _ = NearestNeighbors(n_neighbors=n_neighbors + 1).fit(points).kneighbors(points)
-    return _nearest(points, _SETBACK * np.sqrt(np.square(found[:, 1:]).mean(axis=1)))
-
-
-def nearest_of_few_rows(points, random_state):
-    r"""Minus the mean distance to the nearest of 32 random rows, over 32 draws.
-
-    A draw rarely holds two rows of one small cluster of anomalies, so that they cannot vouch for
-    each other (Pang et al., LeSiNN, 2015).
+    with :math:`D_k(r)` the mean distance from r to the nearest of k other rows, over 32 random
+    draws (LeSiNN: Pang et al., 2015). Draws of 32 rarely hold two rows of one small cluster of
+    anomalies, draws of 2 rarely one of a large cluster, so that such rows do not vouch for each
+    other.
 
     Parameters
     ----------
@@ -69,22 +51,17 @@ def nearest_of_few_rows(points, random_state):
 
     Returns
     -------
-    Part
+    ndarray of shape (n_references,)
     """
-    n_rows = _GROUP_SIZE * _N_GROUPS
-    passes = [random_state.permutation(len(points)) for _ in range(-(-n_rows // len(points)))]
-    drawn = np.concatenate(passes)[:n_rows]
-    queries = points[:N_QUERIES]
-    distances = cdist(queries, points[drawn])
-    # Each row is left out of the draws that hold it.
-    own = drawn < len(queries)
-    distances[drawn[own], np.flatnonzero(own)] = np.inf
-    nearest = distances.reshape(len(queries), _N_GROUPS, _GROUP_SIZE).min(axis=2)
-    return Part(SubsampleDistance(points[drawn], (_GROUP_SIZE,), "l2"), -nearest.mean(axis=1))
+    setbacks = np.zeros(len(points))
+    for size in _GROUP_SIZES:
+        isolation = _isolation(points, size, random_state)
+        setbacks += _ISOLATION_SHARE * np.maximum(0.0, isolation - np.median(isolation))
+    return setbacks
 
 
-def nearest_row(points):
-    """Minus the distance to the nearest row.
+def neighbor_setbacks(points):
+    """Half the root mean square of each row's distances to its 16 nearest other rows.
 
     Parameters
     ----------
@@ -92,9 +69,39 @@ def nearest_row(points):
 
     Returns
     -------
+    ndarray of shape (n_references,)
+    """
+    n_neighbors = min(_N_NEIGHBORS, len(points) - 1)
+    found, _ = NearestNeighbors(n_neighbors=n_neighbors + 1).fit(points).kneighbors(points)
+    return _SETBACK * np.sqrt(np.square(found[:, 1:]).mean(axis=1))
+
+
+def nearest_trusted_row(points, setbacks):
+    r"""Minus the distance to the nearest row, each set back by an amount of its own.
+
+    .. math:: f(x) = -\min_i (\|x - r_i\| + s_i)
+
+    A row that is set back far vouches for little, and is itself as abnormal as it was set back,
+    or as its neighbours say.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n_references, n_features)
+    setbacks : ndarray of shape (n_references,)
+
+    Returns
+    -------
     Part
     """
-    return _nearest(points, np.zeros(len(points)))
+    # Of equal rows the one that is set back least is always as near.
+    order = np.argsort(setbacks, kind="stable")
+    _, first = np.unique(points[order], axis=0, return_index=True)
+    kept = np.sort(order[first])
+    operation = NearestRow(points[kept], setbacks[kept])
+    queries = np.arange(min(N_QUERIES, len(points)))
+    distances = cdist(points[queries], points) + setbacks
+    distances[queries, queries] = np.inf
+    return Part(operation, -distances.min(axis=1))
 
 
 def nearest_values(points, rows):
@@ -129,13 +136,14 @@ def nearest_values(points, rows):
     return Part(NearestValues(np.concatenate(seen), counts), -np.sqrt(gaps))
 
 
-def _nearest(points, setbacks):
-    # Of equal rows the one that is set back least is always as near.
-    order = np.argsort(setbacks, kind="stable")
-    _, first = np.unique(points[order], axis=0, return_index=True)
-    kept = np.sort(order[first])
-    operation = NearestRow(points[kept], setbacks[kept])
-    queries = np.arange(min(N_QUERIES, len(points)))
-    distances = cdist(points[queries], points) + setbacks
-    distances[queries, queries] = np.inf
-    return Part(operation, -distances.min(axis=1))
+def _isolation(points, size, random_state):
+    """Mean distance to the nearest of `size` other rows, over random draws."""
+    n_drawn = size * _N_GROUPS
+    passes = [random_state.permutation(len(points)) for _ in range(-(-n_drawn // len(points)))]
+    drawn = np.concatenate(passes)[:n_drawn]
+    distances = cdist(points, points[drawn])
+    # Each row is left out of the draws that hold it.
+    distances[drawn, np.arange(n_drawn)] = np.inf
+    nearest = distances.reshape(len(points), _N_GROUPS, size).min(axis=2)
+    held = np.isinf(nearest)
+    return np.where(held, 0.0, nearest).sum(axis=1) / np.maximum(1, (~held).sum(axis=1))

@@ -4,22 +4,20 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
 from ocsdf.operations.chain import Chain
-from ocsdf.operations.ensembles import ScaledMinimum, WeightedMean
+from ocsdf.operations.ensembles import WeightedMean
 from ocsdf.recipes.exact_distances import (
     N_QUERIES,
     Part,
-    nearest_of_few_rows,
-    nearest_row,
+    isolation_setbacks,
     nearest_trusted_row,
     nearest_values,
+    neighbor_setbacks,
 )
 
-# Of the minimum, of the nearest row, of the nearest values and of the network, in their mean.
-SHARES = (0.55, 0.2, 0.2, 0.05)
-# What the first three have without a network.
-_SHARES_WITHOUT = (0.6, 0.2, 0.2)
-# Share of the training rows that lie beyond the level of each member of the minimum.
-_BEYOND = 0.1
+# Of the nearest row halfway, of that where steps count and of the nearest values.
+SHARES = (0.6, 0.2, 0.2)
+# What the first and the network have of the first share.
+NETWORK_SHARES = (0.9, 0.1)
 _MOST_REFERENCES = 4096
 _QUERIES = 1000
 _SHARE_OUTSIDE = 0.01
@@ -28,17 +26,16 @@ _SHARE_OUTSIDE = 0.01
 def anchored_network(points, halfway, train, random_state, sample_weight=None):
     r"""Make the default's f from rows in the units of the certificate.
 
-    .. math:: f = 0.55 \min(h_1 - c_1, h_2 - c_2) + 0.2 \, h_3 + 0.2 \, h_4 + 0.05 \, g - c
+    .. math:: f = 0.6 \, (0.9 \, h_1 + 0.1 \, g) + 0.2 \, h_2 + 0.2 \, h_3 - c
 
-    1. Rows come stretched, see :func:`ocsdf.recipes.feature_maps.fit_feature_maps`; h_1, h_2 and g
-       take them halfway back to standardized ones.
-    2. h_2 is minus the mean distance to the nearest of 32 random rows: how isolated a row is.
-    3. h_1 is minus the distance to the nearest of up to 4,096 training rows, each set back by how
-       far it lies from others.
-    4. h_3 is minus the distance to the nearest row where steps count, h_4 that of each feature to
-       the nearest of its values.
-    5. g is the network that `train` makes of all rows; c_1 and c_2 are what 10 % of the training
-       rows fall short of, c is what 1 % do of the sum, one row at least.
+    1. Rows come stretched, see :func:`ocsdf.recipes.feature_maps.fit_feature_maps`; h_1 and g take
+       them halfway back to standardized ones.
+    2. h_1 and h_2 are minus the distance to the nearest of up to 4,096 training rows, halfway and
+       where steps count. Each row is set back by how isolated it is, so that anomalies among the
+       training rows vouch for little; for h_1 by how far its own neighbours are, too.
+    3. h_3 is minus the distance of each feature to the nearest of its values, put together in l2.
+    4. g is the network that `train` makes of all rows.
+    5. c is what 1 % of the training rows fall short of in the sum, one row at least.
 
     All are 1-Lipschitz in l2, so f is. No label is used.
 
@@ -49,7 +46,7 @@ def anchored_network(points, halfway, train, random_state, sample_weight=None):
         None takes rows as they are.
     train : callable or None
         Takes rows (n, n_features), float64, and references, some of them; gives a Chain of such
-        rows. None leaves the network out, and 0.6 stands for 0.55.
+        rows. None leaves the network out, and h_1 has its share.
     random_state : numpy.random.Generator
     sample_weight : ndarray of shape (n_samples,) or None
         References are drawn in proportion to it.
@@ -75,26 +72,22 @@ def anchored_network(points, halfway, train, random_state, sample_weight=None):
     before = () if halfway is None else (halfway,)
     near = rows if halfway is None else halfway.evaluate(rows)
 
-    few, trusted = nearest_of_few_rows(near, random_state), nearest_trusted_row(near)
-    levels = [np.quantile(part.scores, _BEYOND) for part in (few, trusted)]
-    least = ScaledMinimum(
-        [_chain(part.operation, n_features) for part in (few, trusted)], (1.0, 1.0), levels
-    )
-    scores = np.minimum(few.scores - levels[0], trusted.scores - levels[1])
-    steps, values = nearest_row(rows), nearest_values(points, rows)
-    parts = [Part(Chain((*before, least), (n_features,)), scores), steps, values]
-    shares = _SHARES_WITHOUT
+    isolation = isolation_setbacks(near, random_state)
+    trusted = nearest_trusted_row(near, neighbor_setbacks(near) + isolation)
+    first = trusted
     if train is not None:
         network = train(points if halfway is None else halfway.evaluate(points), near)
-        learned = Chain((*before, *network.operations), (n_features,))
-        parts.append(Part(learned, network.evaluate(near[:N_QUERIES])[:, 0]))
-        shares = SHARES
-    total = sum(share * part.scores for share, part in zip(shares, parts, strict=True))
+        learned = network.evaluate(near[:N_QUERIES])[:, 0]
+        mean = WeightedMean([_chain(trusted.operation, n_features), network], NETWORK_SHARES, [0.0])
+        first = Part(mean, np.array(NETWORK_SHARES) @ (trusted.scores, learned))
+    first = Part(Chain((*before, first.operation), (n_features,)), first.scores)
+    parts = [first, nearest_trusted_row(rows, isolation), nearest_values(points, rows)]
+    total = sum(share * part.scores for share, part in zip(SHARES, parts, strict=True))
     chains = [_chain(part.operation, n_features) for part in parts]
-    scores = WeightedMean(chains, shares, [0.0]).evaluate(rows[:N_QUERIES])[:, 0]
+    scores = WeightedMean(chains, SHARES, [0.0]).evaluate(rows[:N_QUERIES])[:, 0]
     # The most isolated training row lies outside even where it was not left out.
     level = max(boundary_level(total), float(np.sort(scores)[:2].mean()))
-    mean = WeightedMean(chains, shares, [-level])
+    mean = WeightedMean(chains, SHARES, [-level])
     return Chain((mean,), (n_features,))
 
 

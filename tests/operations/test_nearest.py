@@ -43,6 +43,38 @@ def test_nearest_row_is_the_formula(n_references, n_features):
     assert -head.evaluate(points)[:, 0] == pytest.approx(distances.min(axis=1), abs=1e-12)
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**31),
+    n_references=st.integers(1, 200),
+    n_features=st.integers(1, 12),
+    scale=st.sampled_from([1e-30, 1e-12, 1.0, 1e6, 1e14, 1e25]),
+    offset=st.sampled_from([0.0, 1.0, 1e8]),
+    setback=st.sampled_from([0.0, 1e-3, 1.0, 100.0]),
+    copies=st.booleans(),
+)
+def test_what_float32_leaves_out_is_never_the_nearest(
+    seed, n_references, n_features, scale, offset, setback, copies
+):
+    rng = np.random.default_rng(seed)
+    references = scale * (offset + rng.normal(size=(n_references, n_features)))
+    if copies:
+        references[::2] = references[0]
+    points = np.concatenate(
+        [
+            scale * (offset + 3.0 * rng.normal(size=(20, n_features))),
+            references[:5] * (1.0 + 1e-9),
+            # As one stray row among others.
+            1e20 * rng.normal(size=(1, n_features)),
+        ]
+    )
+    head = NearestRow(references, setback * scale * rng.random(n_references))
+    distances = np.linalg.norm(points[:, None] - references, axis=2) + head.setbacks
+    expected, found = distances.min(axis=1), -head.evaluate(points)[:, 0]
+    # What differences, squares, their sum, root and the last sum round, in either order.
+    assert np.all(np.abs(found - expected) <= (n_features + 8) * 2.0**-52 * expected)
+
+
 def test_a_reference_without_setback_has_the_value_zero_exactly():
     references = np.float32(1e3 + np.random.default_rng(0).normal(size=(40, 9)))
     head = NearestRow(references, np.zeros(40))

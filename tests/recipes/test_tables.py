@@ -10,13 +10,14 @@ from ocsdf.certificate.network import CertifiedNetwork
 from ocsdf.operations.chain import Chain
 from ocsdf.operations.linear import Dense
 from ocsdf.recipes.exact_distances import (
-    nearest_of_few_rows,
-    nearest_row,
+    isolation_setbacks,
     nearest_trusted_row,
     nearest_values,
+    neighbor_setbacks,
 )
 from ocsdf.recipes.feature_maps import fit_feature_maps
 from ocsdf.recipes.tables import (
+    NETWORK_SHARES,
     SHARES,
     anchored_network,
     boundary_level,
@@ -119,53 +120,63 @@ def no_network(rows, references):
 
 class TestTheDefault:
     def test_shares_sum_to_one(self):
-        assert sum(map(Fraction, map(str, SHARES))) == 1 and min(SHARES) > 0.0
+        for shares in (SHARES, NETWORK_SHARES):
+            assert sum(map(Fraction, map(str, shares))) == 1 and min(shares) > 0.0
 
-    def test_it_is_the_formula_of_its_docstring(self):
+    @pytest.mark.parametrize("train", [None, no_network])
+    def test_it_is_the_formula_of_its_docstring(self, train):
         points = cloud()
-        network = anchored_network(points, None, None, rng())
+        network = anchored_network(points, None, train, rng())
         (mean,) = network.operations
-        least, steps, values = (member.operations[-1] for member in mean.members)
-        few, trusted = least.members
-        rows = trusted.operations[0].references
-        # One after the other, each row exactly once.
-        np.testing.assert_array_equal(np.sort(rows, axis=0), np.sort(points, axis=0))
+        trusted, steps, values = (member.operations[-1] for member in mean.members)
+        if train is not None:
+            trusted, zero = (member.operations[-1] for member in trusted.members)
+        # Each row exactly once.
+        for part in (trusted, steps):
+            found = np.sort(part.references, axis=0)
+            np.testing.assert_array_equal(found, np.sort(points, axis=0))
         queries = cloud(40, seed=1)
-        groups = few.operations[0].references.reshape(32, 32, -1)
-        gaps = np.linalg.norm(queries[:, None, None] - groups, axis=-1).min(axis=2).mean(axis=1)
-        distances = np.linalg.norm(queries[:, None] - rows, axis=-1)
-        cones = (distances + trusted.operations[0].setbacks).min(axis=1)
-        nearest = (distances + steps.setbacks).min(axis=1)
+        distances = [
+            np.linalg.norm(queries[:, None] - part.references, axis=-1) + part.setbacks
+            for part in (trusted, steps)
+        ]
         alone = np.abs(queries[:, None] - points).min(axis=1)
-        smaller = np.min([-gaps - least.levels[0], -cones - least.levels[1]], axis=0)
-        expected = 0.6 * smaller - 0.2 * nearest - 0.2 * np.linalg.norm(alone, axis=1)
+        first = (0.6 if train is None else 0.54) * distances[0].min(axis=1)
+        rest = 0.2 * distances[1].min(axis=1) + 0.2 * np.linalg.norm(alone, axis=1)
         found = network.evaluate(queries)[:, 0] - mean.bias[0]
-        assert found == pytest.approx(expected, abs=1e-12)
+        assert found == pytest.approx(-first - rest, abs=1e-12)
 
-    def test_setbacks_grow_with_isolation(self):
+    def test_rows_are_set_back_by_their_neighbours(self):
         points = np.vstack([cloud(), [[30.0, 0.0, 0.0]]])
-        setbacks = nearest_trusted_row(points).operation.setbacks
-        distances = np.sort(np.linalg.norm(points - points[-1], axis=1))[1:17]
-        assert setbacks.max() == pytest.approx(0.5 * np.sqrt(np.mean(distances**2)))
-        assert np.all(nearest_row(points).operation.setbacks == 0.0)
+        distances = np.sort(np.linalg.norm(points[:, None] - points, axis=2), axis=1)
+        expected = 0.5 * np.sqrt(np.mean(distances[:, 1:17] ** 2, axis=1))
+        assert neighbor_setbacks(points) == pytest.approx(expected)
+
+    def test_rows_are_set_back_by_their_isolation_beyond_the_median(self):
+        # A cluster of 20 in 320 rows: draws of 32 hold two of them, draws of 2 hardly any.
+        points = np.vstack([cloud(), [30.0, 0.0, 0.0] + 0.01 * cloud(20)])
+        setbacks = isolation_setbacks(points, rng())
+        assert np.all(setbacks >= 0.0) and np.mean(setbacks[:300] == 0.0) > 0.25
+        assert np.min(setbacks[300:]) > 4.0 * np.quantile(setbacks[:300], 0.99)
+        # At most the distance to the farthest row, a quarter for each of two scales.
+        assert np.max(setbacks) <= 0.5 * 40.0
 
     def test_scores_leave_a_row_out_of_what_it_is_compared_with(self):
-        points = cloud(60)
-        others = [np.delete(points, i, axis=0) for i in range(60)]
-        distances = [np.linalg.norm(points[i] - others[i], axis=1).min() for i in range(60)]
-        assert -nearest_row(points).scores == pytest.approx(distances)
-        gaps = [np.abs(points[i] - others[i]).min(axis=0) for i in range(60)]
+        points, setbacks = cloud(60), rng().random(60)
+        distances = np.linalg.norm(points[:, None] - points, axis=2) + setbacks
+        np.fill_diagonal(distances, np.inf)
+        nearest = nearest_trusted_row(points, setbacks)
+        assert -nearest.scores == pytest.approx(distances.min(axis=1))
+        gaps = np.abs(points[:, None] - points)
+        gaps[np.arange(60), np.arange(60)] = np.inf
         values = nearest_values(points, points)
-        assert -values.scores == pytest.approx(np.linalg.norm(gaps, axis=1))
-        few = nearest_of_few_rows(points, rng())
-        # With itself among the draws, a row would be at distance 0 of some.
-        assert np.all(-few.scores >= distances)
+        assert -values.scores == pytest.approx(np.linalg.norm(gaps.min(axis=1), axis=1))
 
     def test_copies_of_a_row_are_at_distance_zero(self):
         points = np.repeat(cloud(30), 2, axis=0)
         values = nearest_values(points, points)
         assert np.all(values.scores == 0.0)
-        assert np.all(nearest_row(points).scores == 0.0)
+        assert np.all(nearest_trusted_row(points, np.zeros(60)).scores == 0.0)
 
     def test_one_percent_of_left_out_rows_lie_outside(self):
         network = anchored_network(cloud(1000), None, None, rng())
@@ -205,5 +216,5 @@ class TestTheDefault:
         points = cloud()
         weight = (np.arange(len(points)) < 100).astype(float)
         (mean,) = anchored_network(points, None, None, rng(), weight).operations
-        drawn = mean.members[1].operations[0].references
+        drawn = mean.members[1].operations[-1].references
         assert {tuple(row) for row in drawn} <= {tuple(row) for row in points[:100]}

@@ -9,6 +9,8 @@ import numba
 import numpy as np
 import pytest
 
+from ocsdf.operations import nearest_filter
+
 from ocsdf.utils import compiled as module
 from ocsdf.utils.compiled import compiled
 
@@ -67,7 +69,7 @@ PAIRS = {
     "ocsdf.operations.sorting": ["sort_pairs"],
     "ocsdf.operations.distances": ["_nearest_l1"],
     "ocsdf.operations.piecewise": ["_follow", "_slopes_at"],
-    "ocsdf.operations.nearest": ["_choose", "_offsets"],
+    "ocsdf.operations.nearest": ["_offsets"],
 }
 
 
@@ -78,17 +80,11 @@ def arguments_of(name):
     rows[0], rows[1] = references[7], 100.0
     knots, starts = np.array([-1.0, 0.0, 2.0, 0.5, 0.0, 1.0, 0.0]), np.array([0, 3, 4, 6, 7])
     rows[2], slopes = [0.0, 0.5, 1.0, 0.0], rng.uniform(0.5, 2.0, size=11)
-    squares, reference_squares = (np.square(x).sum(axis=1) for x in (rows, references))
-    setbacks, slack = rng.uniform(size=60), np.full(50, 1e-6)
-    results = np.empty(50, np.int64), np.empty(50)
-    products = -2.0 * rows @ references.T
     return {
         "sort_pairs": (rows.copy(),),
         "_nearest_l1": (rows, np.ascontiguousarray(references.T), 5),
         "_follow": (rows, knots, rng.normal(size=7), slopes, starts),
         "_slopes_at": (rows, knots, slopes, starts),
-        "_choose": (rows, references, products, squares, reference_squares, setbacks, slack,
-                    *results),
         "_offsets": (rows, knots, starts),
     }[name]  # fmt: skip
 
@@ -105,6 +101,18 @@ def test_numpy_computes_the_same_without_numba(home, name):
     for one, other in zip((found, *told), (by_numba, *expected), strict=True):
         if one is not None:
             np.testing.assert_allclose(one, other, rtol=0.0, atol=400 * 4 * 2.0**-53)
+
+
+def test_numpy_finds_the_same_nearest_without_numba(monkeypatch):
+    rng = np.random.default_rng(0)
+    rows, references = rng.normal(size=(50, 4)), rng.normal(size=(200, 4))
+    found = [np.empty(50, np.int64), np.empty(50), np.empty(50, np.int64), np.empty(50)]
+    search = nearest_filter.ReferenceFilter(references, rng.uniform(size=200))
+    search.find(rows, *found[:2])
+    monkeypatch.setattr(nearest_filter, "_choose", nearest_filter._choose_by_numpy)
+    search.find(rows, *found[2:])
+    np.testing.assert_array_equal(found[0], found[2])
+    np.testing.assert_allclose(found[1], found[3], rtol=16 * 2.0**-53)
 
 
 def test_without_numba_what_only_scores_works_and_the_rest_says_so(tmp_path):
