@@ -42,13 +42,13 @@ class OCSDF(SignedDistance):
     ----------
     method : {"anchored", "paper"}, default="anchored"
         "paper" is the papers' algorithm with its printed schedule of Newton steps, and nothing
-        else. "anchored", the label-free default, is 0.55 of the smaller of two exact distances,
-        each from what 10 % of the training rows fall short of: to the nearest training row, set
-        back by how far that lies from others, and to the nearest of 32 random rows, on average;
-        0.2 of the distance to the nearest row where steps of features count; 0.2 of that of each
-        feature to the nearest value it had; and 0.05 of a 1-Lipschitz network that is trained by
-        the papers' loss against negatives that keep clear of the data. All are 1-Lipschitz, so f
-        is. It is shifted so that 1 % of training rows, each left out of what it is compared with,
+        else. "anchored", the label-free default, is minus 0.54 of the distance to the nearest
+        training row, halfway between standardized and stretched; 0.2 of that where steps of
+        features count; 0.2 of that of each feature to the nearest value it had; plus 0.06 of a
+        1-Lipschitz network that is trained by the papers' loss against negatives that keep clear
+        of the data. A training row is set back by how isolated it is, so that anomalies among
+        them vouch for little. All are 1-Lipschitz, so f is. It is shifted so that 1 % of training
+        rows, each left out of what it is compared with,
         lie outside. See :func:`ocsdf.recipes.tables.anchored_network`.
     margin : float or "auto", default="auto"
         m of the loss, in the units of ``score_samples``; "auto" takes a share of the typical
