@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from ocsdf.operations import nearest_filter
-
 from ocsdf.utils import compiled as module
 from ocsdf.utils.compiled import compiled
 
