@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 
+from ocsdf.decisions.checks import raised
 from ocsdf.decisions.discoveries import (
     benjamini_hochberg,
     benjamini_yekutieli,
@@ -214,7 +215,10 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
         check_is_fitted(self)
         evaluated = evaluate(self.estimator_, X)
         evaluated.check_certified("certified_radius")
-        gap = np.abs(evaluated.scores - self._row_thresholds(groups, len(evaluated.scores)))
+        return self._radius(evaluated, self._row_thresholds(groups, len(evaluated.scores)))
+
+    def _radius(self, evaluated, thresholds):
+        gap = np.abs(evaluated.scores - thresholds)
         radius = gap - EVALUATIONS * evaluated.error
         radius = radius / (evaluated.lipschitz + EVALUATIONS * evaluated.error_slope)
         return np.maximum(0.0, radius * (1.0 - 2.0**-48))
@@ -222,10 +226,25 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
     def _evidence(self, X, radius, groups, measure, **options):
         radius = check_radius(radius)
         check_is_fitted(self)
-        evaluated = evaluate(self.estimator_, X)
+        return self._measured(evaluate(self.estimator_, X), radius, groups, measure, **options)
+
+    def _measured(self, evaluated, radius, groups, measure, **options):
         shift, n_rows = evaluated.shift(radius), len(evaluated.scores)
         labels = self.calibration_.check_groups(groups, n_rows)
         return self.calibration_.evidence(measure, evaluated.scores, shift, labels, **options)
+
+    def _judged(self, X, groups):
+        """Scores, verdicts, radii where there are any, p-values: from one evaluation."""
+        evaluated = evaluate(self.estimator_, X)
+        scores = raised(evaluated.scores, evaluated.error)
+        thresholds = self._row_thresholds(groups, len(scores))
+        columns = {"score": scores, "normal": scores - thresholds >= 0.0}
+        if evaluated.lipschitz is not None:
+            columns["certified_radius"] = self._radius(evaluated, thresholds)
+        p_values = self._measured(
+            evaluated, 0.0, groups, conformal_p_values, replaced=self.replaced
+        )
+        return columns | {"p_value": p_values}
 
     def _row_thresholds(self, groups, n_rows):
         labels = self.calibration_.check_groups(groups, n_rows)

@@ -131,6 +131,17 @@ class CertifiedDetector(OutlierMixin, BaseEstimator):
         slack = self._slack(points, scores)
         return scores, certified_radius(scores, self.offset_, self.lipschitz_bound_, slack)
 
+    def _judged(self, X, groups=None):
+        """Scores, verdicts and radii, from one evaluation of the network."""
+        if groups is not None:
+            raise ValueError("groups are for a ConformalDetector that was fitted with them.")
+        scores, certified = self._certified_scores(X)
+        return {
+            "score": scores,
+            "normal": scores - self.offset_ >= 0.0,
+            "certified_radius": certified,
+        }
+
     def verdict_counts(self, X, radii):
         """Count the verdicts that no l2 change of norm up to each radius can flip.
 
@@ -234,6 +245,8 @@ class CertifiedDetector(OutlierMixin, BaseEstimator):
 
     # The map that stretches standardized rows, a Piecewise; None where they stay as they are.
     stretch_ = None
+    # Scores of training rows, each as if it had been left out, increasing; None where not kept.
+    training_scores_ = None
 
     def _points_of(self, rows):
         """The network's input for checked rows."""

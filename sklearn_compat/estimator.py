@@ -6,6 +6,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from ocsdf.recipes.feature_maps import fit_feature_maps, point_rounding
 from ocsdf.recipes.tables import draw_rows
+from ocsdf.sklearn_compat.chunks import (
+    come_in_chunks,
+    exact_standardization,
+    summarize_chunks,
+)
 from ocsdf.sklearn_compat.input_checks import (
     LazyRows,
     check_rows,
@@ -115,6 +120,8 @@ class OCSDF(SignedDistance):
         Rows are judged as ``(X - mean_) / scale_``; 0 and 1 when not standardized.
     offset_ : float
         ``decision_function = score_samples - offset_``.
+    training_scores_ : ndarray of shape (n,)
+        Scores of up to 1,000 training rows, increasing, each as if that row had been left out.
     margin_ : float
         The margin that was used.
     lipschitz_bound_ : float
@@ -195,8 +202,12 @@ class OCSDF(SignedDistance):
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Finite numbers that float64 can hold. Of sparse rows a dense copy is made.
+        X : array-like or sparse matrix of shape (n_samples, n_features), or chunks of rows
+            Finite numbers that float64 can hold. Of sparse rows a dense copy is made. Rows may
+            come in chunks, read once: an iterator or a list of tables, an Arrow dataset, a data
+            frame of Dask, a dataset of Ray, a :class:`ocsdf.data.RowSummary`. Features are then
+            standardized by the moments of all rows, and the rest is fitted on a random sample of
+            32,768 rows (fewer where these have over 2^24 numbers).
         y : Ignored
         sample_weight : array-like of shape (n_samples,) or None
             Rows are drawn for training with probability proportional to it; rows of weight 0 are
@@ -217,6 +228,13 @@ class OCSDF(SignedDistance):
         # Features are noted on a blank detector: a fit that fails leaves this one as it was.
         plain = plain_parameters(self)
         check_parameters(plain)
+        seed = check_random_state(self.random_state).randint(2**31)
+        summary = None
+        if come_in_chunks(X):
+            if sample_weight is not None:
+                raise ValueError("sample_weight is for tables of rows; chunks have none.")
+            summary = summarize_chunks(X, seed)
+            X = summary.rows
         rows = check_rows(plain, X, reset=True)
         weights = check_weights(sample_weight, rows)
         if weights is not None:
@@ -225,8 +243,9 @@ class OCSDF(SignedDistance):
         mean, scale = np.zeros(rows.shape[1]), np.ones(rows.shape[1])
         if self.standardize:
             mean, scale = standardization(rows)
+            if summary is not None:
+                mean, scale = exact_standardization(summary, list(X.columns), mean, scale)
         points = standardized(rows, mean, scale)
-        seed = check_random_state(self.random_state).randint(2**31)
         random_state = np.random.default_rng(seed)
         stretched = halfway = None
         if plain.method == "anchored" and plain.standardize:

@@ -43,6 +43,9 @@ class Fit(NamedTuple):
     margin : float
     scores : ndarray of shape (n_samples,)
         Of the training points.
+    left_out : ndarray of shape (n,)
+        Scores of training points that each was left out of what it is compared with, where the
+        method compares with any.
     outcome : Outcome
     messages : list of str
         What went wrong, and what to change.
@@ -52,6 +55,7 @@ class Fit(NamedTuple):
     domain: object
     margin: float
     scores: object
+    left_out: object
     outcome: object
     messages: list
 
@@ -80,18 +84,19 @@ def fit_network(estimator, points, halfway, rounding, sample_weight, random_stat
     if estimator.method == "paper":
         learned = _train(estimator, points, points, sample_weight, random_state)
         network = CertifiedNetwork(learned.network, *rounding)
-        return Fit(network, *learned[1:3], network.score(points), *learned[3:])
+        scores = network.score(points)
+        return Fit(network, *learned[1:3], scores, scores, *learned[3:])
     learned = []
 
     def train(rows, references):
         learned.append(_train(estimator, rows, references, sample_weight, random_state))
         return learned[0].network
 
-    network = anchored_network(points, halfway, train, random_state, sample_weight)
+    network, left_out = anchored_network(points, halfway, train, random_state, sample_weight)
     network = CertifiedNetwork(network, *rounding)
     domain = DOMAINS[estimator.domain].from_data(points)
     _, _, margin, *outcome = learned[0]
-    return Fit(network, domain, margin, network.score(points), *outcome)
+    return Fit(network, domain, margin, network.score(points), left_out, *outcome)
 
 
 class _Learned(NamedTuple):

@@ -34,6 +34,8 @@ class ImageFit(NamedTuple):
     margin : float
     scores : ndarray of shape (n_held_out,)
         Of the images that no cone is around.
+    left_out : ndarray of shape (n_held_out,)
+        The same.
     outcome : Outcome
     messages : list of str
         What went wrong, and what to change.
@@ -43,6 +45,7 @@ class ImageFit(NamedTuple):
     domain: Box
     margin: float
     scores: np.ndarray
+    left_out: np.ndarray
     outcome: object
     messages: list
 
@@ -117,7 +120,7 @@ def fit_image_network(estimator, rows, image_shape, random_state):
     # An image in the middle of its own cone is no measure of where others lie.
     network = network.shifted(-boundary_level(network.score(held_out)))
     scores = network.score(held_out)
-    return ImageFit(network, domain, float(estimator.margin), scores, outcome, messages)
+    return ImageFit(network, domain, float(estimator.margin), scores, scores, outcome, messages)
 
 
 def _held_out_size(n_images):

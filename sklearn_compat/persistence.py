@@ -63,6 +63,8 @@ def to_bytes(estimator):
         "network": network,
     }
     own = {"mean": estimator.mean_, "scale": estimator.scale_, **estimator.domain_.arrays()}
+    if estimator.training_scores_ is not None:
+        own["training_scores"] = estimator.training_scores_
     if estimator.stretch_ is not None:
         meta["stretch"], stretch = estimator.stretch_.describe(_STRETCH)
         own |= stretch
@@ -143,6 +145,10 @@ def _restore(cls, meta, arrays):
     if meta.get("stretch") is not None:
         estimator.stretch_ = from_description(meta["stretch"], arrays)
     estimator.mean_, estimator.scale_ = (np.float64(own.pop(name)) for name in ("mean", "scale"))
+    # Files of earlier versions have none.
+    estimator.training_scores_ = own.pop("training_scores", None)
+    if estimator.training_scores_ is not None:
+        estimator.training_scores_ = np.float64(estimator.training_scores_)
     estimator.domain_ = DOMAINS[meta["domain"]](**own)
     estimator.offset_, estimator.margin_ = float(meta["offset"]), float(meta["margin"])
     estimator.n_iter_, estimator.history_ = meta["n_iter"], meta["history"]
@@ -169,9 +175,19 @@ def _check_consistent(estimator, network):
         and np.all(estimator.scale_ > 0.0)
         and estimator.domain_.contains(np.zeros((1, n_features))).shape == (1,)
         and 0.0 < network.lipschitz_bound < np.inf
+        and (estimator.training_scores_ is None or _are_sorted(estimator.training_scores_))
         and (estimator.stretch_ is None or _is_stretch(estimator.stretch_, n_features))
     ):
         raise ValueError("its parts do not fit together")
+
+
+def _are_sorted(scores):
+    """Tell whether scores are a vector of finite numbers, increasing."""
+    return (
+        scores.ndim == 1
+        and scores.size
+        and bool(np.all(np.diff(scores, prepend=scores[:1]) >= 0.0))
+    )
 
 
 def _is_stretch(stretch, n_features):

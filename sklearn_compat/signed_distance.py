@@ -15,6 +15,8 @@ from ocsdf.utils.checks import check_count, check_number
 
 # Times that rows of a level set are drawn, and how near to it they are.
 _ROUNDS, _LEVEL_TOLERANCE = 20, 1e-3
+# Training scores that a detector keeps, to say how common a score is.
+_MOST_SCORES = 1000
 
 
 class SignedDistance(CertifiedDetector):
@@ -44,16 +46,20 @@ class SignedDistance(CertifiedDetector):
             ``shares``, ``feature_radii``. ``to_frame(top=5)`` is a table, ``sentences()`` a line
             a row.
         """
+        return self._explain(X, self.offset_, track)
+
+    def _explain(self, X, level, track=iter):
+        """Explain the verdicts of a threshold."""
         from ocsdf.explanation.verdicts import explain
 
         points = self._checked_points(X)[:]
         scores = self._network.score(points)
-        slack = self._slack(points, scores)
+        slack = self._network.slack(points, np.abs(scores - level) / self.lipschitz_bound_)
         return explain(
             self._network,
             points,
-            certified_radius(scores, self.offset_, self.lipschitz_bound_, slack),
-            level=self.offset_,
+            certified_radius(scores, level, self.lipschitz_bound_, slack),
+            level=level,
             mean=self.mean_,
             scale=self.scale_,
             stretched=self.stretch_,
@@ -193,7 +199,8 @@ class SignedDistance(CertifiedDetector):
         noted : SignedDistance
             Has the features of the rows.
         fit : NamedTuple
-            Has ``network``, ``domain``, ``margin``, ``scores``, ``outcome`` and ``messages``.
+            Has ``network``, ``domain``, ``margin``, ``scores``, ``left_out``, ``outcome`` and
+            ``messages``.
         mean, scale : ndarray of shape (n_features,)
         stretched : Piecewise or None, default=None
         """
@@ -203,10 +210,17 @@ class SignedDistance(CertifiedDetector):
         self.history_, self.n_iter_ = fit.outcome.history, fit.outcome.n_epochs
         self._set_network(fit.network)
         self.offset_ = _offset(self.contamination, fit.scores)
+        self.training_scores_ = _evenly(fit.left_out)
         if fit.outcome.interrupted:
             raise KeyboardInterrupt
         for message in fit.messages:
             warnings.warn(message, ConvergenceWarning, stacklevel=3)
+
+
+def _evenly(scores):
+    """Sort scores, and keep some of them, evenly spaced in rank, where there are many."""
+    ranks = np.linspace(0, len(scores) - 1, min(len(scores), _MOST_SCORES))
+    return np.sort(scores)[ranks.astype(np.int64)]
 
 
 def _offset(contamination, scores):

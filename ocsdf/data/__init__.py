@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
         "Reading": "ocsdf.data.features",
+        "RowSummary": "ocsdf.data.summaries",
         "Split": "ocsdf.data.splits",
         "Table": "ocsdf.data.tables",
         "data_home": "ocsdf.data.downloads",

@@ -35,7 +35,7 @@ def read_delimited(path, reading, label=None):
     """
     import pandas as pd
 
-    reopen = _opener(path)
+    reopen = opener(path)
     with reopen() as file:
         layout = sniff(file.read(HEAD_BYTES), reading)
     try:
@@ -61,7 +61,7 @@ def read_delimited(path, reading, label=None):
     return frame
 
 
-def _opener(path):
+def opener(path):
     """Return a function that opens a file's text, each time from its beginning, as bytes."""
     if str(path) == STDIN:
         content = sys.stdin.buffer.read()

@@ -257,10 +257,7 @@ def _encode(labels, anomaly, what, both=True):
                 f"line with --anomaly, {listed(values)}"
             )
         anomaly = 1
-    if pd.api.types.is_numeric_dtype(labels):
-        is_anomaly = labels.to_numpy(dtype=np.float64) == _as_number(anomaly)
-    else:
-        is_anomaly = (labels.astype(str) == str(anomaly)).to_numpy()
+    is_anomaly = equals_anomaly(labels, anomaly)
     if not is_anomaly.any() and (both or len(values) > 1):
         raise ValueError(
             f"{what} never is {anomaly!r}, the anomaly; its values are {listed(values)}"
@@ -275,6 +272,26 @@ def _encode(labels, anomaly, what, both=True):
             f"{what} has {len(values)} values: {listed(normal)} count as normal", stacklevel=3
         )
     return is_anomaly.astype(np.int64)
+
+
+def equals_anomaly(labels, anomaly):
+    """Tell which labels are an anomaly's: as numbers where they are numbers, as text otherwise.
+
+    Parameters
+    ----------
+    labels : pandas.Series
+        Without missing values.
+    anomaly : object
+
+    Returns
+    -------
+    ndarray of shape (n,), bool
+    """
+    from pandas.api.types import is_numeric_dtype
+
+    if is_numeric_dtype(labels):
+        return labels.to_numpy(dtype=np.float64) == _as_number(anomaly)
+    return (labels.astype(str) == str(anomaly)).to_numpy()
 
 
 def _as_number(value):

@@ -56,6 +56,18 @@ def sentences(explanation, top=2):
     return [_sentence(explanation, place, top) for place in range(len(explanation.radius))]
 
 
+def share_texts(explanation, top=3):
+    """Name the leading features of each row with their shares in percent, such as "age 61 %"."""
+    check_top(top)
+    return [
+        ", ".join(
+            f"{explanation.feature_names[feature]} {100.0 * shares[feature]:.0f} %"
+            for feature in _leading(explanation, place, top)
+        )
+        for place, shares in enumerate(explanation.shares)
+    ]
+
+
 def check_top(top):
     """Refuse what is no count of features."""
     if isinstance(top, bool) or not isinstance(top, int | np.integer) or top < 1:

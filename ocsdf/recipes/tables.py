@@ -53,7 +53,9 @@ def anchored_network(points, halfway, train, random_state, sample_weight=None):
 
     Returns
     -------
-    Chain
+    Part
+        f as a Chain, and its values at up to 1,000 of the rows, each left out of what it is
+        compared with.
 
     Examples
     --------
@@ -61,7 +63,7 @@ def anchored_network(points, halfway, train, random_state, sample_weight=None):
     >>> from ocsdf.recipes import anchored_network
     >>> rng = np.random.default_rng(0)
     >>> points = rng.normal(size=(200, 2))
-    >>> chain = anchored_network(points, halfway=None, train=None, random_state=rng)
+    >>> chain, _ = anchored_network(points, halfway=None, train=None, random_state=rng)
     >>> inside, outside = chain.evaluate(np.array([[0.0, 0.0], [9.0, 9.0]])).ravel()
     >>> bool(outside < 0.0 < inside), bool(chain.bound() <= 1.0)
     (True, True)
@@ -88,7 +90,7 @@ def anchored_network(points, halfway, train, random_state, sample_weight=None):
     # The most isolated training row lies outside even where it was not left out.
     level = max(boundary_level(total), float(np.sort(scores)[:2].mean()))
     mean = WeightedMean(chains, SHARES, [-level])
-    return Chain((mean,), (n_features,))
+    return Part(Chain((mean,), (n_features,)), total - level)
 
 
 def _chain(operation, n_features):

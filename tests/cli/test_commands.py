@@ -187,7 +187,7 @@ def test_fit_then_score_agree_with_the_estimator(run, table, tmp_path):
     assert scored.exit_code == 0, scored.stderr
     assert f"scores: {tmp_path / 's.csv'}" in scored.stdout
     scores = pd.read_csv("s.csv")
-    assert list(scores) == ["row", "score", "verdict", "certified_radius"]
+    assert list(scores) == ["row", "score", "verdict", "certified_radius", "percentile"]
     estimator = ocsdf.OCSDF.load("m.ocsdf")
     X = pd.read_csv(table)[["a", "b"]]
     np.testing.assert_allclose(scores["score"], estimator.score_samples(X), rtol=1e-12)

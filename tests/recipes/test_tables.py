@@ -126,7 +126,7 @@ class TestTheDefault:
     @pytest.mark.parametrize("train", [None, no_network])
     def test_it_is_the_formula_of_its_docstring(self, train):
         points = cloud()
-        network = anchored_network(points, None, train, rng())
+        network = anchored_network(points, None, train, rng()).operation
         (mean,) = network.operations
         trusted, steps, values = (member.operations[-1] for member in mean.members)
         if train is not None:
@@ -179,15 +179,16 @@ class TestTheDefault:
         assert np.all(nearest_trusted_row(points, np.zeros(60)).scores == 0.0)
 
     def test_one_percent_of_left_out_rows_lie_outside(self):
-        network = anchored_network(cloud(1000), None, None, rng())
+        network, left_out = anchored_network(cloud(1000), None, None, rng())
         outside = np.mean(network.evaluate(cloud(1000, seed=1)) < 0.0)
         assert 0.001 < outside < 0.04
+        assert np.mean(left_out < 0.0) == pytest.approx(0.01, abs=0.002)
 
     @pytest.mark.parametrize("train", [None, no_network])
     def test_it_is_certified(self, train):
         points = cloud()
         stretched, halfway = fit_feature_maps(points)
-        network = anchored_network(stretched.evaluate(points), halfway, train, rng())
+        network = anchored_network(stretched.evaluate(points), halfway, train, rng()).operation
         certified = CertifiedNetwork(network)
         assert certified.lipschitz_bound <= 1.0
         first, second = cloud(200, seed=2), cloud(200, seed=3)
@@ -197,7 +198,8 @@ class TestTheDefault:
     @pytest.mark.parametrize("n_rows", [2, 3, 20])
     def test_few_rows_will_do(self, n_rows):
         points = cloud(n_rows)
-        assert np.all(np.isfinite(anchored_network(points, None, None, rng()).evaluate(points)))
+        network = anchored_network(points, None, None, rng()).operation
+        assert np.all(np.isfinite(network.evaluate(points)))
 
     def test_the_network_sees_rows_and_references_halfway(self):
         points, seen = cloud(), []
@@ -215,6 +217,6 @@ class TestTheDefault:
     def test_rows_of_weight_zero_are_no_references(self):
         points = cloud()
         weight = (np.arange(len(points)) < 100).astype(float)
-        (mean,) = anchored_network(points, None, None, rng(), weight).operations
+        (mean,) = anchored_network(points, None, None, rng(), weight).operation.operations
         drawn = mean.members[1].operations[-1].references
         assert {tuple(row) for row in drawn} <= {tuple(row) for row in points[:100]}

@@ -1,0 +1,146 @@
+"""Training rows that come in chunks: a sample of them to fit on, and moments of all."""
+
+from collections.abc import Iterator
+from itertools import count
+
+import numpy as np
+
+from ocsdf.data.summaries import RowSummary
+
+# Summaries of partitions that are merged at a time.
+_MERGED = 8
+
+
+def come_in_chunks(X):
+    """Tell whether X gives its rows a chunk at a time.
+
+    Parameters
+    ----------
+    X : object
+
+    Returns
+    -------
+    bool
+        For iterators, lists of tables, Arrow datasets, scanners and readers, data frames of Dask,
+        datasets of Ray, and a :class:`ocsdf.data.RowSummary`. Tables of rows are none of these.
+    """
+    return _chunks(X) is not None
+
+
+def summarize_chunks(X, random_state=0, refuse_missing=True):
+    """Pass over rows that come in chunks, once.
+
+    Parameters
+    ----------
+    X : see :func:`come_in_chunks`
+    random_state : int, default=0
+        Of the sample.
+    refuse_missing : bool, default=True
+        Whether missing values are an error, as infinite ones are: at the chunk that has them.
+
+    Returns
+    -------
+    RowSummary
+
+    Raises
+    ------
+    ValueError
+        If there are no rows, chunks do not fit together, or a number is not finite.
+    """
+    if isinstance(X, RowSummary):
+        summary = X
+        _check(summary, refuse_missing)
+    elif _is_dask(X):
+        summary = _summarize_partitions(X, random_state)
+        _check(summary, refuse_missing)
+    else:
+        summary = RowSummary(random_state)
+        for chunk in _chunks(X):
+            summary.update(chunk)
+            _check(summary, refuse_missing)
+    if summary.n_seen == 0:
+        raise ValueError("X has no rows: its chunks are empty.")
+    return summary
+
+
+def exact_standardization(summary, names, mean, scale):
+    """Put the moments of all rows in the place of those of the sample, where they are known.
+
+    Parameters
+    ----------
+    summary : RowSummary
+    names : sequence of str
+        The columns that `mean` and `scale` are of.
+    mean, scale : ndarray of shape (n_columns,)
+
+    Returns
+    -------
+    mean, scale : ndarray of shape (n_columns,)
+    """
+    known, mean, scale = summary.standardization(), mean.copy(), scale.copy()
+    for place, name in enumerate(names):
+        if name in known:
+            mean[place], deviation = known[name]
+            # What is constant but for rounding keeps the scale that a table would give it.
+            if deviation > 1e-12 * abs(mean[place]):
+                scale[place] = deviation
+    return mean, scale
+
+
+def _check(summary, refuse_missing):
+    if summary.n_seen == 0:
+        return
+    missing, infinite = summary.unfit()
+    if infinite or (missing and refuse_missing):
+        kind = "infinity" if infinite else "NaN"
+        names = ", ".join(map(repr, map(str, infinite or missing)))
+        raise ValueError(
+            f"Input X contains {kind} in columns {names}; OCSDF needs finite numbers: fill or drop "
+            "them first."
+        )
+
+
+def _chunks(X):
+    """Return the chunks of X, None where it is a table of rows."""
+    if isinstance(X, RowSummary) or _is_dask(X):
+        return X
+    if hasattr(X, "iter_batches") and hasattr(X, "map_batches"):  # of Ray
+        return X.iter_batches(batch_format="pandas")
+    if hasattr(X, "to_batches") and not hasattr(X, "shape"):  # an Arrow dataset or scanner
+        return X.to_batches()
+    if isinstance(X, Iterator) or hasattr(X, "read_next_batch"):
+        return X
+    if isinstance(X, list | tuple) and X and all(_is_table(part) for part in X):
+        return iter(X)
+    return None
+
+
+def _is_dask(X):
+    return hasattr(X, "to_delayed") and hasattr(X, "npartitions") and hasattr(X, "map_partitions")
+
+
+def _is_table(part):
+    return len(getattr(part, "shape", ())) == 2 and not np.ma.isMaskedArray(part)
+
+
+def _summarize_partitions(X, random_state):
+    """Summarize each partition where it is, and merge the summaries there, too."""
+    from dask import compute, delayed
+
+    seeds = count()
+    parts = [delayed(_summarize)(part, (random_state, next(seeds))) for part in X.to_delayed()]
+    while len(parts) > 1:
+        groups = [parts[start : start + _MERGED] for start in range(0, len(parts), _MERGED)]
+        parts = [delayed(_merge)(group) for group in groups]
+    return compute(parts[0])[0]
+
+
+def _summarize(frame, random_state):
+    return RowSummary(random_state).update(frame)
+
+
+def _merge(summaries):
+    first, *others = summaries
+    for other in others:
+        first.merge(other)
+    return first

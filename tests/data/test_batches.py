@@ -1,0 +1,158 @@
+"""Tables in batches: the rows that reading whole gives, from any file (issue 22)."""
+
+import gzip
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ocsdf import load_table
+from ocsdf.data import batches as module
+from ocsdf.data.batches import Batches, is_large, rebatched
+from ocsdf.data.features import AS_IT_IS, Reading
+
+pytest.importorskip("pyarrow", reason="batches are read by pyarrow, the extra parquet")
+
+
+@pytest.fixture(scope="module")
+def frame():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(500, 3)), columns=list("abc"))
+    return frame.assign(count=rng.integers(0, 9, 500), label=(rng.random(500) < 0.1) * 1)
+
+
+@pytest.fixture
+def small_batches(monkeypatch):
+    monkeypatch.setattr(module, "BATCH_ROWS", 64)
+    monkeypatch.setattr(module, "_BLOCK_BYTES", 4096)
+
+
+def write(frame, path):
+    if path.name.endswith(".parquet"):
+        frame.to_parquet(path, row_group_size=100)
+    else:
+        frame.to_csv(path, index=False)
+    return path
+
+
+def read(batches):
+    frames = [frame for frame, _ in batches]
+    return pd.concat(frames, ignore_index=True), len(frames)
+
+
+@pytest.mark.parametrize("name", ["t.parquet", "t.csv", "t.csv.gz", "t.csv.bz2"])
+def test_batches_are_the_rows_of_the_whole_table(name, frame, tmp_path, small_batches):
+    path = write(frame, tmp_path / name)
+    batches = Batches(path, AS_IT_IS, label="label")
+    rows, n_batches = read(batches)
+    table = load_table(path, label="label")
+    assert batches.features == table.feature_names
+    np.testing.assert_array_equal(rows.to_numpy(), table.X)
+    anomalies = np.concatenate([anomaly for _, anomaly in batches])
+    np.testing.assert_array_equal(anomalies, table.y == 1)
+    assert n_batches > 4 and batches.done == pytest.approx(1.0)
+
+
+def test_a_folder_is_its_files_in_the_order_of_their_names(frame, tmp_path, small_batches):
+    for place, part in enumerate(np.array_split(np.arange(500), [0, 7, 400])):
+        write(frame.iloc[part], tmp_path / f"part-{place}.parquet")
+    (tmp_path / "_SUCCESS").touch()
+    rows, _ = read(Batches(tmp_path, AS_IT_IS))
+    np.testing.assert_array_equal(rows.to_numpy(), frame.to_numpy())
+
+
+@pytest.mark.parametrize(
+    "layout", [{"sep": ";", "decimal": ","}, {"sep": "\t"}, {"sep": "|", "encoding": "utf-16"}]
+)
+def test_text_is_laid_out_as_reading_whole_finds_it(layout, frame, tmp_path, small_batches):
+    path = tmp_path / "t.csv"
+    frame.to_csv(path, index=False, **layout)
+    rows, _ = read(Batches(path, AS_IT_IS))
+    np.testing.assert_allclose(rows.to_numpy(), frame.to_numpy(), rtol=1e-15)
+
+
+def test_integers_may_become_numbers_later_on(tmp_path, small_batches):
+    path = tmp_path / "t.csv"
+    path.write_text("a,b\n" + "1,\n" * 3000 + "1.5,2\n")
+    rows, _ = read(Batches(path, AS_IT_IS))
+    assert rows["a"].iloc[-1] == 1.5 and rows["b"].iloc[-1] == 2.0
+    path.write_text("a,b\n" + "1,2\n" * 3000 + f"{2**53 + 1},2\n")
+    with pytest.raises(ValueError, match="'a' holds integers of 2\\^53"):
+        read(Batches(path, AS_IT_IS))
+
+
+def test_columns_are_chosen_as_ever(frame, tmp_path, small_batches):
+    path = write(frame.assign(key="k"), tmp_path / "t.csv")
+    reading = Reading(drop=("label",), model_features=("c", "a"))
+    with pytest.warns(UserWarning, match="left out"):
+        batches = Batches(path, reading, keep=["key"])
+    rows, _ = read(batches)
+    assert list(rows) == ["key", "c", "a"]
+    with pytest.raises(ValueError, match="no column 'id'"):
+        Batches(path, AS_IT_IS, keep=["id"])
+
+
+def test_saved_indices_are_left_out(frame, tmp_path):
+    frame.to_csv(tmp_path / "t.csv")
+    frame.set_index("count").to_parquet(tmp_path / "t.parquet")
+    with pytest.warns(UserWarning, match="saved index"):
+        assert Batches(tmp_path / "t.csv", AS_IT_IS).features == list(frame)
+    assert Batches(tmp_path / "t.parquet", AS_IT_IS).features == ["a", "b", "c", "label"]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("a,b\n" + "1,2\n" * 3000 + "1\n", "Expected 2 columns, got 1"),
+        ("a,b\n" + "1,2\n" * 3000 + "x,2\n", "invalid value 'x'"),
+        ("a,b\n", "no rows|Empty CSV"),
+    ],
+)
+def test_a_bad_line_is_one_line(content, told, tmp_path, small_batches):
+    path = tmp_path / "t.csv"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=f"t.csv.*({told})"):
+        read(Batches(path, AS_IT_IS))
+
+
+def test_labels_need_their_anomaly_and_their_values(frame, tmp_path):
+    named = frame.assign(label=np.where(frame["label"] == 1, "bad", "good"))
+    path = write(named, tmp_path / "t.parquet")
+    with pytest.raises(ValueError, match="--anomaly"):
+        read(Batches(path, AS_IT_IS, label="label"))
+    found = np.concatenate([a for _, a in Batches(path, AS_IT_IS, label="label", anomaly="bad")])
+    np.testing.assert_array_equal(found, frame["label"] == 1)
+    path = write(named.assign(label=named["label"].where(named.index > 3)), path)
+    with pytest.raises(ValueError, match="missing"):
+        read(Batches(path, AS_IT_IS, label="label", anomaly="bad"))
+
+
+def test_rebatched_rows_do_not_depend_on_the_batches(frame):
+    parts = [frame[:1], frame[1:1], frame[1:333], frame[333:]]
+    found = list(rebatched(parts, 120))
+    assert [len(part) for part in found] == [120] * 4 + [20]
+    pd.testing.assert_frame_equal(pd.concat(found, ignore_index=True), frame)
+    assert all(part.index[0] == 0 for part in found)
+
+
+def test_which_tables_are_large(frame, tmp_path, monkeypatch):
+    parquet, text = write(frame, tmp_path / "t.parquet"), write(frame, tmp_path / "t.csv")
+    assert not any(map(is_large, [parquet, text, "wine", "-", tmp_path / "none.csv"]))
+    assert is_large(tmp_path)
+    monkeypatch.setattr(module, "_MOST_NUMBERS", 2000)
+    monkeypatch.setattr(module, "_MOST_BYTES", 10_000)
+    assert is_large(parquet) and is_large(text)
+    packed = tmp_path / "t.csv.gz"
+    packed.write_bytes(gzip.compress(text.read_bytes()))
+    assert is_large(packed)
+
+
+def test_a_folder_of_other_files_is_refused(frame, tmp_path):
+    with pytest.raises(ValueError, match="files of one kind"):
+        Batches(tmp_path, AS_IT_IS)
+    write(frame, tmp_path / "t.parquet")
+    (tmp_path / "t.npz").touch()
+    with pytest.raises(ValueError, match="t.npz"):
+        Batches(tmp_path, AS_IT_IS)
+    with pytest.raises(FileNotFoundError, match="no file"):
+        Batches(tmp_path / "none.parquet", AS_IT_IS)
