@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "ConformalDetector": "ocsdf.sklearn_compat.conformal",
         "OCSDF": "ocsdf.sklearn_compat.estimator",
         "OCSDFDetector": "ocsdf.sklearn_compat.pyod_detector",
+        "SegmentedDetector": "ocsdf.sklearn_compat.segments",
         "knowledge_dir": "ocsdf.sklearn_compat.ad_engine",
         "make_outlier_scorer": "ocsdf.sklearn_compat.scoring",
         "score_frame": "ocsdf.sklearn_compat.frames",

@@ -133,6 +133,40 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
             )
         return benjamini_hochberg(p_values, fdr)
 
+    def drift(self, X, groups=None, by=None):
+        """Tell whether rows still look like those that calibrated the detector.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        groups : array-like of shape (n_samples,) or None, default=None
+            As for :meth:`p_values`.
+        by : array-like of shape (n_samples,) or None, default=None
+            Segments that are judged each by itself as well; the groups, where there are any.
+
+        Returns
+        -------
+        Drift
+            ``scores``, the Kolmogorov-Smirnov test of the p-values and the share of rows beyond
+            what 1 % of calibration rows are, see :func:`ocsdf.decisions.score_drift`;
+            ``columns``, means and spreads that moved; ``segments``; ``drifted``; ``sentence()``.
+
+        Raises
+        ------
+        ValueError
+            If there are no calibration rows.
+        """
+        from ocsdf.sklearn_compat.drift import drift_of_rows, has_reference
+
+        check_is_fitted(self)
+        if not has_reference(self):
+            raise ValueError("drift needs calibration rows in every group; some group has none.")
+        evaluated = evaluate(self.estimator_, X)
+        scores = raised(evaluated.scores, evaluated.error)
+        labels = self.calibration_.check_groups(groups, len(scores))
+        labels = None if groups is None else labels
+        return drift_of_rows(self, X, scores, labels, labels if by is None else by)
+
     def no_masking(self, X, radius, alarm_radius=0.0, groups=None):
         r"""Tell which rows raise an alarm that no attack can silence.
 

@@ -1,5 +1,6 @@
 """Training rows that come in chunks: a sample of them to fit on, and moments of all."""
 
+import pickle
 from collections.abc import Iterator
 from itertools import count
 
@@ -21,10 +22,11 @@ def come_in_chunks(X):
     Returns
     -------
     bool
-        For iterators, lists of tables, Arrow datasets, scanners and readers, data frames of Dask,
-        datasets of Ray, and a :class:`ocsdf.data.RowSummary`. Tables of rows are none of these.
+        For iterators, lists of tables, Arrow datasets, scanners and readers, data frames of Dask
+        and Spark, datasets of Ray, and a :class:`ocsdf.data.RowSummary`. Tables of rows are none
+        of these.
     """
-    return _chunks(X) is not None
+    return chunks_of(X) is not None
 
 
 def summarize_chunks(X, random_state=0, refuse_missing=True):
@@ -49,15 +51,16 @@ def summarize_chunks(X, random_state=0, refuse_missing=True):
     """
     if isinstance(X, RowSummary):
         summary = X
-        _check(summary, refuse_missing)
-    elif _is_dask(X):
-        summary = _summarize_partitions(X, random_state)
-        _check(summary, refuse_missing)
+        check_values(summary, refuse_missing)
+    elif _is_dask(X) or _is_spark(X):
+        where = _summarize_on_dask if _is_dask(X) else _summarize_on_spark
+        summary = where(X, random_state)
+        check_values(summary, refuse_missing)
     else:
         summary = RowSummary(random_state)
-        for chunk in _chunks(X):
+        for chunk in chunks_of(X):
             summary.update(chunk)
-            _check(summary, refuse_missing)
+            check_values(summary, refuse_missing)
     if summary.n_seen == 0:
         raise ValueError("X has no rows: its chunks are empty.")
     return summary
@@ -87,7 +90,19 @@ def exact_standardization(summary, names, mean, scale):
     return mean, scale
 
 
-def _check(summary, refuse_missing):
+def check_values(summary, refuse_missing):
+    """Refuse numbers that are infinite or, where that is an error, missing.
+
+    Parameters
+    ----------
+    summary : RowSummary
+    refuse_missing : bool
+
+    Raises
+    ------
+    ValueError
+        With the names of the columns.
+    """
     if summary.n_seen == 0:
         return
     missing, infinite = summary.unfit()
@@ -100,9 +115,19 @@ def _check(summary, refuse_missing):
         )
 
 
-def _chunks(X):
-    """Return the chunks of X, None where it is a table of rows."""
-    if isinstance(X, RowSummary) or _is_dask(X):
+def chunks_of(X):
+    """Return the chunks of X, None where it is a table of rows.
+
+    Parameters
+    ----------
+    X : object
+
+    Returns
+    -------
+    iterable or None
+        A RowSummary and a data frame of Dask or Spark stand for themselves.
+    """
+    if isinstance(X, RowSummary) or _is_dask(X) or _is_spark(X):
         return X
     if hasattr(X, "iter_batches") and hasattr(X, "map_batches"):  # of Ray
         return X.iter_batches(batch_format="pandas")
@@ -119,11 +144,15 @@ def _is_dask(X):
     return hasattr(X, "to_delayed") and hasattr(X, "npartitions") and hasattr(X, "map_partitions")
 
 
+def _is_spark(X):
+    return hasattr(X, "mapInPandas") and hasattr(X, "toPandas")
+
+
 def _is_table(part):
     return len(getattr(part, "shape", ())) == 2 and not np.ma.isMaskedArray(part)
 
 
-def _summarize_partitions(X, random_state):
+def _summarize_on_dask(X, random_state):
     """Summarize each partition where it is, and merge the summaries there, too."""
     from dask import compute, delayed
 
@@ -133,6 +162,23 @@ def _summarize_partitions(X, random_state):
         groups = [parts[start : start + _MERGED] for start in range(0, len(parts), _MERGED)]
         parts = [delayed(_merge)(group) for group in groups]
     return compute(parts[0])[0]
+
+
+def _summarize_on_spark(X, random_state):
+    """Summarize each partition where it is, and merge the summaries here."""
+
+    def summarize(parts):
+        import pandas as pd
+        from pyspark import TaskContext
+
+        summary = RowSummary((random_state, TaskContext.get().partitionId()))
+        for part in parts:
+            summary.update(part)
+        if summary.n_seen:
+            yield pd.DataFrame({"summary": [pickle.dumps(summary)]})
+
+    found = X.mapInPandas(summarize, "summary binary").toLocalIterator()
+    return _merge([RowSummary(random_state), *(pickle.loads(line["summary"]) for line in found)])
 
 
 def _summarize(frame, random_state):

@@ -12,6 +12,7 @@ from sklearn.utils.validation import _num_samples, check_is_fitted
 from ocsdf.decisions.calibration import Calibration, check_labels
 from ocsdf.decisions.checks import check_replaced, check_share, lowered, raised
 from ocsdf.sklearn_compat.calibrated import CalibratedDetector
+from ocsdf.sklearn_compat.chunks import come_in_chunks, summarize_chunks
 from ocsdf.sklearn_compat.evaluations import evaluate
 
 _FEATURES = ("n_features_in_", "feature_names_in_")
@@ -98,7 +99,8 @@ class ConformalDetector(CalibratedDetector):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Normal rows, exchangeable: in no order that means anything.
+            Normal rows, exchangeable: in no order that means anything. Where they come in chunks
+            (see :meth:`OCSDF.fit`), a random sample of them is fitted and calibrated on.
         y : Ignored
         groups : array-like of shape (n_samples,) or None, default=None
             Segments that are calibrated each by its own rows, so that the guarantees hold in
@@ -120,6 +122,8 @@ class ConformalDetector(CalibratedDetector):
             If a group has too few calibration rows for `alpha`: it never raises an alarm.
         """
         self._check_parameters()
+        if come_in_chunks(X):
+            X = summarize_chunks(X, check_random_state(self.random_state).randint(2**31)).rows
         (X,) = indexable(X)
         n_rows = _num_samples(X)
         groups = check_labels(groups, n_rows)

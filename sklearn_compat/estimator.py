@@ -205,9 +205,9 @@ class OCSDF(SignedDistance):
         X : array-like or sparse matrix of shape (n_samples, n_features), or chunks of rows
             Finite numbers that float64 can hold. Of sparse rows a dense copy is made. Rows may
             come in chunks, read once: an iterator or a list of tables, an Arrow dataset, a data
-            frame of Dask, a dataset of Ray, a :class:`ocsdf.data.RowSummary`. Features are then
-            standardized by the moments of all rows, and the rest is fitted on a random sample of
-            32,768 rows (fewer where these have over 2^24 numbers).
+            frame of Dask or Spark, a dataset of Ray, a :class:`ocsdf.data.RowSummary`. Features
+            are then standardized by the moments of all rows, and the rest is fitted on a random
+            sample of 32,768 rows (fewer where these have over 2^24 numbers).
         y : Ignored
         sample_weight : array-like of shape (n_samples,) or None
             Rows are drawn for training with probability proportional to it; rows of weight 0 are

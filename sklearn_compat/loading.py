@@ -1,13 +1,13 @@
-"""Read a detector of tables from its file, whatever kind it is."""
+"""Read a detector of tables, whatever kind it is."""
 
-import zipfile
+from pathlib import Path
 
-from ocsdf.sklearn_compat.conformal import ConformalDetector
-from ocsdf.sklearn_compat.estimator import OCSDF
+from ocsdf.sklearn_compat.segment_files import load_file
+from ocsdf.sklearn_compat.segments import SegmentedDetector
 
 
 def load_detector(path):
-    """Read a detector of tables, calibrated or not.
+    """Read a detector of tables: calibrated or not, or a folder of them by segment.
 
     Parameters
     ----------
@@ -15,16 +15,11 @@ def load_detector(path):
 
     Returns
     -------
-    OCSDF or ConformalDetector
+    OCSDF, ConformalDetector or SegmentedDetector
 
     Raises
     ------
     ValueError
-        If it is neither's file.
+        If it is none of these.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            calibrated = "detector.ocsdf" in archive.namelist()
-    except Exception:  # a damaged file is answered with anything; what reads it whole says so
-        calibrated = False
-    return (ConformalDetector if calibrated else OCSDF).load(path)
+    return SegmentedDetector.load(path) if Path(path).is_dir() else load_file(path)

@@ -5,7 +5,21 @@ from ocsdf.cli.loading import frame
 
 
 def fit_rows(table, rows, method, margin, contamination, epochs, seed):
+    """Fit a detector on rows of a table; see :func:`fit_detector`."""
+    return fit_detector(frame(table, rows), method, margin, contamination, epochs, seed)
+
+
+def fit_detector(X, *how):
     """Fit a detector; return it, and the texts of what the fit warned of."""
+    with warnings_told() as told, progress_bar("training") as bar:
+        estimator = make_detector(*how).set_params(callbacks=[epoch_callback(bar)])
+        estimator.fit(X)
+    estimator.set_params(callbacks=None)
+    return estimator, tuple(told)
+
+
+def make_detector(method, margin, contamination, epochs, seed):
+    """Make an unfitted detector of what the options say."""
     settings = {"method": method.value, "random_state": seed}
     settings |= {"margin": _number_or_auto(margin, "margin", "a number > 0")}
     settings["contamination"] = (
@@ -17,11 +31,7 @@ def fit_rows(table, rows, method, margin, contamination, epochs, seed):
         settings |= {"epochs": epochs, "uniform_epochs": min(5, epochs // 8)}
     from ocsdf import OCSDF
 
-    with warnings_told() as told, progress_bar("training") as bar:
-        estimator = OCSDF(**settings, callbacks=[epoch_callback(bar)])
-        estimator.fit(frame(table, rows))
-    estimator.set_params(callbacks=None)
-    return estimator, tuple(told)
+    return OCSDF(**settings)
 
 
 def _number_or_auto(text, option, what):

@@ -1,15 +1,40 @@
 """What commands read: tables with labels, models, and rows with the columns that a model knows."""
 
-from ocsdf.cli.console import warnings_told
+from ocsdf.cli.console import say, warnings_told
 
 
 def load_labelled(data, label, anomaly, reading, both=True):
-    """Load a table with its labels; return it, and the texts of what its reader warned of."""
+    """Load a table with its labels; return it, and the texts of what its reader warned of.
+
+    A table that is too large to be read whole is sampled at random.
+    """
+    from ocsdf.data.batches import is_large
     from ocsdf.data.tables import load_table
 
+    if is_large(data):
+        return _load_sample(data, label, anomaly, reading)
     with warnings_told() as told:
         table = load_table(data, label=label, anomaly=anomaly, both=both, **reading)
     return table, tuple(told)
+
+
+def _load_sample(data, label, anomaly, reading):
+    """Load a random sample of a large table, and say so."""
+    import numpy as np
+
+    from ocsdf.cli.streaming import open_batches, sample_labelled
+    from ocsdf.data.readers import table_name
+    from ocsdf.data.tables import Table
+
+    batches, told = open_batches(data, reading, label, anomaly)
+    rows, is_anomaly, n_seen = sample_labelled(batches, 0)
+    y = None if is_anomaly is None else is_anomaly.astype(np.int64)
+    note = f"a random sample of {len(rows):,} of {n_seen:,} rows is reported on"
+    if len(rows) < n_seen:
+        say(f"note: {note}", err=True)
+        told = (*told, note)
+    X = rows.to_numpy(dtype=np.float64)
+    return Table(X, y, batches.features, table_name(data)), told
 
 
 def load_model(path, calibrated=False):

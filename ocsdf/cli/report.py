@@ -26,6 +26,7 @@ from ocsdf.cli.options import (
     reads_tables,
 )
 from ocsdf.cli.report_tables import print_summary
+from ocsdf.cli.segments import report_segments
 
 
 class Format(StrEnum):
@@ -46,7 +47,7 @@ def report(
         typer.Option(
             metavar="MODEL.ocsdf",
             help="Report on a model that ocsdf fit wrote, and judge all rows with it, instead of "
-            "fitting one.",
+            "fitting one; on a folder of models, rank the segments.",
         ),
     ] = None,
     protocol: Annotated[
@@ -119,6 +120,8 @@ def report(
 
     kind, output = _format(kind, output, data)
     check_output(output, inputs=[data] if model is None else [data, model])
+    if model is not None and model.is_dir():
+        return report_segments(data, model, label, reading, output, as_json)
     radii = increasing_radii(_numbers(radii))
     check_share(alpha, "alpha")
     check_costs(cost_miss, cost_alarm)

@@ -79,8 +79,16 @@ class RowSummary:
     Attributes
     ----------
     n_seen : int
-    columns : list of str or None
-        Of data frames.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.data import RowSummary
+    >>> rows = np.arange(1000.0).reshape(500, 2)
+    >>> parts = [RowSummary((0, place), 20).update(rows[place::2]) for place in range(2)]
+    >>> total = RowSummary(0, 20).merge(parts[0]).merge(parts[1])
+    >>> total.n_seen, total.rows.shape, total.standardization()[0][0]
+    (500, (20, 2), 499.0)
     """
 
     def __init__(self, random_state=0, n_rows=None):

@@ -15,5 +15,6 @@ __getattr__, __dir__, __all__ = lazy_names(
         "no_masking": "ocsdf.decisions.guarantees",
         "pac_threshold": "ocsdf.decisions.thresholds",
         "rows_needed": "ocsdf.decisions.thresholds",
+        "score_drift": "ocsdf.decisions.drift",
     },
 )
