@@ -1,6 +1,6 @@
 """Tables larger than memory: seconds and memory of fit and score, beside an IsolationForest loop.
 
-A Parquet file of standard normal rows, some of them moved, is generated below build/. Each step is a
+A Parquet file of normal rows, some of them moved, is generated below build/. Each step is a
 process of its own, whose largest memory the system tells.
 
     python -m experiments.scale --rows 10000000
@@ -15,7 +15,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from experiments.common.command import count, make_parser, write_text
 from experiments.common.results import do_cells
@@ -150,7 +149,7 @@ def main():
         for step in STEPS
     ]
     rows = do_cells(cells, partial(measure, work=arguments.work), arguments, "scale")
-    write_text(describe(pd.DataFrame(rows)), arguments.output, "scale")
+    write_text(describe(rows), arguments.output, "scale")
 
 
 if __name__ == "__main__":

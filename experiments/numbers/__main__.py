@@ -7,12 +7,21 @@ file. ``--check`` writes nothing, and names the pages that differ.
 import argparse
 import sys
 
-from experiments.numbers import audit, images, level_sets, odd_tables, speed, surfaces, tables
+from experiments.numbers import (
+    audit,
+    images,
+    level_sets,
+    odd_tables,
+    scale,
+    speed,
+    surfaces,
+    tables,
+)
 from experiments.numbers.markers import ROOT, fill, pages
 from ocsdf.utils.files import write_whole
 
 PARTS = audit.PARTS | images.PARTS | level_sets.PARTS | odd_tables.PARTS | speed.PARTS
-PARTS |= surfaces.PARTS | tables.PARTS
+PARTS |= scale.PARTS | surfaces.PARTS | tables.PARTS
 
 
 def main(arguments=None):

@@ -85,7 +85,7 @@ class Batches:
         self.files = _files_of(path)
         self._reading, self._label, self._anomaly, self._keep = reading, label, anomaly, list(keep)
         self._sizes = [file.stat().st_size for file in self.files]
-        self.done = 0.0
+        self.done, self.features = 0.0, None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             frames = (frame for file in self.files for frame in self._frames(file))
@@ -117,12 +117,19 @@ class Batches:
             anomaly = _anomalies(frame[self._label], self._anomaly, f"{self._label!r} of {file}")
         return frame[[*self._keep, *self.features]], anomaly
 
+    @property
+    def _wanted(self):
+        """The columns that are needed; None as long as the features are not known."""
+        if self.features is None:
+            return None
+        return [*self._keep, *self.features, *([self._label] * (self._label is not None))]
+
     def _frames(self, file):
         """Read one file in frames, and note the share of it that was read."""
         frames = _parquet_frames if file.suffix.lower() == ".parquet" else _text_frames
         self._share = 0.0
         try:
-            for share, frame in frames(file, self._reading):
+            for share, frame in frames(file, self._reading, self._wanted, self.features):
                 self._share = share
                 if len(frame):
                     yield frame
@@ -201,13 +208,15 @@ def _parquet():
     return parquet
 
 
-def _parquet_frames(file, reading):
+def _parquet_frames(file, reading, wanted, features):
     # A buffer, so that a row group is never held whole.
     with _parquet().ParquetFile(file, buffer_size=_BLOCK_BYTES) as content:
         metadata = content.schema_arrow.pandas_metadata or {}
         asked = {*(reading.features or ()), *(reading.model_features or ()), *reading.drop}
         index = {name for name in metadata.get("index_columns", ()) if isinstance(name, str)}
         columns = [name for name in content.schema_arrow.names if name not in index - asked]
+        if wanted is not None:
+            columns = [name for name in columns if name in wanted]
         n_rows, done = max(1, content.metadata.num_rows), 0
         for batch in content.iter_batches(BATCH_ROWS, columns=columns):
             done += batch.num_rows
@@ -223,8 +232,8 @@ def _sniffed(file, reading=None):
             return sniff(text.read(HEAD_BYTES), reading or AS_IT_IS)
 
 
-def _text_frames(file, reading):
-    """Read text in frames; numbers are float64, whatever the first ones look like."""
+def _text_frames(file, reading, wanted, features):
+    """Read text in frames; features are float64 where the first ones are integers."""
     _parquet()  # says how to install it
     import pyarrow as pa
     from pyarrow import csv
@@ -255,15 +264,15 @@ def _text_frames(file, reading):
     with open(file, "rb") as raw:
         schema = open_reader(raw).schema
     whole = [field.name for field in schema if pa.types.is_integer(field.type)]
-    as_numbers = {
-        field.name: pa.float64()
-        for field in schema
-        if pa.types.is_integer(field.type) or pa.types.is_null(field.type)
-    }
+    whole = [name for name in whole if features is None or name in features]
+    empty = [field.name for field in schema if pa.types.is_null(field.type)]
+    types = dict.fromkeys([*whole, *empty], pa.float64())
+    present = None if wanted is None else [name for name in layout.names if name in wanted]
     with open(file, "rb") as raw:
-        for batch in open_reader(raw, column_types=as_numbers):
+        for batch in open_reader(raw, column_types=types, include_columns=present):
             frame = batch.to_pandas()
-            _refuse_inexact(frame, whole)
+            if features is not None:
+                _refuse_inexact(frame, whole)
             yield min(1.0, raw.tell() / size), frame
 
 

@@ -95,9 +95,11 @@ class Parts:
     def _join_parquet(self, file):
         import pyarrow.parquet as parquet
 
-        with parquet.ParquetWriter(file, parquet.read_schema(self._path(0))) as writer:
+        schema = parquet.read_schema(self._path(0))
+        with parquet.ParquetWriter(file, schema) as writer:
             for place in range(self.done):
-                writer.write_table(parquet.read_table(self._path(place)))
+                # Where keys are missing, a part may have floats for integers.
+                writer.write_table(parquet.read_table(self._path(place)).cast(schema))
 
     def _follow(self, plan):
         """Note the plan, or make sure that it is the one noted."""

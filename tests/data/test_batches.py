@@ -81,6 +81,17 @@ def test_integers_may_become_numbers_later_on(tmp_path, small_batches):
         read(Batches(path, AS_IT_IS))
 
 
+def test_keys_are_as_they_came(frame, tmp_path, small_batches):
+    key = np.arange(500) + 2**60
+    path = write(frame.assign(key=key), tmp_path / "t.csv")
+    rows, _ = read(Batches(path, AS_IT_IS, keep=["key"]))
+    np.testing.assert_array_equal(rows["key"], key)
+    rows, _ = read(Batches(path, Reading(drop=("key",))))
+    assert list(rows) == list(frame)
+    with pytest.raises(ValueError, match="'key' holds integers"):
+        read(Batches(path, AS_IT_IS))
+
+
 def test_columns_are_chosen_as_ever(frame, tmp_path, small_batches):
     path = write(frame.assign(key="k"), tmp_path / "t.csv")
     reading = Reading(drop=("label",), model_features=("c", "a"))
