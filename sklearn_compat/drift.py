@@ -91,17 +91,17 @@ def drift_of_rows(detector, X, scores, groups=None, by=None):
     import pandas as pd
 
     reference, ranks = _comparable(detector, scores, groups)
-    lines = []
+    only_lower, lines = not hasattr(detector, "calibration_"), []
     if by is not None:
         for label, rows in pd.Series(np.arange(len(scores))).groupby(np.asarray(by, dtype=object)):
             own = reference[label] if groups is not None and by is groups else _pooled(reference)
-            one = score_drift(own, ranks[rows.to_numpy()])
+            one = score_drift(own, ranks[rows.to_numpy()], only_lower)
             lines.append({"segment": label, **one._asdict(), "drifted": one.drifted})
     names = ["segment", *ScoreDrift._fields, "drifted"]
     segments = pd.DataFrame(lines, columns=names).sort_values(
         "ks_distance", ascending=False, ignore_index=True
     )
-    total = score_drift(_pooled(reference), ranks)
+    total = score_drift(_pooled(reference), ranks, only_lower)
     return Drift(total, column_shifts(detector, RowSummary(n_rows=1).update(X)), segments)
 
 
@@ -122,7 +122,7 @@ def drift_of_summary(detector, summary):
     import pandas as pd
 
     reference, ranks = _comparable(detector, summary.rows[SCORE].to_numpy(), None)
-    total = score_drift(_pooled(reference), ranks)
+    total = score_drift(_pooled(reference), ranks, not hasattr(detector, "calibration_"))
     return Drift(total, column_shifts(detector, summary), pd.DataFrame())
 
 

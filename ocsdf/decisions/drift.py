@@ -43,7 +43,7 @@ class ScoreDrift(NamedTuple):
         return bool(differs or beyond)
 
 
-def score_drift(calibration_scores, scores):
+def score_drift(calibration_scores, scores, only_lower=False):
     r"""Compare scores of new rows with those of calibration rows.
 
     The Kolmogorov-Smirnov test of two samples is that of the p-values against the calibration's
@@ -58,10 +58,19 @@ def score_drift(calibration_scores, scores):
     calibration_scores : array-like of shape (n,)
     scores : array-like of shape (m,)
         At least one.
+    only_lower : bool, default=False
+        Whether only scores that are lower than those of calibration count, in the
+        Kolmogorov-Smirnov test, too: for references that are training rows, which score higher
+        when they are scored themselves.
 
     Returns
     -------
     ScoreDrift
+
+    Raises
+    ------
+    ValueError
+        If there are no calibration scores, or no new ones.
 
     Examples
     --------
@@ -76,7 +85,8 @@ def score_drift(calibration_scores, scores):
     n, m = len(calibration), len(scores)
     if min(n, m) == 0:
         raise ValueError(f"drift needs calibration rows and new rows; got {n} and {m}.")
-    test = ks_2samp(calibration, scores, method="asymp")
+    alternative = "less" if only_lower else "two-sided"
+    test = ks_2samp(calibration, scores, alternative=alternative, method="asymp")
     k = int(LEVEL * (n + 1))
     n_beyond = int(np.count_nonzero(scores < calibration[k - 1])) if k else 0
     surprise = float(betabinom.sf(n_beyond - 1, m, k, n + 1 - k)) if k else 1.0

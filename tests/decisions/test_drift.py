@@ -37,6 +37,14 @@ def test_changes_are_found(move):
     assert score_drift(rng.normal(size=500), rng.normal(size=500, **move)).drifted
 
 
+def test_rows_that_are_less_abnormal_count_on_request_alone():
+    rng = np.random.default_rng(4)
+    calibration, higher = rng.normal(size=500), rng.normal(loc=0.7, size=500)
+    assert score_drift(calibration, higher).drifted
+    assert not score_drift(calibration, higher, only_lower=True).drifted
+    assert score_drift(calibration, -higher, only_lower=True).drifted
+
+
 def test_few_calibration_rows_have_nothing_beyond():
     found = score_drift(np.arange(50.0), np.full(30, -1.0))
     assert (found.share_beyond, found.beyond_p_value, found.drifted) == (0.0, 1.0, True)

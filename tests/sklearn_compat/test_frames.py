@@ -53,21 +53,24 @@ def test_the_index_stays_and_distance_detectors_have_frames_too():
     assert list(scores.index) == list("pqrs")
 
 
+@pytest.fixture(scope="module")
+def frame():
+    return pd.DataFrame(X, columns=list("abc"), index=np.arange(80) + 1000)
+
+
+@pytest.fixture(scope="module")
+def fitted(frame):
+    return OCSDF(hidden_layer_sizes=(8, 8), epochs=2, random_state=0).fit(frame)
+
+
+@pytest.fixture(scope="module")
+def calibrated(frame):
+    estimator = OCSDF(hidden_layer_sizes=(8, 8), epochs=2, random_state=0)
+    return ConformalDetector(estimator, alpha=0.2, random_state=0).fit(frame)
+
+
 class TestColumns:
     """What else a frame says, and that the parts of an engine agree with the whole."""
-
-    @pytest.fixture(scope="class")
-    def frame(self):
-        return pd.DataFrame(X, columns=list("abc"), index=np.arange(80) + 1000)
-
-    @pytest.fixture(scope="class")
-    def fitted(self, frame):
-        return OCSDF(hidden_layer_sizes=(8, 8), epochs=2, random_state=0).fit(frame)
-
-    @pytest.fixture(scope="class")
-    def calibrated(self, frame):
-        estimator = OCSDF(hidden_layer_sizes=(8, 8), epochs=2, random_state=0)
-        return ConformalDetector(estimator, alpha=0.2, random_state=0).fit(frame)
 
     def test_percentiles_are_ranks_among_left_out_training_scores(self, fitted, frame):
         scores = score_frame(fitted, frame)

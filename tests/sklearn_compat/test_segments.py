@@ -105,17 +105,19 @@ def test_bad_parameters_are_one_line(frame):
         SegmentedDetector(SMALL, by="site", least_rows=1).fit(frame)
 
 
+@pytest.fixture(scope="module")
+def calibrated(frame):
+    rows = frame[["a", "b"]].assign(a=frame["a"] % 50.0)
+    return ConformalDetector(SMALL, calibration=0.5, random_state=0).fit(rows)
+
+
+@pytest.fixture(scope="module")
+def rows():
+    rng = np.random.default_rng(1)
+    return pd.DataFrame(rng.normal(size=(300, 2)), columns=["a", "b"])
+
+
 class TestDrift:
-    @pytest.fixture(scope="class")
-    def calibrated(self, frame):
-        rows = frame[["a", "b"]].assign(a=frame["a"] % 50.0)
-        return ConformalDetector(SMALL, calibration=0.5, random_state=0).fit(rows)
-
-    @pytest.fixture(scope="class")
-    def rows(self):
-        rng = np.random.default_rng(1)
-        return pd.DataFrame(rng.normal(size=(300, 2)), columns=["a", "b"])
-
     def test_new_rows_of_the_same_kind_have_not_drifted(self, frame):
         rng = np.random.default_rng(2)
         rows, new = (pd.DataFrame(rng.normal(size=(600, 2)), columns=["a", "b"]) for _ in "ab")
