@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ocsdf.cli.batches import open_batches, summarize_normal
 from ocsdf.cli.console import print_json, say
 from ocsdf.cli.fitting import fit_detector
 from ocsdf.cli.loading import frame, load_labelled
@@ -95,7 +96,6 @@ def _read_whole(data, label, anomaly, reading, seed):
 
 def _passed_over(data, label, anomaly, reading, seed):
     """Summarize the normal rows of a large table, in one pass over it."""
-    from ocsdf.cli.streaming import open_batches, summarize_normal
     from ocsdf.data.readers import table_name
 
     batches, told = open_batches(data, reading, label, anomaly)

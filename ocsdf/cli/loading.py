@@ -1,5 +1,6 @@
 """What commands read: tables with labels, models, and rows with the columns that a model knows."""
 
+from ocsdf.cli.batches import open_batches, sample_labelled
 from ocsdf.cli.console import say, warnings_told
 
 
@@ -22,7 +23,6 @@ def _load_sample(data, label, anomaly, reading):
     """Load a random sample of a large table, and say so."""
     import numpy as np
 
-    from ocsdf.cli.streaming import open_batches, sample_labelled
     from ocsdf.data.readers import table_name
     from ocsdf.data.tables import Table
 

@@ -1,9 +1,10 @@
 """One model for each value of a column: `ocsdf fit --by`, and `ocsdf report` on their folder."""
 
+from ocsdf.cli.batches import followed, open_batches, sample_labelled
 from ocsdf.cli.console import print_json, progress_bar, say, warnings_told
 from ocsdf.cli.fitting import make_detector
 from ocsdf.cli.loading import load_model
-from ocsdf.cli.streaming import followed, open_batches, open_for_model, sample_labelled
+from ocsdf.cli.streaming import open_for_model
 
 _MOST_PRINTED = 10
 
