@@ -20,8 +20,7 @@ import pandas as pd
 from sklearn.datasets import make_moons
 from sklearn.exceptions import ConvergenceWarning
 
-from experiments.common.command import make_parser, write_text
-from experiments.common.results import do_cells
+from experiments.common.command import make_parser, run_experiment
 from ocsdf import OCSDF, load_table
 from ocsdf.attacks.adapters import art_attack, foolbox_attack
 from ocsdf.attacks.gradient_descent import pgd
@@ -154,8 +153,7 @@ def main():
     cells = [
         {**dict(zip(names, model, strict=True)), **sizes} for model in MODELS[: arguments.models]
     ]
-    rows = do_cells(cells, audit, arguments, "attack_audit")
-    write_text(describe(rows), arguments.output, "attack_audit")
+    run_experiment(cells, audit, arguments, "attack_audit", describe)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,7 @@ Each table: one fit of the default on all rows, without their labels.
 
 import numpy as np
 
-from experiments.common.command import make_parser, write_text
-from experiments.common.results import do_cells
+from experiments.common.command import as_table, run_tables
 from ocsdf import OCSDF, load_table
 
 TABLES = (
@@ -46,7 +45,7 @@ def describe(rows):
             f"by {100 * error['auto']:.1f} points on average with 'auto', by "
             f"{100 * error['estimate']:.1f} with 'estimate'. No constant was chosen on these "
             "tables: 2.5 deviations are those of the source.\n",
-            rows.drop(columns="commit", errors="ignore").to_markdown(index=False, floatfmt=".3g"),
+            as_table(rows),
             "",
         ]
     )
@@ -54,9 +53,7 @@ def describe(rows):
 
 def main():
     """Fit the tables that have no row yet, and write the table."""
-    arguments = make_parser(__doc__).parse_args()
-    rows = do_cells([{"table": table} for table in TABLES], flag, arguments, "contamination")
-    write_text(describe(rows), arguments.output, "contamination")
+    run_tables(__doc__, TABLES, flag, "contamination", describe)
 
 
 if __name__ == "__main__":

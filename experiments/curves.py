@@ -23,8 +23,7 @@ import numpy as np
 import tensorflow as tf
 from scipy.interpolate import CubicSpline
 
-from experiments.common.command import all_there, file_name, make_parser, write_text
-from experiments.common.results import do_cells
+from experiments.common.command import all_there, file_name, make_parser, run_experiment
 from experiments.level_set_fits import fit_cloud
 from experiments.level_set_geometry import along, both_ways, evaluate
 from ocsdf.levelsets import project
@@ -50,7 +49,7 @@ class Kind(NamedTuple):
     Attributes
     ----------
     sigma : float
-        Of the noise along each axis; curves lie about in a cube of side 1.
+        Standard deviation of the noise along each axis; curves lie about in a cube of side 1.
     missing : float
         Share of the curve's length that has no points.
     """
@@ -70,9 +69,9 @@ class Preset(NamedTuple):
     ----------
     width, n_steps, batch_size : int
     n_starts : int
-        Of the projections that find the learned curve.
+        Starts of the projections that find the learned curve.
     n_curves : int
-        With small noise.
+        Curves with small noise.
     """
 
     width: int
@@ -292,11 +291,8 @@ def main():
     sizes = PRESETS[arguments.preset]
     keys = [(SMALL, seed) for seed in range(sizes.n_curves)] + [(LARGE, 0), (MISSING, 0)]
     cells = [{"kind": kind, "seed": seed, "preset": arguments.preset} for kind, seed in keys]
-    arguments.work.mkdir(parents=True, exist_ok=True)
     name = file_name("curves", arguments.preset)
-    work = partial(run_cell, work=arguments.work)
-    rows = do_cells(cells, work, arguments, name)
-    write_text(describe(rows, sizes), arguments.output, name)
+    rows = run_experiment(cells, run_cell, arguments, name, describe, sizes)
     shown = rows.drop_duplicates("kind")[["kind", "seed", "preset"]].itertuples(index=False)
     if all_there(_arrays_of(arguments.work, *cell) for cell in shown):
         draw(rows, arguments.work, arguments.output / f"{name}.png")

@@ -13,8 +13,7 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-from experiments.common.command import make_parser, write_text
-from experiments.common.results import do_cells
+from experiments.common.command import make_parser, run_experiment
 from ocsdf import OCSDF, load_table
 from ocsdf.attacks import pgd
 from ocsdf.decisions import (
@@ -250,10 +249,8 @@ def describe(rows):
 
 def main():
     """Measure the cells that have no row yet, and write the tables."""
-    arguments = make_parser(__doc__).parse_args()
     cells = [{"table": table, "radius": radius} for table in TABLES for radius in RADII]
-    rows = do_cells(cells, measure, arguments, "decisions")
-    write_text(describe(rows), arguments.output, "decisions")
+    run_experiment(cells, measure, make_parser(__doc__).parse_args(), "decisions", describe)
 
 
 if __name__ == "__main__":

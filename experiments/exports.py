@@ -9,8 +9,7 @@ onnxruntime on normal rows and anomalies, beside the package.
 import numpy as np
 import onnxruntime as ort
 
-from experiments.common.command import make_parser, write_text
-from experiments.common.results import do_cells
+from experiments.common.command import run_tables
 from ocsdf import OCSDF, load_table
 from ocsdf.export.detector import detector_graph
 
@@ -85,9 +84,7 @@ def describe(rows):
 
 def main():
     """Compare the tables that have no row yet, and write the table."""
-    arguments = make_parser(__doc__).parse_args()
-    rows = do_cells([{"table": table} for table in TABLES], compare, arguments, "exports")
-    write_text(describe(rows), arguments.output, "exports")
+    run_tables(__doc__, TABLES, compare, "exports", describe)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ class Images(NamedTuple):
 def load_images(name):
     """Load a set: from ``images/<name>.npz`` in the data home, else by Keras's download.
 
-    Of CIFAR-10, ``images/cifar10_jpeg.npz`` is taken where it is there and the other is not.
+    CIFAR-10 may also lie in ``images/cifar10_jpeg.npz``, which is read where the other is missing.
     """
     if name not in IMAGE_SETS:
         raise ValueError(f"name must be one of {list(IMAGE_SETS)}; got {name!r}.")

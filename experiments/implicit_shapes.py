@@ -17,7 +17,6 @@ needs the meshes in ``--work``.
 """
 
 import time
-from functools import partial
 from typing import NamedTuple
 
 import keras
@@ -27,8 +26,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KernelDensity
 
 from experiments.clear_seeds import clear_seeds
-from experiments.common.command import all_there, file_name, make_parser, write_text
-from experiments.common.results import do_cells
+from experiments.common.command import all_there, file_name, make_parser, run_experiment
 from experiments.shapes import (
     GENERATED,
     MESHES,
@@ -71,7 +69,7 @@ class Preset(NamedTuple):
     margin_share : float
         m, in median distances to a point's nearest neighbour.
     resolution : int
-        Of the grid, along its longest side.
+        Cells of the grid along its longest side.
     n_judged : int
         Points uniform on the box, to measure the IoU.
     """
@@ -254,11 +252,8 @@ def main():
         for shape in PRESETS[preset].shapes
         for method in METHODS
     ]
-    arguments.work.mkdir(parents=True, exist_ok=True)
     name = file_name("implicit_shapes", preset)
-    work = partial(run_cell, work=arguments.work)
-    rows = do_cells(cells, work, arguments, name)
-    write_text(describe(rows, preset), arguments.output, name)
+    rows = run_experiment(cells, run_cell, arguments, name, describe, preset)
     stems = [arguments.work / f"{preset}_{seed}_{shape}" for shape in PRESETS[preset].shapes]
     if all_there(stem.with_name(stem.name + end) for stem in stems for end in (".npy", ".ply")):
         draw(rows, preset, seed, arguments.work, arguments.output / f"{name}.png")

@@ -29,8 +29,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from experiments.common.command import all_there, file_name, make_parser, write_text
-from experiments.common.results import do_cells
+from experiments.common.command import all_there, file_name, make_parser, run_experiment
 from experiments.level_set_geometry import distance_to_segments, evaluate, level_set, on_grid
 from ocsdf.levelsets import (
     SampleNetwork,
@@ -329,11 +328,8 @@ def main():
         for seed in range(sizes.n_seeds)
         for panel in PANELS
     ]
-    arguments.work.mkdir(parents=True, exist_ok=True)
     name = file_name("level_set_control", arguments.preset)
-    work = partial(run_cell, work=arguments.work)
-    rows = do_cells(cells, work, arguments, name)
-    write_text(describe(rows, sizes), arguments.output, name)
+    rows = run_experiment(cells, run_cell, arguments, name, describe, sizes)
     if all_there(_arrays_of(arguments.work, **cell) for cell in cells):
         draw(rows, arguments.work, arguments.output / f"{name}.png")
 

@@ -29,8 +29,7 @@ import numpy as np
 import tensorflow as tf
 
 from experiments import level_set_control
-from experiments.common.command import all_there, file_name, make_parser, write_text
-from experiments.common.results import do_cells
+from experiments.common.command import all_there, file_name, make_parser, run_experiment
 from experiments.level_set_data import (
     CAPSULE,
     DATA,
@@ -71,15 +70,15 @@ class Preset(NamedTuple):
     Attributes
     ----------
     width : int
-        Of all networks.
+        Units of a hidden layer of every network.
     n_epochs : int
-        Of the classifiers.
+        Epochs of the classifiers.
     resolution : int
         Points along each side of the grid that the true level set is traced on.
     n_networks : int
         Classifiers of each data.
     n_steps, batch_size : int
-        Of the network of the capsule.
+        Training of the network of the capsule.
     """
 
     width: int
@@ -235,11 +234,8 @@ def main():
         {"name": name, "seed": seed, "preset": arguments.preset}
         for name, seed in [(CAPSULE, 0), *keys]
     ]
-    arguments.work.mkdir(parents=True, exist_ok=True)
     name = file_name("level_set_sampling", arguments.preset)
-    work = partial(run_cell, work=arguments.work)
-    rows = do_cells(cells, work, arguments, name)
-    write_text(describe(rows, sizes), arguments.output, name)
+    rows = run_experiment(cells, run_cell, arguments, name, describe, sizes)
     files = {
         name: _arrays_of(arguments.work, name, 0, arguments.preset) for name in (*DATA, CAPSULE)
     }

@@ -22,7 +22,7 @@ def fit_field(queries, distances, loss, n_steps, seed, width=128):
     loss : callable
         ``loss(distances, values)``, of float32 tensors of shape (n_batch,).
     n_steps : int
-        Of Adam, whose rate decays linearly to 0.
+        Steps of Adam, whose rate decays linearly to 0.
     seed : int
     width : int, default=128
         Units of each of four hidden layers, sorted in pairs.

@@ -25,8 +25,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from experiments.common.command import make_parser, write_text
-from experiments.common.results import do_cells
+from experiments.common.command import make_parser, run_experiment
 from experiments.image_data import load_images
 from ocsdf.certificate.metrics import certified_auroc
 from ocsdf.networks.builders import condense
@@ -51,7 +50,7 @@ class Settings(NamedTuple):
     Attributes
     ----------
     dataset : str
-        Of :func:`experiments.image_data.load_images`.
+        A name that :func:`experiments.image_data.load_images` knows.
     margin, hinge_weight : float
         m, in the units of the scaled image, and lambda.
     newton_steps : int
@@ -63,7 +62,7 @@ class Settings(NamedTuple):
     centered_half : bool
         Pixels are scaled to [-1, 1]; else each channel to mean 0 and standard deviation 1.
     width : float, default=1.0
-        Of the channels of Table 6.
+        Factor of the channels of Table 6.
     batch_size : int, default=128
     restarted : float, default=1.0
         Share of the negatives' seeds that are drawn anew at each step; the others are the last
@@ -305,8 +304,7 @@ def main():
         for digit in CLASSES[arguments.preset]
     ]
     name = f"paper_images_{arguments.preset}"
-    rows = do_cells(cells, run_cell, arguments, name)
-    write_text(describe(rows, arguments.preset), arguments.output, name)
+    rows = run_experiment(cells, run_cell, arguments, name, describe, arguments.preset)
     draw(rows, arguments.preset, arguments.output / f"{name}.png")
 
 

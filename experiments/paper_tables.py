@@ -14,8 +14,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from experiments.common.command import make_parser, write_text
-from experiments.common.results import do_cells
+from experiments.common.command import make_parser, run_experiment
 from ocsdf.data.splits import split_one_class
 from ocsdf.data.tables import load_table
 
@@ -66,8 +65,7 @@ def main():
     if arguments.preset == "smoke":
         cells = [{**cell, "max_steps": 20} for cell in cells if cell["margin"] == 0.05]
     name = f"paper_tables_{arguments.preset}"
-    rows = do_cells(cells, fit_and_judge, arguments, name)
-    write_text(describe(rows, cells), arguments.output, name)
+    run_experiment(cells, fit_and_judge, arguments, name, describe, cells)
 
 
 def fit_and_judge(protocol, table, width, seed, margin, max_steps=None, epochs=40):

@@ -10,8 +10,7 @@ training rows as the background), by Spearman's rank correlation over the featur
 import numpy as np
 from scipy.stats import spearmanr
 
-from experiments.common.command import make_parser, write_text
-from experiments.common.results import do_cells
+from experiments.common.command import as_table, run_tables
 from ocsdf import OCSDF, load_table
 from ocsdf.explanation.shares import gradient_shares
 
@@ -64,7 +63,7 @@ def describe(rows):
             f"{means['change_and_shap']:.2f} for the shares of the change that flips the verdict "
             f"(what `explain` gives), {means['slope_and_shap']:.2f} for those of the slope. The "
             f"first feature is the same in {100 * means['same_first_feature']:.0f} % of rows.\n",
-            rows.drop(columns="commit", errors="ignore").to_markdown(index=False, floatfmt=".3g"),
+            as_table(rows),
             "",
         ]
     )
@@ -72,9 +71,7 @@ def describe(rows):
 
 def main():
     """Compare the tables that have no row yet, and write the table."""
-    arguments = make_parser(__doc__).parse_args()
-    rows = do_cells([{"table": table} for table in TABLES], compare, arguments, "reasons")
-    write_text(describe(rows), arguments.output, "reasons")
+    run_tables(__doc__, TABLES, compare, "reasons", describe)
 
 
 if __name__ == "__main__":

@@ -69,17 +69,17 @@ class Preset(NamedTuple):
         The last one also with many points.
     n_points : int
     effort : Effort
-        Of FC-2, for CNLS.
+        Training of FC-2 for CNLS.
     regression_steps : int
-        Of FC-2, for regression alone.
+        Steps of FC-2 for regression alone.
     alone_steps : int
-        Of Eq. 13 without an exact start.
+        Steps of Eq. 13 without an exact start.
     lipschitz_width, lipschitz_steps : int
         Units of each of four hidden layers; steps of HKR.
     resolution : int
-        Of the grid, along its longest side.
+        Cells of the grid along its longest side.
     n_samples : int
-        Of each surface, to measure distances.
+        Points drawn from each surface to measure distances.
     many : int
         Points of the large cloud.
     """

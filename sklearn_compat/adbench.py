@@ -46,44 +46,18 @@ class ADBenchOCSDF:
         self.estimator = estimator
 
     def fit(self, X_train, y_train=None):
-        """Learn from rows alone.
+        """Learn from rows alone, as :meth:`ocsdf.OCSDF.fit` does, and return the fitted object.
 
-        Parameters
-        ----------
-        X_train : array-like of shape (n_samples, n_features)
-            Dense finite numbers.
-        y_train : Ignored
-            ADBench passes labels; they are not looked at.
-
-        Returns
-        -------
-        ADBenchOCSDF
-            Itself, fitted.
-
-        Raises
-        ------
-        ValueError, TypeError
-            For an invalid parameter or input, before any work.
+        ADBench passes labels, too; ``y_train`` is not looked at.
         """
         estimator = OCSDF() if self.estimator is None else clone(self.estimator)
         self.detector_ = estimator.set_params(random_state=self.seed).fit(X_train)
         return self
 
     def predict_score(self, X):
-        """Return ``-score_samples(X)``: the higher, the more anomalous.
+        """Return minus :meth:`ocsdf.OCSDF.score_samples`: the higher, the more anomalous.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_samples,), float64
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError
-            Before ``fit``.
+        Before ``fit`` it raises :class:`sklearn.exceptions.NotFittedError`.
         """
         if not hasattr(self, "detector_"):
             raise NotFittedError("This ADBenchOCSDF is not fitted yet; call fit first.")

@@ -40,6 +40,7 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
             a valid p-value whatever an attacker did (no false alarm). In the units of
             ``certified_radius`` of the detector.
         groups : array-like of shape (n_samples,) or None, default=None
+            The segment of each row, where ``fit`` was given some.
 
         Returns
         -------
@@ -58,10 +59,8 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-        radius : float, default=0.0
+        X, radius, groups
             As for :meth:`p_values`: never above the value of the row before an attack.
-        groups : array-like of shape (n_samples,) or None, default=None
 
         Returns
         -------
@@ -177,7 +176,7 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
         radius : float
             Largest l2 norm of the attack.
         alarm_radius : float, default=0.0
-            Of the alarm ``p_values(X, alarm_radius) <= alpha``; 0 is that of ``predict``.
+            Radius of the alarm ``p_values(X, alarm_radius) <= alpha``; 0 is that of ``predict``.
         groups : array-like of shape (n_samples,) or None, default=None
 
         Returns
@@ -190,23 +189,18 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
         ValueError
             As :meth:`p_values`.
         """
-        check_is_fitted(self)
-        evaluated = evaluate(self.estimator_, X)
-        threshold = self._row_thresholds(groups, len(evaluated.scores))
+        evaluated, thresholds = self._evaluated(X, groups)
         total = check_radius(radius) + check_radius(alarm_radius)
         shift = evaluated.shift(total, EVALUATIONS)
-        return no_masking(evaluated.scores, threshold, shift)
+        return no_masking(evaluated.scores, thresholds, shift)
 
     def no_false_alarm(self, X, radius, groups=None):
         """Tell which rows raise no alarm of ``predict``, whatever an attack does to them.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows before the attack.
-        radius : float
-            Largest l2 norm of the attack.
-        groups : array-like of shape (n_samples,) or None, default=None
+        X, radius, groups
+            As for :meth:`no_masking`.
 
         Returns
         -------
@@ -218,10 +212,8 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
         ValueError
             As :meth:`p_values`.
         """
-        check_is_fitted(self)
-        evaluated = evaluate(self.estimator_, X)
-        threshold = self._row_thresholds(groups, len(evaluated.scores))
-        return no_false_alarm(evaluated.scores, threshold, evaluated.shift(check_radius(radius)))
+        evaluated, thresholds = self._evaluated(X, groups)
+        return no_false_alarm(evaluated.scores, thresholds, evaluated.shift(check_radius(radius)))
 
     def certified_radius(self, X, groups=None):
         r"""Return the l2 norm below which no change of a row flips its verdict.
@@ -233,6 +225,7 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Rows as they came.
         groups : array-like of shape (n_samples,) or None, default=None
 
         Returns
@@ -246,14 +239,12 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
         ValueError
             If the detector has no ``lipschitz_bound_``.
         """
-        check_is_fitted(self)
-        evaluated = evaluate(self.estimator_, X)
+        evaluated, thresholds = self._evaluated(X, groups)
         evaluated.check_certified("certified_radius")
-        return self._radius(evaluated, self._row_thresholds(groups, len(evaluated.scores)))
+        return self._radius(evaluated, thresholds)
 
     def _radius(self, evaluated, thresholds):
-        gap = np.abs(evaluated.scores - thresholds)
-        radius = gap - EVALUATIONS * evaluated.error
+        radius = np.abs(evaluated.scores - thresholds) - EVALUATIONS * evaluated.error
         radius = radius / (evaluated.lipschitz + EVALUATIONS * evaluated.error_slope)
         return np.maximum(0.0, radius * (1.0 - 2.0**-48))
 
@@ -269,9 +260,8 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
 
     def _judged(self, X, groups):
         """Scores, verdicts, radii where there are any, p-values: from one evaluation."""
-        evaluated = evaluate(self.estimator_, X)
+        evaluated, thresholds = self._evaluated(X, groups)
         scores = raised(evaluated.scores, evaluated.error)
-        thresholds = self._row_thresholds(groups, len(scores))
         columns = {"score": scores, "normal": scores - thresholds >= 0.0}
         if evaluated.lipschitz is not None:
             columns["certified_radius"] = self._radius(evaluated, thresholds)
@@ -279,6 +269,12 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
             evaluated, 0.0, groups, conformal_p_values, replaced=self.replaced
         )
         return columns | {"p_value": p_values}
+
+    def _evaluated(self, X, groups):
+        """Return the detector's evaluation of rows, and the threshold of each row's group."""
+        check_is_fitted(self)
+        evaluated = evaluate(self.estimator_, X)
+        return evaluated, self._row_thresholds(groups, len(evaluated.scores))
 
     def _row_thresholds(self, groups, n_rows):
         labels = self.calibration_.check_groups(groups, n_rows)

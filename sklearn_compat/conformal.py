@@ -9,16 +9,17 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import _safe_indexing, check_random_state, get_tags, indexable
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
-from ocsdf.decisions.calibration import Calibration, check_labels
+from ocsdf.decisions.calibration import Calibration, group_labels
 from ocsdf.decisions.checks import check_replaced, check_share, lowered, raised
 from ocsdf.sklearn_compat.calibrated import CalibratedDetector
 from ocsdf.sklearn_compat.chunks import come_in_chunks, summarize_chunks
 from ocsdf.sklearn_compat.evaluations import evaluate
+from ocsdf.sklearn_compat.saved import SavedDetector
 
 _FEATURES = ("n_features_in_", "feature_names_in_")
 
 
-class ConformalDetector(CalibratedDetector):
+class ConformalDetector(SavedDetector, CalibratedDetector):
     r"""Turn any outlier detector's scores into decisions with a guarantee.
 
     A part of the training rows is kept from the detector and calibrates it: with f its score,
@@ -83,6 +84,8 @@ class ConformalDetector(CalibratedDetector):
     array([ 1, -1])
     """
 
+    _file_format = "conformal_file"
+
     def __init__(
         self, estimator, alpha=0.05, calibration=0.2, delta=None, replaced=0, random_state=None
     ):
@@ -126,7 +129,7 @@ class ConformalDetector(CalibratedDetector):
             X = summarize_chunks(X, check_random_state(self.random_state).randint(2**31)).rows
         (X,) = indexable(X)
         n_rows = _num_samples(X)
-        groups = check_labels(groups, n_rows)
+        groups = group_labels(groups, n_rows)
         fitted, kept = self._share_out(n_rows)
         if isinstance(self.estimator, FrozenEstimator):
             estimator = self.estimator.fit(X, None).estimator
@@ -138,11 +141,12 @@ class ConformalDetector(CalibratedDetector):
         return self
 
     def score_samples(self, X):
-        """Return the detector's scores, plus what rounding may have taken from them.
+        """Return the scores of ``estimator_``, plus what rounding may have taken from them.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like
+            Rows as the detector takes them.
 
         Returns
         -------
@@ -158,8 +162,8 @@ class ConformalDetector(CalibratedDetector):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-        groups : array-like of shape (n_samples,) or None, default=None
+        X, groups : array-like
+            As for :meth:`p_values`.
 
         Returns
         -------
@@ -170,57 +174,12 @@ class ConformalDetector(CalibratedDetector):
         return scores - self._row_thresholds(groups, len(scores))
 
     def predict(self, X, groups=None):
-        """Tell normal rows (+1) from alarms (-1).
+        """Tell normal rows (+1) from alarms (-1), by the sign of :meth:`decision_function`.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        groups : array-like of shape (n_samples,) or None, default=None
-
-        Returns
-        -------
-        ndarray of shape (n_samples,), int
-            -1 where ``p_values(X) <= alpha``; where ``delta`` is given, below the PAC threshold.
+        Alarms are where ``p_values(X, groups=groups) <= alpha``; where ``delta`` is given, below
+        the PAC threshold.
         """
         return np.where(self.decision_function(X, groups) >= 0.0, 1, -1)
-
-    def save(self, path):
-        """Write the detector and its calibration to one file, without pickle.
-
-        Parameters
-        ----------
-        path : str or os.PathLike
-
-        Raises
-        ------
-        TypeError
-            If the detector has no file format of its own.
-        """
-        from ocsdf.sklearn_compat import conformal_file
-
-        check_is_fitted(self)
-        conformal_file.save(self, path)
-
-    @classmethod
-    def load(cls, path):
-        """Read what :meth:`save` wrote. Thresholds and bounds are computed anew.
-
-        Parameters
-        ----------
-        path : str or os.PathLike
-
-        Returns
-        -------
-        ConformalDetector
-
-        Raises
-        ------
-        ValueError
-            If the file is not such an archive or is damaged.
-        """
-        from ocsdf.sklearn_compat import conformal_file
-
-        return conformal_file.load(cls, path)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

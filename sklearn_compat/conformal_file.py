@@ -20,14 +20,7 @@ _LABELS = (str, int, float, bool)
 
 
 def save(conformal, path):
-    """Write a calibrated detector; see :meth:`ConformalDetector.save`.
-
-    Parameters
-    ----------
-    conformal : ConformalDetector
-        Fitted.
-    path : str or os.PathLike
-    """
+    """Write a fitted ConformalDetector; see :meth:`ConformalDetector.save`."""
     detector = conformal.estimator_
     if type(detector).__name__ not in _classes():
         raise TypeError(
@@ -59,18 +52,7 @@ def save(conformal, path):
 
 
 def load(cls, path):
-    """Read a calibrated detector; see :meth:`ConformalDetector.load`.
-
-    Parameters
-    ----------
-    cls : type
-        ConformalDetector.
-    path : str or os.PathLike
-
-    Returns
-    -------
-    ConformalDetector
-    """
+    """Read a detector of a class, ConformalDetector; see :meth:`ConformalDetector.load`."""
     name = os.fspath(path)
     content = Path(path).read_bytes()
     try:

@@ -49,6 +49,7 @@ class CertifiedDetector(OutlierMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_samples,), float64
+            In the detector's unit; 0 counts as inside.
         """
         return self.score_samples(X) - self.offset_
 
@@ -58,6 +59,7 @@ class CertifiedDetector(OutlierMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            As for :meth:`score_samples`.
 
         Returns
         -------
@@ -116,6 +118,7 @@ class CertifiedDetector(OutlierMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            As for :meth:`score_samples`.
 
         Returns
         -------
@@ -196,40 +199,6 @@ class CertifiedDetector(OutlierMixin, BaseEstimator):
         return certified_auroc(
             scores[~anomaly], scores[anomaly], radii, self.lipschitz_bound_, slack=slack
         )
-
-    def save(self, path):
-        """Write the fitted detector to one file, without pickle.
-
-        Parameters
-        ----------
-        path : str or os.PathLike
-            A zip archive is written whole: aside, then renamed.
-        """
-        from ocsdf.sklearn_compat import persistence
-
-        check_is_fitted(self)
-        persistence.save(self, path)
-
-    @classmethod
-    def load(cls, path):
-        """Read a detector that :meth:`save` wrote. Its bound is computed anew.
-
-        Parameters
-        ----------
-        path : str or os.PathLike
-
-        Returns
-        -------
-        OCSDF
-
-        Raises
-        ------
-        ValueError
-            If the file is not such an archive or is damaged.
-        """
-        from ocsdf.sklearn_compat import persistence
-
-        return persistence.load(cls, path)
 
     def _adopt_features(self, noted):
         """Take over the number and names of features that were noted on another detector."""

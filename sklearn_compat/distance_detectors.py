@@ -25,26 +25,28 @@ class DistanceDetector(CertifiedDetector):
     Abstract: a subclass has ``_distance_to(points)``, which makes the distance to standardized
     training rows. Verdicts call the farthest hundredth of the training rows anomalies, as those
     of OCSDF do.
+
+    Attributes
+    ----------
+    mean_, scale_ : ndarray of shape (n_features,)
+        Standardization of the training rows.
+    offset_ : float
+        First percentile of the training scores.
+    lipschitz_bound_ : float
+        1.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features,)
+        Only where X has column names.
     """
 
     def fit(self, X, y=None):
-        """Standardize and remember rows.
+        """Standardize and remember rows; return the fitted detector.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
-            Finite numbers that float64 can hold. Of sparse rows a dense copy is made.
+            As for :meth:`ocsdf.OCSDF.fit`.
         y : Ignored
-
-        Returns
-        -------
-        DistanceDetector
-            Itself, fitted.
-
-        Raises
-        ------
-        ValueError, TypeError
-            For an invalid input, before any work.
         """
         # Features are noted on a blank detector: a fit that fails leaves this one as it was.
         plain = plain_parameters(self)
@@ -60,17 +62,7 @@ class DistanceDetector(CertifiedDetector):
         return self
 
     def save(self, path):
-        """Refuse: only OCSDF has a file format of its own.
-
-        Parameters
-        ----------
-        path : str or os.PathLike
-
-        Raises
-        ------
-        TypeError
-            Always; the message says what to do instead.
-        """
+        """Raise a TypeError that says what to do instead: there is no file format for it."""
         raise TypeError(f"{type(self).__name__} has no file format of its own: pickle it.")
 
     def _checked_points(self, X):
@@ -95,19 +87,6 @@ class NearestNeighborDistance(DistanceDetector):
     and ``predict`` calls all other rows anomalies. Distances are 1-Lipschitz, so f carries the
     certificate of :class:`ocsdf.OCSDF`.
 
-    Attributes
-    ----------
-    mean_, scale_ : ndarray of shape (n_features,)
-        Standardization of the training rows.
-    offset_ : float
-        First percentile of the training scores: 0.
-    model_ : keras.Sequential
-    lipschitz_bound_ : float
-        1.
-    n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features,)
-        Only where X has column names.
-
     Examples
     --------
     >>> from ocsdf.sklearn_compat.distance_detectors import NearestNeighborDistance
@@ -131,18 +110,6 @@ class NearestNeighborsDistance(DistanceDetector):
     ----------
     n_neighbors : int, default=5
         k; all training rows where there are fewer.
-
-    Attributes
-    ----------
-    mean_, scale_ : ndarray of shape (n_features,)
-        Standardization of the training rows.
-    offset_ : float
-        First percentile of the training scores.
-    lipschitz_bound_ : float
-        1.
-    n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features,)
-        Only where X has column names.
     """
 
     def __init__(self, n_neighbors=5):
@@ -167,19 +134,6 @@ class SubsampleDistanceDetector(DistanceDetector):
     ----------
     random_state : int, RandomState or None, default=None
         Draws the rows.
-
-    Attributes
-    ----------
-    mean_, scale_ : ndarray of shape (n_features,)
-        Standardization of the training rows.
-    offset_ : float
-        First percentile of the training scores.
-    model_ : keras.Sequential
-    lipschitz_bound_ : float
-        1.
-    n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features,)
-        Only where X has column names.
 
     References
     ----------

@@ -83,8 +83,8 @@ class OCSDF(SignedDistance):
     batch_size : int, default=128
         Rows, and negatives, a batch.
     learning_rate : float or "auto", default="auto"
-        Of the optimizer, in the first epoch. With method="anchored" it decays linearly over the
-        epochs, and "auto" is 1e-2; with method="paper" it stays, and "auto" is 1e-3.
+        Learning rate of the optimizer in the first epoch. With method="anchored" it decays linearly
+        over the epochs, and "auto" is 1e-2; with method="paper" it stays, and "auto" is 1e-3.
     optimizer : str, default="rmsprop"
         Name of a Keras optimizer.
     domain : {"box", "ball"}, default="box"

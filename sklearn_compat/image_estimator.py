@@ -50,18 +50,11 @@ class ImageOCSDF(SignedDistance):
     batch_size : int, default=128
         Images, and negatives, a batch.
     learning_rate : float, default=3e-3
-        Of RMSprop in the first epoch; it decays linearly.
+        Learning rate of RMSprop in the first epoch; it decays linearly.
     contamination : float, "auto" or "estimate", default="auto"
-        "auto": f = 0 is the verdict's boundary and ``offset_`` is 0. A float in (0, 0.5]:
-        ``offset_`` is that quantile of the scores of the tenth. "estimate", where rows may
-        hold anomalies: ``offset_`` sets aside the rows that lie apart from the others, see
-        :func:`ocsdf.decisions.contamination.estimated_threshold`.
-    callbacks : list of keras.callbacks.Callback or None, default=None
-        Their train and epoch hooks are called.
-    random_state : int, RandomState instance or None, default=None
-        The same seed on the same machine gives the same scores.
-    verbose : {0, 1, 2}, default=0
-        Silent, a progress bar, or a line an epoch.
+        As for :class:`ocsdf.OCSDF`, of the scores of the tenth.
+    callbacks, random_state, verbose
+        As for :class:`ocsdf.OCSDF`.
 
     Attributes
     ----------
@@ -70,18 +63,12 @@ class ImageOCSDF(SignedDistance):
         is the learned network.
     image_shape_ : tuple of int
         (height, width, channels).
-    offset_ : float
-        ``decision_function = score_samples - offset_``.
-    lipschitz_bound_ : float
-        Upper bound of f's Lipschitz constant in l2, computed in float64; at most 1.
     domain_ : Box
         All images: [0, 1] for each pixel.
-    history_ : dict of str to list of float
-        By epoch: "loss", "share_inside", "gradient_norm", "hinge_share".
-    n_iter_ : int
-        Epochs run.
     n_features_in_ : int
         height * width * channels.
+    offset_, lipschitz_bound_, history_, n_iter_
+        As those of :class:`ocsdf.OCSDF`.
 
     References
     ----------
@@ -137,14 +124,7 @@ class ImageOCSDF(SignedDistance):
         Returns
         -------
         ImageOCSDF
-            Itself, fitted.
-
-        Raises
-        ------
-        ValueError, TypeError
-            For an invalid parameter or input, before any work.
-        KeyboardInterrupt
-            On Ctrl-C, after the fitted attributes are set from what was learned so far.
+            Itself, fitted. Raises as of :meth:`ocsdf.OCSDF.fit`.
         """
         # Features are noted on a blank detector: a fit that fails leaves this one as it was.
         plain = plain_parameters(self)

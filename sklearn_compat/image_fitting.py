@@ -33,7 +33,7 @@ class ImageFit(NamedTuple):
     domain : Box
     margin : float
     scores : ndarray of shape (n_held_out,)
-        Of the images that no cone is around.
+        Scores of the images that no cone is around.
     left_out : ndarray of shape (n_held_out,)
         The same.
     outcome : Outcome

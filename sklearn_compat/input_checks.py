@@ -40,7 +40,7 @@ class LazyRows:
         With a shape (n_samples, n_features), sliced by rows: an array, also a memory-mapped one,
         a data frame, or other lazy rows.
     transform : callable
-        Of a slice of the table; gives its rows as an array.
+        Takes a slice of the table and gives its rows as an array.
 
     Attributes
     ----------

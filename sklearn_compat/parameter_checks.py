@@ -30,23 +30,16 @@ def plain_parameters(estimator):
     Returns
     -------
     BaseEstimator
-        Of the same class, not fitted.
+        An estimator of the same class, not fitted.
     """
     parameters = estimator.get_params(deep=False)
     return type(estimator)(**{name: _plain(value) for name, value in parameters.items()})
 
 
 def check_parameters(estimator):
-    """Check every parameter of an estimator before any work is done.
+    """Check every parameter of an OCSDF before any work is done.
 
-    Parameters
-    ----------
-    estimator : OCSDF
-
-    Raises
-    ------
-    ValueError
-        Naming the parameter, what is allowed and what came.
+    A ValueError names the parameter, what is allowed and what came.
     """
     for name, choices in _CHOICES.items():
         value = getattr(estimator, name)
@@ -76,17 +69,7 @@ def check_parameters(estimator):
 
 
 def check_image_parameters(estimator):
-    """Check every parameter of an image estimator before any work is done.
-
-    Parameters
-    ----------
-    estimator : ImageOCSDF
-
-    Raises
-    ------
-    ValueError
-        Naming the parameter, what is allowed and what came.
-    """
+    """Check every parameter of an ImageOCSDF before any work is done, as those of an OCSDF."""
     shape = estimator.image_shape
     if shape is not None and not (
         isinstance(shape, tuple | list) and len(shape) == 3 and all(is_count(s, 1) for s in shape)

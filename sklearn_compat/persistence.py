@@ -25,13 +25,7 @@ _NETWORK, _STRETCH = "network.", "stretch."
 
 
 def save(estimator, path):
-    """Write a fitted detector; see :meth:`OCSDF.save`.
-
-    Parameters
-    ----------
-    estimator : OCSDF
-    path : str or os.PathLike
-    """
+    """Write a fitted OCSDF or ImageOCSDF; see :meth:`OCSDF.save`."""
     check_output(path)
     write_whole(path, to_bytes(estimator))
 
@@ -72,18 +66,7 @@ def to_bytes(estimator):
 
 
 def load(cls, path):
-    """Read a detector; see :meth:`OCSDF.load`.
-
-    Parameters
-    ----------
-    cls : type
-        OCSDF.
-    path : str or os.PathLike
-
-    Returns
-    -------
-    OCSDF
-    """
+    """Read a detector of a class, OCSDF or ImageOCSDF; see :meth:`OCSDF.load`."""
     return from_bytes(cls, Path(path).read_bytes(), os.fspath(path))
 
 

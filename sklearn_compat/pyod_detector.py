@@ -77,23 +77,10 @@ class OCSDFDetector(BaseDetector):
         self.calibration = calibration
 
     def fit(self, X, y=None):
-        """Learn the signed distance to the edge of the data, and set the threshold.
+        """Learn as :meth:`ocsdf.OCSDF.fit` does, set the threshold, and return the fitted detector.
 
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Finite numbers that float64 can hold. Of sparse rows a dense copy is made.
-        y : Ignored
-
-        Returns
-        -------
-        OCSDFDetector
-            Itself, fitted.
-
-        Raises
-        ------
-        ValueError, TypeError
-            For an invalid parameter or input, before any work.
+        ``y`` is not looked at. Invalid parameters and input raise a ValueError or TypeError before
+        any work.
         """
         detector, calibrated = self._new_detector(), None
         if self.calibration is not None:
@@ -160,17 +147,7 @@ class OCSDFDetector(BaseDetector):
         return super().set_params(**params)
 
     def decision_function(self, X):
-        """Return ``-score_samples(X)``: the higher, the more anomalous.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_samples,), float64
-            In units of the certificate.
-        """
+        """Return minus :meth:`ocsdf.OCSDF.score_samples`: the higher, the more anomalous."""
         check_is_fitted(self, "detector_")
         return -self.detector_.score_samples(X)
 
@@ -179,57 +156,22 @@ class OCSDFDetector(BaseDetector):
 
         .. math:: \max(0, |{-f(x)} - \text{threshold}| - \text{float slack}) / L
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            l2 radius in units of the certificate, that is on
-            ``(X - detector_.mean_) / detector_.scale_``.
+        in units of the certificate, as :meth:`ocsdf.OCSDF.certified_radius` does.
         """
         check_is_fitted(self, "detector_")
         return self.detector_.certified_radius(X)
 
     def p_values(self, X, radius=0.0):
-        """Return conformal p-values; see :meth:`ocsdf.ConformalDetector.p_values`.
+        """Return p-values as :meth:`ocsdf.ConformalDetector.p_values` does.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        radius : float, default=0.0
-            They hold under every l2 attack of that radius (units of the certificate).
-
-        Returns
-        -------
-        ndarray of shape (n_samples,), float64
-
-        Raises
-        ------
-        ValueError
-            If the detector was fitted without ``calibration``.
+        A detector that was fitted without ``calibration`` raises a ValueError.
         """
         return self._calibrated().p_values(X, radius)
 
     def discoveries(self, X, fdr=0.1, radius=0.0, method="auto"):
-        """Call anomalies with a bounded false share; see :class:`ocsdf.ConformalDetector`.
+        """Call anomalies as :meth:`ocsdf.ConformalDetector.discoveries` does.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        fdr : float, default=0.1
-        radius : float, default=0.0
-        method : {"auto", "bh", "by", "e-bh"}, default="auto"
-
-        Returns
-        -------
-        ndarray of shape (n_samples,), bool
-
-        Raises
-        ------
-        ValueError
-            If the detector was fitted without ``calibration``.
+        A detector that was fitted without ``calibration`` raises a ValueError.
         """
         return self._calibrated().discoveries(X, fdr, radius, method=method)
 

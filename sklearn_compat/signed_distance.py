@@ -11,6 +11,7 @@ from ocsdf.certificate.metrics import certified_radius
 from ocsdf.decisions.contamination import estimated_threshold
 from ocsdf.sklearn_compat.detector import CertifiedDetector
 from ocsdf.sklearn_compat.input_checks import check_rows
+from ocsdf.sklearn_compat.saved import SavedDetector
 from ocsdf.utils.checks import check_count, check_number
 
 # Times that rows of a level set are drawn, and how near to it they are.
@@ -19,12 +20,14 @@ _ROUNDS, _LEVEL_TOLERANCE = 20, 1e-3
 _MOST_SCORES = 1000
 
 
-class SignedDistance(CertifiedDetector):
+class SignedDistance(SavedDetector, CertifiedDetector):
     """A certified detector that knows the scale of its features and B.
 
     Abstract: a subclass has ``random_state`` and ``contamination``; its ``fit`` ends with
     ``_adopt``.
     """
+
+    _file_format = "persistence"
 
     def explain(self, X, track=iter):
         """Explain verdicts: how far the boundary is, where, and which features lead there.
@@ -85,7 +88,7 @@ class SignedDistance(CertifiedDetector):
         path : str or os.PathLike
             Such as ``model.onnx``.
         dtype : {"float64", "float32"}, default="float64"
-            Of the input and of the computation. float32 is for runtimes without float64: the
+            Type of the input and of the computation. float32 is for runtimes without float64: the
             radius is smaller by what float32 may round.
 
         Raises
@@ -160,8 +163,9 @@ class SignedDistance(CertifiedDetector):
         .. math:: x(\theta) = x - \text{scale} \; \frac{\nabla f(z; \theta_0)}
            {\|\nabla f(z; \theta_0)\|^2} \, [f(z; \theta) - c]
 
-        (CNLS Eq. 9). Points move at right angles to the level set in certificate units, in which
-        certificates are measured, too.
+        (CNLS Eq. 9). Where features are stretched, z is ``stretch_`` of that, and the scale is
+        divided by the slope of each feature's map at the point. Points move at right angles to the
+        level set in the units of the certificate.
 
         Parameters
         ----------

@@ -57,7 +57,8 @@ def anchored():
     import keras
     import numpy as np
 
-    from ocsdf.networks.builders import average, build_distance, build_mlp, condense, least
+    from ocsdf.networks.builders import average, build_mlp, condense
+    from tests.assembled import build_distance, least
 
     rng = np.random.default_rng(0)
     learned = condense(build_mlp(3, (16, 16), seed=1))

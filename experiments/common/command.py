@@ -1,9 +1,10 @@
 """Command lines of the experiments: presets, options, names of files."""
 
 import argparse
+from functools import partial
 from pathlib import Path
 
-from experiments.common.results import RESULTS, ROOT, made_at, read_rows
+from experiments.common.results import COMMIT, RESULTS, ROOT, do_cells, made_at, read_rows
 from ocsdf.utils.files import write_whole
 
 # Its files bear the script's name alone.
@@ -25,7 +26,7 @@ def make_parser(description, presets=(), work=None):
     Returns
     -------
     argparse.ArgumentParser
-        Of ``--jobs``, ``--output`` and ``--render`` as well.
+        A parser that knows ``--jobs``, ``--output`` and ``--render`` as well.
     """
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -106,6 +107,46 @@ def write_text(text, output, name):
     output.mkdir(parents=True, exist_ok=True)
     write_whole(output / f"{name}.md", text)
     print(text)
+
+
+def as_table(rows, floatfmt=".3g"):
+    """Write rows of a record as a table of Markdown, without the commits they were made at."""
+    rows = rows.drop(columns=COMMIT, errors="ignore")
+    return rows.to_markdown(index=False, floatfmt=floatfmt)
+
+
+def run_experiment(cells, work, arguments, name, describe, *facts):
+    """Do the cells that an experiment's record lacks, and write its page.
+
+    Parameters
+    ----------
+    cells, work, name
+        As of :func:`experiments.common.results.do_cells`.
+    arguments : argparse.Namespace
+        What a parser of :func:`make_parser` returns. A folder ``work`` of it is made, and the
+        function `work` is given it by that name.
+    describe : callable
+        Makes the text of the page from a DataFrame with a row a cell.
+    *facts
+        Passed to `describe` after the rows.
+
+    Returns
+    -------
+    DataFrame
+        The rows.
+    """
+    if "work" in arguments:
+        arguments.work.mkdir(parents=True, exist_ok=True)
+        work = partial(work, work=arguments.work)
+    rows = do_cells(cells, work, arguments, name)
+    write_text(describe(rows, *facts), arguments.output, name)
+    return rows
+
+
+def run_tables(description, tables, work, name, describe):
+    """Be the command line of an experiment with a cell a table; see :func:`run_experiment`."""
+    cells = [{"table": table} for table in tables]
+    run_experiment(cells, work, make_parser(description).parse_args(), name, describe)
 
 
 def all_there(paths):

@@ -115,9 +115,9 @@ def do_cells(cells, work, arguments, name):
     cells, work
         As of :func:`finish_cells`.
     arguments : argparse.Namespace
-        Of :func:`experiments.common.command.make_parser`.
+        What a parser of :func:`experiments.common.command.make_parser` returns.
     name : str
-        Of the record, ``<name>.csv`` in the folder of the results.
+        Name of the record, ``<name>.csv`` in the folder of the results.
 
     Returns
     -------

@@ -56,7 +56,7 @@ def foolbox_attack(
     Returns
     -------
     Attack
-        Of one point a row, foolbox's result.
+        One point a row, foolbox's result.
 
     Raises
     ------
@@ -110,31 +110,19 @@ def art_attack(
 
     Parameters
     ----------
-    network : OCSDF or another detector of this package, or a network
-        Fitted. A network has ``score(points)``, f in float64, of shape (n,); and ``model``, f as a
-        Keras model.
-    points : array-like of shape (n_samples, n_features)
-        In the units of X for a detector, in its own for a network.
-    direction : {-1, 1}, array-like of shape (n_samples,) or None
-        -1 attacks a row as one that is inside, to push its score down; 1 as one that is outside;
-        None each as what it is.
-    radius : float
-        In units of the certificate.
+    network, points, direction, radius, offset, lipschitz
+        As for :func:`foolbox_attack`.
     make_attack : callable, default=None
         ``make_attack(classifier, radius)`` gives an ART evasion attack on an ART classifier. None
         makes its l2 PGD with 50 steps of 0.025 of the radius, from the rows themselves. What an
         attack draws, it draws from NumPy's global generator.
-    offset : float, default=None
-        The threshold c; None is a detector's own, or 0.
     domain : Box or Ball, default=None
         As for :func:`ocsdf.attacks.gradient_descent.pgd`; ART does not know of it.
-    lipschitz : float, default=None
-        As for :func:`ocsdf.attacks.gradient_descent.pgd`.
 
     Returns
     -------
     Attack
-        Of one point a row, ART's result.
+        One point a row, ART's result.
 
     Raises
     ------

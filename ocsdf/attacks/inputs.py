@@ -23,7 +23,7 @@ class Subject(NamedTuple):
     certified : ndarray of shape (n_samples,) or None
         The rows' certified radii; None of a network.
     precision : dtype
-        Of the points, as the detector makes them.
+        Type of the points, as the detector makes them.
     """
 
     network: object
@@ -63,7 +63,7 @@ def take_subject(detector, rows, name="points", lipschitz=None, offset=None):
     rows : array-like of shape (n_samples, n_features)
         In the units of X for a detector, in its own for a network.
     name : str, default="points"
-        Of the rows, for the message.
+        What the message calls the rows.
     lipschitz, offset : float or None, default=None
         None takes a detector's bound and threshold, or 1 and 0.
 

@@ -164,10 +164,18 @@ def is_pyod(detector):
 
 def _pyod(module, name, seeded=False):
     def build(seed, n_features, X):
-        cls = getattr(import_module(f"pyod.models.{module}"), name)
+        cls = _pyod_class(module, name)
         return cls(random_state=seed) if seeded else cls()
 
     return build
+
+
+def _pyod_class(module, name):
+    try:
+        return getattr(import_module(f"pyod.models.{module}"), name)
+    except ModuleNotFoundError as error:
+        needed = error.name
+        raise ImportError(f"{name} needs {needed}: pip install {needed} ({error})") from None
 
 
 def _pca(seed, n_features, X):
@@ -182,12 +190,8 @@ def _pca(seed, n_features, X):
 
 
 def _deep_svdd(seed, n_features, X):
-    try:
-        from pyod.models.deep_svdd import DeepSVDD
-    except ImportError as error:
-        raise ImportError(f"DeepSVDD needs torch: pip install torch ({error})") from None
-
-    return DeepSVDD(n_features=n_features, random_state=seed, verbose=0)
+    cls = _pyod_class("deep_svdd", "DeepSVDD")
+    return cls(n_features=n_features, random_state=seed, verbose=0)
 
 
 def _ocsdf(seed, n_features, X):

@@ -2,6 +2,7 @@
 
 import contextlib
 import random
+import sys
 import time
 import warnings
 from functools import cache
@@ -21,7 +22,7 @@ _MINMAX = ("adbench", "clean")
 # Seconds that a detector may take to be imported and compiled.
 _LOADING = 300
 
-_fitted = {}  # in a child: the detector whose scores are being judged
+_fitted = {}  # in a child: the detector whose scores are being judged, and the rows as it got them
 
 
 def score_metrics(y, scores):
@@ -75,7 +76,7 @@ def evaluate_detector(
     y_test : array-like of shape (n_test,)
         1 for an anomaly, 0 for a normal row.
     protocol : str
-        Of :data:`ocsdf.data.splits.PROTOCOLS`.
+        One of :data:`ocsdf.data.splits.PROTOCOLS`.
     radii : sequence of float
         Attack radii to certify, where the detector has a bound. Scaled l2.
     seed : int, default=0
@@ -99,7 +100,7 @@ def evaluate_detector(
             scores = timed.pop("scores")
             values |= timed | {"peak_mb": peak / 2**20}
             values |= score_metrics(y_test, scores)
-            values |= child.call(_certify, X_test, y_test, radii, time_limit=time_limit)[0]
+            values |= child.call(_certify, y_test, radii, time_limit=time_limit)[0]
         except TimeoutError as error:
             values |= {"error": str(error), "timed_out": True, "time_limit": time_limit}
         except (ChildError, ValueError) as error:
@@ -125,6 +126,8 @@ def _fit_and_score(name, seed, protocol, X_train, X_test):
     # Some detectors draw from the global generators; nobody else uses them in this process.
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(seed)
     flags = find_detector(name)
     n_features = X_train.shape[1]
     with warnings.catch_warnings(record=True) as caught:
@@ -147,7 +150,7 @@ def _fit_and_score(name, seed, protocol, X_train, X_test):
         else:
             scores = score_of(detector, X_test)
         scored = time.perf_counter()
-    _fitted["detector"] = detector
+    _fitted.update(detector=detector, rows=X_test)
     # A place in the code warns many times of the same, with other figures.
     told = {(one.filename, one.lineno): _in_one_line(one) for one in caught}
     values = {"fit_seconds": fitted - start, "score_seconds": scored - fitted, "scores": scores}
@@ -162,9 +165,9 @@ def _scaled(scaler, X_train, X_test):
     return scaler.fit_transform(X_train), scaler.transform(X_test)
 
 
-def _certify(X, y, radii):
-    """Certified AUROC of the detector that has just scored, where it has a bound."""
-    detector = _fitted.pop("detector")
+def _certify(y, radii):
+    """Certified AUROC of the detector that has just scored, on the same rows, if it has a bound."""
+    detector, X = _fitted.pop("detector"), _fitted.pop("rows")
     if not hasattr(detector, "certified_auroc"):
         return {}
     bounds = detector.certified_auroc(X, y, radii)

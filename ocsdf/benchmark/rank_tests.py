@@ -12,7 +12,7 @@ class RankTest(NamedTuple):
     Attributes
     ----------
     mean_ranks : Series
-        Of each detector, best first; 1 is best.
+        Mean rank of each detector, best first; 1 is best.
     n_tables : int
     friedman : float or None
         p-value of the Friedman test; None where it is undefined.

@@ -71,7 +71,7 @@ def run_benchmark(
         What :func:`ocsdf.benchmark.detectors.find_detector` takes.
     seeds : sequence of int
     protocols : sequence of str
-        Of :data:`ocsdf.data.splits.PROTOCOLS`.
+        Some of :data:`ocsdf.data.splits.PROTOCOLS`.
     folder : str or os.PathLike
         Holds cells.sqlite, the :class:`ocsdf.benchmark.store.Store` of the rows.
     n_jobs : int, default=1

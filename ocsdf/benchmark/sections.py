@@ -22,6 +22,7 @@ NAMES = {
     "adbench": "ADBench's 70/30 split, with its bootstrap of small and subsample of large tables",
     "clean": "ADBench's 70/30 split, with no row drawn twice",
     "contaminated": "a given share of anomalies among the rows fitted on",
+    "fixed": "fitted on the rows that a table's file gives for it, judged on its others",
 }
 
 

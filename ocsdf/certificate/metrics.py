@@ -2,7 +2,7 @@
 
 f is L-Lipschitz in the l2 norm and high scores are normal, so moving a sample by eps moves its
 score by at most L * eps. Radii are l2 distances in the space where L was bounded (for the
-estimators: standardized features, or pixels in [0, 1]).
+estimators: standardized and stretched features, or pixels in [0, 1]).
 
 Rounding never flatters a certificate: a shift is formed exactly and rounded up to the next
 float64, comparisons of the kind ``a - shift`` against ``b`` are decided exactly, from the
@@ -141,21 +141,10 @@ def certified_tpr(
 
     Parameters
     ----------
-    normal_scores : array-like of shape (n,)
-        Scores of the normal rows.
-    anomaly_scores : array-like of shape (m,)
-        Scores of the anomalies.
-    radii : float or array-like of shape (n_radii,)
-        Attack radii eps >= 0.
+    normal_scores, anomaly_scores, radii, lipschitz, attacked, slack
+        As for :func:`certified_auroc`; L is the `lipschitz` bound and s the `slack`.
     fpr : float, default=0.05
         Largest share of normal rows that may be flagged, 0 <= fpr < 1.
-    lipschitz : float, default=1.0
-        Upper bound L of the Lipschitz constant of f, in l2.
-    attacked : {"both", "anomalies", "normals"}, default="both"
-        Which rows the attacker may move.
-    slack : float or array-like of shape (n_radii,), default=0.0
-        Bound s of the error that floating point makes in one attacked sample's score at each
-        radius. It counts only where eps > 0.
 
     Returns
     -------
@@ -196,17 +185,10 @@ def certified_recall(anomaly_scores, radii, threshold=0.0, lipschitz=1.0, slack=
 
     Parameters
     ----------
-    anomaly_scores : array-like of shape (m,)
-        Scores of the anomalies.
-    radii : float or array-like of shape (n_radii,)
-        Attack radii eps >= 0.
+    anomaly_scores, radii, lipschitz, slack
+        As for :func:`certified_auroc`.
     threshold : float, default=0.0
         Scores below it are flagged.
-    lipschitz : float, default=1.0
-        Upper bound of the Lipschitz constant of f, in l2.
-    slack : float or array-like of shape (n_radii,), default=0.0
-        Bound of the error that floating point makes in one attacked sample's score at each
-        radius. It counts only where eps > 0.
 
     Returns
     -------

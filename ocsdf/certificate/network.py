@@ -84,7 +84,7 @@ class CertifiedNetwork:
         Parameters
         ----------
         model : keras.Sequential
-            Of layers with a known bound and rounding, see :func:`ocsdf.networks.layer_bound`.
+            Its layers have a known bound and rounding, see :func:`ocsdf.networks.layer_bound`.
 
         Returns
         -------

@@ -29,7 +29,7 @@ def bench(
             metavar="A,B,...",
             help="Names, or package.module:Class for a class of ADBench's form, a PyOD detector "
             "or a scikit-learn estimator.",
-            show_default="OCSDF, the 14 of the paper, and three beside the ranking",
+            show_default="OCSDF, the 14 of the paper, three later ones, three beside the ranking",
         ),
     ] = None,
     protocols: Annotated[
@@ -153,5 +153,3 @@ def _print_benchmark(rows, paths):
     for path in paths:
         if path.parent.name != "figures":
             typer.echo(str(path.resolve()))
-    if n_failed == len(rows):
-        raise typer.Exit(1)

@@ -7,17 +7,14 @@ import typer
 
 from ocsdf.cli.console import print_json, progress_bar, say, tracked
 from ocsdf.cli.loading import load_model, load_rows
-from ocsdf.cli.options import Data, Json, reads_tables
+from ocsdf.cli.options import Data, Json, LeftOut, Model, reads_tables
 
 
 @reads_tables
 def explain(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A file written by ocsdf fit.")],
+    model: Model,
     data: Data,
-    label: Annotated[
-        str | None,
-        typer.Option(metavar="COLUMN", help="A column that is no feature: it is left out."),
-    ] = None,
+    label: LeftOut = None,
     every: Annotated[
         bool, typer.Option("--all", help="Explain all rows, not only those called anomalies.")
     ] = False,

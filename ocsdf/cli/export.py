@@ -8,7 +8,7 @@ import typer
 
 from ocsdf.cli.console import print_json
 from ocsdf.cli.loading import load_model
-from ocsdf.cli.options import Json
+from ocsdf.cli.options import Json, Model
 
 
 class Precision(StrEnum):
@@ -19,7 +19,7 @@ class Precision(StrEnum):
 
 
 def export(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A file written by ocsdf fit.")],
+    model: Model,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="MODEL.onnx")],
     dtype: Annotated[
         Precision, typer.Option(help="float32 for runtimes without float64; its radii are smaller.")

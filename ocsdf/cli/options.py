@@ -3,6 +3,7 @@
 from enum import StrEnum
 from functools import wraps
 from inspect import Parameter, signature
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -29,6 +30,11 @@ Data = Annotated[
         help="An embedded data set's name; a .csv, .tsv or .txt file (also .gz), or - for the "
         "standard input; a .parquet, .npz or .mat file.",
     ),
+]
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A file written by ocsdf fit.")]
+LeftOut = Annotated[
+    str | None,
+    typer.Option(metavar="COLUMN", help="A column that is no feature: it is left out."),
 ]
 Label = Annotated[
     str | None, typer.Option(metavar="COLUMN", help="The column that marks the anomalies.")

@@ -7,7 +7,7 @@ import typer
 
 from ocsdf.cli.console import print_json, progress_bar, say
 from ocsdf.cli.loading import load_model, load_rows
-from ocsdf.cli.options import Data, Json, reads_tables
+from ocsdf.cli.options import Data, Json, LeftOut, reads_tables
 
 
 @reads_tables
@@ -17,10 +17,7 @@ def score(
         typer.Argument(metavar="MODEL", help="A file, or a folder of models, of ocsdf fit."),
     ],
     data: Data,
-    label: Annotated[
-        str | None,
-        typer.Option(metavar="COLUMN", help="A column that is no feature: it is left out."),
-    ] = None,
+    label: LeftOut = None,
     output: Annotated[
         Path | None,
         typer.Option(

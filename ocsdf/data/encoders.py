@@ -52,7 +52,7 @@ class ColumnEncoder:
         Parameters
         ----------
         X : data frame or array-like of shape (n_samples, n_features)
-            Of pandas, polars, Arrow or any library that narwhals knows; or an array.
+            A frame of pandas, polars, Arrow or any library that narwhals knows; or an array.
 
         Returns
         -------

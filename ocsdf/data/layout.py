@@ -77,13 +77,6 @@ def sniff(head, reading):
     return Layout(sep, decimal, encoding, reading.header, skip, _unique(names))
 
 
-def splitsplit_rows(lines, sep):
-    """Split lines into fields."""
-    if sep == " ":
-        lines = (line.replace("\t", " ").strip() for line in lines)
-    return csv.reader(lines, delimiter=sep, skipinitialspace=sep == " ")
-
-
 def split_rows(lines, sep):
     """Split lines into fields."""
     if sep == " ":

@@ -44,7 +44,7 @@ class Split(NamedTuple):
 def reduce_rows(y, n_rows=5_000, least_anomalies=20, seed=0):
     r"""Choose the rows of a large table that a benchmark works on.
 
-    Of n rows with a anomalies, N = `n_rows` are drawn without replacement, stratified by label:
+    From n rows with a anomalies, N = `n_rows` are drawn without replacement, stratified by label:
 
     .. math:: \max(\mathrm{round}(N a / n), \min(a, A))
 
@@ -59,7 +59,7 @@ def reduce_rows(y, n_rows=5_000, least_anomalies=20, seed=0):
     least_anomalies : int, default=20
         A. All anomalies are kept where the table has fewer.
     seed : int, default=0
-        Of the draw. A benchmark keeps it, whatever the seeds of its splits.
+        Seed of the draw. A benchmark keeps it, whatever the seeds of its splits.
 
     Returns
     -------
@@ -108,7 +108,7 @@ def split(X, y, protocol, seed, contamination=None):
           neither up nor down.
         - "contaminated": as "oc", with a share of anomalies among the rows to fit on.
     seed : int
-        Of the draws.
+        Seed of the draws.
     contamination : float, optional
         The anomalies' share, 0 <= share < 1, of the rows to fit on; "contaminated" needs it, and
         no other protocol takes it. At most half of the anomalies are used: where they do not

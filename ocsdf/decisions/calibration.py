@@ -82,27 +82,16 @@ class Calibration:
         return evidence
 
     def check_groups(self, groups, n_rows):
-        """Return a label for each row to judge.
+        """Return a label for each row to judge, as :func:`group_labels`.
 
-        Parameters
-        ----------
-        groups : array-like of shape (n_rows,) or None
-        n_rows : int
-
-        Returns
-        -------
-        ndarray of shape (n_rows,), object
-
-        Raises
-        ------
-        ValueError
-            If there are labels though calibration had none, or the other way round, or one is new.
+        A ValueError says that there are labels though calibration had none, or the other way
+        round, or that one is new.
         """
         if (None in self.scores) and groups is not None:
             raise ValueError("The detector was fitted without groups: pass none, or fit with them.")
         if None not in self.scores and groups is None:
             raise ValueError("The detector was fitted with groups: pass groups=, one label a row.")
-        labels = check_labels(groups, n_rows)
+        labels = group_labels(groups, n_rows)
         new = {label for label in labels.tolist() if label not in self.scores}
         if new:
             raise ValueError(
@@ -112,7 +101,7 @@ class Calibration:
         return labels
 
 
-def check_labels(groups, n_rows):
+def group_labels(groups, n_rows):
     """Return groups as an array of labels; None a row where there are none.
 
     Parameters

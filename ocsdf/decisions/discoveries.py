@@ -39,17 +39,8 @@ def benjamini_yekutieli(p_values, fdr):
 
     As :func:`benjamini_hochberg` at the level :math:`\mathrm{fdr} / (1 + 1/2 + \dots + 1/m)`. The
     expected share of normal rows among those called is at most `fdr` under any dependence, so
-    with certified p-values also under an attack by someone who sees all rows.
-
-    Parameters
-    ----------
-    p_values : array-like of shape (m,)
-    fdr : float
-        Level, 0 < fdr < 1.
-
-    Returns
-    -------
-    ndarray of shape (m,), bool
+    with certified p-values also under an attack by someone who sees all rows. Parameters and
+    Returns as of :func:`benjamini_hochberg`.
 
     Examples
     --------

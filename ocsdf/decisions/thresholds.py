@@ -65,16 +65,11 @@ def pac_threshold(calibration_scores, alpha, delta, replaced=0):
     delta : float
         Probability that the promise fails, 0 < delta < 1.
     replaced : int, default=0
-        Calibration rows that an attacker may have chosen.
+        As for :func:`marginal_threshold`, as are Returns and Raises.
 
     Returns
     -------
     float
-
-    Raises
-    ------
-    ValueError
-        If there are too few calibration rows; see :func:`rows_needed`.
 
     Examples
     --------

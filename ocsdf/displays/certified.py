@@ -34,7 +34,7 @@ class _CertifiedDisplay(Display):
         Returns
         -------
         display : object
-            Of the class that this is called on.
+            An object of the class that this is called on.
         """
         radii = np.asarray(radii, dtype=float)
         detector, X = last_step(estimator, X)
@@ -61,7 +61,7 @@ class _CertifiedDisplay(Display):
         Returns
         -------
         display : object
-            Of the class that this is called on.
+            As of :meth:`from_estimator`.
         """
         radii = np.asarray(radii, dtype=float)
         known = {"lipschitz": lipschitz, "slack": slack}
@@ -74,7 +74,7 @@ class CertifiedAUROCDisplay(_CertifiedDisplay):
     Parameters
     ----------
     radii : array-like of shape (n_radii,)
-        Radii of the attack, l2 norm in standardized features ("scaled l2").
+        Radii of the attack, l2 norm in the detector's unit ("scaled l2").
     certified_auroc : array-like of shape (n_radii,)
         A lower bound of the AUROC under any attack of at most that radius; never grows with it.
     lower, upper : array-like of shape (n_radii,), default=None
@@ -151,7 +151,7 @@ class CertifiedROCDisplay(_CertifiedDisplay):
     tpr : array-like of shape (n_radii, n_points)
         Lower bounds of the true positive rate.
     radii : array-like of shape (n_radii,)
-        Radii of the attack, l2 norm in standardized features ("scaled l2"); 0 is nobody's attack.
+        Radii of the attack, l2 norm in the detector's unit ("scaled l2"); 0 is nobody's attack.
 
     Raises
     ------

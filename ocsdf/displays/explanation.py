@@ -44,7 +44,7 @@ class ExplanationDisplay(Display):
         Parameters
         ----------
         explanation : Explanation
-            Of ``detector.explain``.
+            What ``detector.explain`` returns.
         row : int, default=0
             The place of the row among those explained.
         top : int, default=8

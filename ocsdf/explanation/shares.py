@@ -53,7 +53,7 @@ def gradient_shares(network, points):
 
 
 def feature_radii(radius, scale):
-    r"""Express certified radii in raw units.
+    r"""Express certified radii in raw units, of features that are scaled and not stretched.
 
     No change u of a row, in raw units, flips its verdict if
 

@@ -36,7 +36,8 @@ class Explanation(NamedTuple):
         What each feature has in the change to the boundary point, see :func:`change_shares`; where
         not converged, in the slope of f, see :func:`gradient_shares`.
     feature_radii : ndarray of shape (n, n_features)
-        Raw units, see :func:`feature_radii`.
+        Raw units: no change of this feature alone by less flips the verdict. Where features are
+        stretched, the way to either side is measured by the inverse of the map.
     rows : ndarray of shape (n, n_features)
         The rows in question, raw units.
     normal : ndarray of shape (n,), bool
@@ -165,7 +166,7 @@ def explain(
     ----------
     network : CertifiedNetwork
     points : ndarray of shape (n, n_features)
-        Standardized rows, ``(X - mean) / scale``.
+        Standardized rows, ``(X - mean) / scale``, as `stretched` maps them.
     radius : ndarray of shape (n,)
         Certified radii of the rows, units of the certificate.
     level : float, default=0.0

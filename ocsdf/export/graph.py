@@ -22,7 +22,7 @@ class Graph:
     Parameters
     ----------
     dtype : {"float64", "float32"}, default="float64"
-        Of all constants, and so of all results.
+        Precision of all constants, and so of all results.
     """
 
     def __init__(self, dtype="float64"):
@@ -36,12 +36,12 @@ class Graph:
         Parameters
         ----------
         operator : str
-            Of ONNX's default domain.
+            An operator of ONNX's default domain.
         *inputs : str
             Names of results or constants.
         outputs : int, default=1
         **attributes
-            Of the operator.
+            Attributes of the operator.
 
         Returns
         -------
@@ -105,13 +105,13 @@ class Graph:
         Parameters
         ----------
         values : str
-            Of shape (n, size * n_groups).
+            Name of a result of shape (n, size * n_groups).
         size, n_groups : int
 
         Returns
         -------
         str
-            Of shape (n, n_groups).
+            Name of a result of shape (n, n_groups).
         """
         grouped = self.reshape(values, (-1, size, n_groups))
         return self.add("ReduceMin", grouped, self.integers([1]), keepdims=0)

@@ -27,11 +27,11 @@ def conv_net_2a(input_shape=DIGITS, n_outputs=10, width=1.0, seed=None):
     input_shape : tuple of three int, default=(28, 28, 1)
         Height, width and channels of an image.
     n_outputs : int, default=10
-        Of the last layer, which has no activation.
+        Outputs of the last layer, which has no activation.
     width : float, default=1.0
         Factor of all channels and hidden units: 0.5 is half width.
     seed : int, numpy.random.Generator or None, default=None
-        Of the initial weights; nothing is drawn from a global generator.
+        Seed of the initial weights; nothing is drawn from a global generator.
 
     Returns
     -------
@@ -114,7 +114,7 @@ def fc_1(input_dim=2, output_dim=1, width=512, seed=None):
     width : int, default=512
         Units of a hidden layer.
     seed : int, numpy.random.Generator or None, default=None
-        Of the initial weights, drawn as of :func:`conv_net_2a`.
+        Seed of the initial weights, drawn as :func:`conv_net_2a` draws them.
 
     Returns
     -------
@@ -139,13 +139,11 @@ def fc_2(input_dim=3, output_dim=1, width=512, seed=None):
 
     Parameters
     ----------
-    input_dim, output_dim : int, default=3 and 1
-        d and l.
+    input_dim, output_dim, seed
+        As for :func:`fc_1`, with 3 and 1 by default.
     width : int, default=512
         What enters a layer in the middle: input_dim coordinates of the point beside
         width - input_dim units of the layer before (509 in the paper).
-    seed : int, numpy.random.Generator or None, default=None
-        Of the initial weights, drawn as of :func:`conv_net_2a`.
 
     Returns
     -------

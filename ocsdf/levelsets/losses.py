@@ -145,7 +145,7 @@ def robust(values, distances, radius, weight=1.0):
     radius : float or tensor of shape (n,)
         epsilon, how far the boundary should be.
     weight : float, default=1.0
-        Of correctly classified points.
+        Weight of correctly classified points.
 
     Returns
     -------

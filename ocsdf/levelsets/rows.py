@@ -87,7 +87,7 @@ def on_rows(network, shape, args=()):
     network : callable
         Maps points of shape (n, \\*shape), and the args, to (n, l), or to (n,) if l = 1.
     shape : tf.TensorShape or tuple of int
-        Of one point.
+        Shape of one point.
     args : sequence of tensors
         Each with a row for every point.
 

@@ -27,12 +27,11 @@ class SampleNetwork:
     Parameters
     ----------
     network : callable
-        F, a Keras model or any function of TensorFlow tensors. Maps points (n, ...) to (n, l), or
-        to (n,) for l = 1; each point by itself.
+        F, as for :func:`ocsdf.levelsets.project`.
     points : array-like or tensor of shape (n, ...)
         p, for instance from :func:`ocsdf.levelsets.project`. A point need not be on any given
         level set; c is the level where it is.
-    mean, scale : float or array-like of a point's shape, default=0.0 and 1.0
+    mean, scale : float or array-like of a point's shape or of the points', default=0.0 and 1.0
         The network takes ``(points - mean) / scale``. Right angles, and what is shortest, are
         meant in those units.
     args : sequence of tensors

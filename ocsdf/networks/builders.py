@@ -1,12 +1,11 @@
-"""Builders: 1-Lipschitz networks in training, certified ones, exact distances, and their mean."""
+"""Builders: 1-Lipschitz networks in training, certified ones, and means of networks."""
 
 import keras
 import numpy as np
 from scipy.linalg import polar
 
-from ocsdf.networks.distances import SubsampleDistance
-from ocsdf.networks.ensembles import ScaledMinimum, WeightedMean
-from ocsdf.networks.layers import ACTIVATIONS, Asinh, BjorckDense, Orthogonal
+from ocsdf.networks.ensembles import WeightedMean
+from ocsdf.networks.layers import ACTIVATIONS, BjorckDense, Orthogonal
 from ocsdf.networks.weights import to_numpy
 from ocsdf.operations.matrix_bounds import matrix_bound
 
@@ -115,117 +114,31 @@ def condense(model):
     return condensed
 
 
-def build_distance(references, group_sizes, norm="l1", softening=None):
-    r"""Build the exact distance to given rows as a network.
-
-    Parameters
-    ----------
-    references : ndarray of shape (n_references, n_features)
-    group_sizes : sequence of int
-    norm : {"l1", "l2"}, default="l1"
-        As of :class:`ocsdf.networks.distances.SubsampleDistance`.
-    softening : float or None, default=None
-        The distance is between :math:`s \, \mathrm{asinh}(x / s)` and the same of the
-        references, see :class:`ocsdf.networks.layers.Asinh`; None measures it as it is.
-
-    Returns
-    -------
-    keras.Sequential
-        Maps (n, n_features) to (n, 1): minus the mean distance.
-
-    Raises
-    ------
-    ValueError
-        If the sizes do not divide each other and the number of references.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from ocsdf.networks import build_distance
-    >>> nearest = build_distance(np.array([[0.0, 0.0], [3.0, 4.0]]), group_sizes=(2,), norm="l2")
-    >>> nearest.predict(np.array([[3.0, 3.0]]), verbose=0).round(4)
-    array([[-1.]], dtype=float32)
-    """
-    distance = SubsampleDistance(len(references), group_sizes, norm)
-    layers = [keras.Input((references.shape[1],)), distance]
-    if softening is not None:
-        layers.insert(1, Asinh(softening))
-        references = softening * np.arcsinh(references / softening)
-    model = keras.Sequential(layers)
-    distance.references.assign(references)
-    return model
-
-
 def average(members, weights):
     """Build the weighted mean of networks as one network.
 
     Parameters
     ----------
     members : sequence of keras.Sequential
-        Of the same input.
+        Networks of the same input.
     weights : sequence of float
-        As of :class:`ocsdf.networks.ensembles.WeightedMean`.
+        As of :class:`ocsdf.networks.ensembles.WeightedMean`, which may refuse them.
 
     Returns
     -------
     keras.Sequential
 
-    Raises
-    ------
-    ValueError
-        If the weights do not fit the members, or are not positive, or do not sum to 1.
-
     Examples
     --------
-    >>> import numpy as np
-    >>> from ocsdf.networks import average, build_distance, network_bound
-    >>> rows = np.eye(4, 3)
-    >>> mean = average([build_distance(rows, (1,)), build_distance(rows, (4,))], [0.5, 0.5])
-    >>> mean.output_shape, bool(network_bound(mean) <= 1.0)
+    >>> from ocsdf.networks import average, build_mlp, condense, network_bound
+    >>> members = [condense(build_mlp(3, (4,), seed=seed)) for seed in range(2)]
+    >>> mean = average(members, [0.5, 0.5])
+    >>> mean.output_shape, network_bound(mean) <= 1.0
     ((None, 1), True)
     """
     return keras.Sequential(
         [keras.Input(members[0].input_shape[1:]), WeightedMean(members, weights)]
     )
-
-
-def least(members, scales, levels, softening=None):
-    r"""Build the minimum of networks of the same, softened rows as one network.
-
-    Parameters
-    ----------
-    members : sequence of keras.Sequential
-        Of the same input.
-    scales, levels : sequence of float
-        s_i and c_i of :class:`ocsdf.networks.ensembles.ScaledMinimum`.
-    softening : float or None, default=None
-        s, where members take :math:`s \, \mathrm{asinh}(x / s)` of a row x; None: the row itself.
-
-    Returns
-    -------
-    keras.Sequential
-
-    Raises
-    ------
-    ValueError
-        If the scales do not fit the members or are not finite numbers > 0.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from ocsdf.networks import build_distance, least
-    >>> rows = np.zeros((1, 2))
-    >>> far = least([build_distance(rows, (1,), "l2")] * 2, scales=[1.0, 2.0], levels=[0.0, -1.0])
-    >>> far.output_shape
-    (None, 1)
-    """
-    minimum = ScaledMinimum(members, scales)
-    layers = [keras.Input(members[0].input_shape[1:]), minimum]
-    if softening is not None:
-        layers.insert(1, Asinh(softening))
-    model = keras.Sequential(layers)
-    minimum.levels.assign(levels)
-    return model
 
 
 def _polished(kernel):

@@ -13,18 +13,10 @@ _TINY = 1e-12
 class Cones(keras.layers.Layer):
     r"""Signed distance to the edge of a union of cones, cut off near their common tip, as a layer.
 
-    See :class:`ocsdf.operations.cones.Cones`.
-
     Parameters
     ----------
-    n_cones : int
-        K.
-    rank : int
-        r, dimension of each subspace.
-    angle : float
-        :math:`\theta` in radians, in (0, pi / 2).
-    floor : float
-        c >= 0.
+    n_cones, rank, angle, floor
+        K, r, :math:`\theta` and c of :class:`ocsdf.operations.cones.Cones`.
     **kwargs
         Passed to ``keras.layers.Layer``.
 

@@ -38,7 +38,7 @@ def build_convnet(image_shape, channels=PAPER_CHANNELS, depths=PAPER_DEPTHS, wid
     ----------
     image_shape : tuple of (height, width, n_channels)
     channels : sequence of int, default=(64, 128, 256)
-        Of each block's convolutions.
+        Channels of each block's convolutions.
     depths : sequence of int, default=(4, 4, 3)
         Convolutions of each block.
     width : float, default=1.0

@@ -75,13 +75,13 @@ def orthogonal_convolution(n_channels, image_shape, kernel_size=(3, 3), seed=0):
     Parameters
     ----------
     n_channels : int
-        Of its output.
+        Channels of its output.
     image_shape : sequence of int
         Pixels of each axis of its input.
     kernel_size : sequence of int, default=(3, 3)
         Odd numbers.
     seed : int, default=0
-        Of the kernel's initial values.
+        Seed of the kernel's initial values.
 
     Returns
     -------

@@ -52,10 +52,7 @@ class _Ensemble(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("ocsdf")
 class WeightedMean(_Ensemble):
-    r"""Weighted mean of networks of the same rows.
-
-    .. math:: f(x) = b + \sum_i w_i f_i(x), \qquad
-       \mathrm{Lip}(f) \le \sum_i w_i \, \mathrm{Lip}(f_i)
+    """Weighted mean of networks; see :class:`ocsdf.operations.ensembles.WeightedMean`.
 
     Parameters
     ----------
@@ -92,19 +89,14 @@ class WeightedMean(_Ensemble):
 
 @keras.saving.register_keras_serializable("ocsdf")
 class ScaledMinimum(_Ensemble):
-    r"""Least of networks of the same rows, each counted from a level of its own and scaled.
-
-    .. math:: f(x) = \min_i s_i (f_i(x) - c_i), \qquad
-       \mathrm{Lip}(f) \le \max_i s_i \, \mathrm{Lip}(f_i)
-
-    A row that is abnormal to one member is abnormal.
+    """Scaled minimum of networks; see :class:`ocsdf.operations.ensembles.ScaledMinimum`.
 
     Parameters
     ----------
     members : sequence of keras.Sequential
         f_i, each maps (n, n_features) to (n, 1).
     scales : sequence of float
-        s_i > 0.
+        s_i > 0, finite, one a member.
     **kwargs
         Passed to ``keras.layers.Layer``.
 
@@ -112,12 +104,6 @@ class ScaledMinimum(_Ensemble):
     ----------
     levels : keras.Variable of shape (n_members,)
         c_i, at first 0.
-
-    Raises
-    ------
-    ValueError
-        If the scales do not fit the members or are not finite numbers > 0, or a member has more
-        than one output.
     """
 
     def __init__(self, members, scales, **kwargs):

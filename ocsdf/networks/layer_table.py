@@ -46,7 +46,7 @@ def translate(model):
     Parameters
     ----------
     model : keras.Sequential
-        Of layers that :func:`ocsdf.networks.layer_bound` lists.
+        Its layers are those that :func:`ocsdf.networks.layer_bound` lists.
 
     Returns
     -------

@@ -14,7 +14,7 @@ def layer_bound(layer, input_shape=None):
     Parameters
     ----------
     layer : keras.layers.Layer
-        Of exactly one of these classes, built:
+        A built layer of exactly one of these classes:
 
         * ``Dense``, and ``Conv1D`` to ``Conv3D`` with one group and no dilation, see
           :func:`ocsdf.operations.matrix_bounds.matrix_bound` and
@@ -77,16 +77,13 @@ def network_bound(model):
     Parameters
     ----------
     model : keras.Sequential
-        Of layers that :func:`layer_bound` lists; for images, of the size that its input declares.
+        Its layers are those that :func:`layer_bound` lists; images have the size that its input
+        declares.
 
     Returns
     -------
     float
-
-    Raises
-    ------
-    TypeError
-        If the model is not sequential or has a layer without a known bound.
+        A TypeError says that the model is not sequential or has a layer without a known bound.
 
     Examples
     --------

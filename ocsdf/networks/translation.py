@@ -163,7 +163,7 @@ def _coefficient(layer):
 
 def _max_min(layer):
     if layer.data_format == "channels_last":
-        return [MaxMin(_coefficient(layer))]
+        return [MaxMin(coefficient=_coefficient(layer))]
     raise refusal(layer, " with channels first")
 
 
@@ -253,9 +253,9 @@ for _layer in (layers.Cropping2D, layers.Cropping3D):
     _n = int(_layer.__name__[-2])
     register(_layer, _on_images(_n, lambda layer: _margins(layer.cropping, -1)))
 
-register(deel.GroupSort, lambda layer: [GroupSort(layer.n, _coefficient(layer))])
-register(deel.GroupSort2, lambda layer: [GroupSort(2, _coefficient(layer))])
-register(deel.FullSort, lambda layer: [GroupSort(None, _coefficient(layer))])
+register(deel.GroupSort, lambda layer: [GroupSort(layer.n, coefficient=_coefficient(layer))])
+register(deel.GroupSort2, lambda layer: [GroupSort(2, coefficient=_coefficient(layer))])
+register(deel.FullSort, lambda layer: [GroupSort(None, coefficient=_coefficient(layer))])
 register(deel.MaxMin, _max_min)
 register(
     deel.InvertibleDownSampling,
@@ -265,15 +265,15 @@ register(deel.ScaledAveragePooling2D, _on_images(2, _scaled_pooling(ScaledAverag
 register(deel.ScaledL2NormPooling2D, _on_images(2, _scaled_pooling(NormPooling)))
 register(
     deel.ScaledGlobalAveragePooling2D,
-    _global(2, lambda layer: GlobalAveragePooling(layer._get_coef())),
+    _global(2, lambda layer: GlobalAveragePooling(coefficient=layer._get_coef())),
 )
 register(
     deel.ScaledGlobalL2NormPooling2D,
-    _global(2, lambda layer: GlobalNormPooling(layer._get_coef())),
+    _global(2, lambda layer: GlobalNormPooling(coefficient=layer._get_coef())),
 )
 
-register(ours.FullSort, lambda layer: [GroupSort(None, _coefficient(layer))])
-register(ours.GroupSort2, lambda layer: [SortedHalves(_coefficient(layer))])
+register(ours.FullSort, lambda layer: [GroupSort(None, coefficient=_coefficient(layer))])
+register(ours.GroupSort2, lambda layer: [SortedHalves(coefficient=_coefficient(layer))])
 register(ours.Asinh, lambda layer: [Asinh(layer.scale)])
 register(ours.Centered, lambda layer: [Centered()])
 register(distances.SubsampleDistance, _subsample_distance)

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ocsdf.operations.matrix_bounds import ROUNDOFF, summation_error
+from ocsdf.operations.matrix_bounds import ROUNDOFF, scaled_entries, summation_error
 from ocsdf.utils.threads import crew, slices
 
 # Frequencies an axis of an endless image is sampled at, for each tap but the first.
@@ -76,19 +76,14 @@ def convolution_bound(kernel, image_shape=None):
     >>> 1.0 <= convolution_bound(blur) < 1.002
     True
     """
-    kernel = np.asarray(kernel, dtype=np.float64)
-    if not np.all(np.isfinite(kernel)):
-        raise ValueError("Cannot bound a convolution with NaN or infinite entries.")
-    largest = float(np.max(np.abs(kernel), initial=0.0))
-    if largest == 0.0:
+    kernel, exponent = scaled_entries(kernel, "convolution")
+    if not kernel.any():
         return 0.0
     taps = kernel.shape[:-2]
     grid, shortfall = _frequency_grid(taps, image_shape or (None,) * len(taps))
-    # By a power of two, which rounds nothing, so that squares neither overflow nor vanish.
-    exponent = int(np.frexp(largest)[1])
     # On one thread: the bound has the same bits anywhere, and small matrices gain nothing by more.
     with crew(1):
-        bound = _largest_over(np.ldexp(kernel, -exponent), grid) / shortfall
+        bound = _largest_over(kernel, grid) / shortfall
     return float(np.ldexp(bound * (1.0 + 16.0 * ROUNDOFF), exponent))
 
 

@@ -6,8 +6,9 @@ from fractions import Fraction
 import numpy as np
 
 from ocsdf.operations.base import EXACT, Operation, operation
-from ocsdf.operations.fields import as_number, count, freeze, readings
+from ocsdf.operations.fields import count, readings
 from ocsdf.operations.keras_layers import built
+from ocsdf.operations.scaled import Scaled
 from ocsdf.operations.windows import over, root_above, window_rounding
 
 
@@ -25,18 +26,8 @@ class _GlobalPooling(Operation):
 
 
 @operation("global_average_pooling")
-class GlobalAveragePooling(_GlobalPooling):
-    """Mean of each channel's image, times a coefficient.
-
-    Parameters
-    ----------
-    coefficient : float, default=1.0
-    """
-
-    coefficient: float = 1.0
-
-    def __post_init__(self):
-        freeze(self, coefficient=as_number(self.coefficient, "coefficient"))
+class GlobalAveragePooling(_GlobalPooling, Scaled):
+    """Mean of each channel's image, times a coefficient."""
 
     def evaluate(self, values, scratch=None):
         return values.mean(axis=tuple(range(1, values.ndim - 1))) * self.coefficient
@@ -70,18 +61,8 @@ class GlobalAveragePooling(_GlobalPooling):
 
 
 @operation("global_norm_pooling")
-class GlobalNormPooling(_GlobalPooling):
-    """Norm of each channel's image, times a coefficient.
-
-    Parameters
-    ----------
-    coefficient : float, default=1.0
-    """
-
-    coefficient: float = 1.0
-
-    def __post_init__(self):
-        freeze(self, coefficient=as_number(self.coefficient, "coefficient"))
+class GlobalNormPooling(_GlobalPooling, Scaled):
+    """Norm of each channel's image, times a coefficient."""
 
     def evaluate(self, values, scratch=None):
         axes = tuple(range(1, values.ndim - 1))
@@ -95,9 +76,6 @@ class GlobalNormPooling(_GlobalPooling):
             return values * self._spread(slope, values.ndim)
 
         return found, pull_back
-
-    def _bound(self, shape):
-        return float(readings(self.coefficient))
 
     def rounding(self, shape):
         n_pixels = self._n_pixels(shape)

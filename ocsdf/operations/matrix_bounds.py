@@ -48,16 +48,23 @@ def matrix_bound(matrix):
     >>> 3.0 <= matrix_bound([[3.0, 0.0], [0.0, 2.0]]) < 3.0 + 1e-6
     True
     """
-    matrix = np.asarray(matrix, dtype=np.float64)
-    if not np.all(np.isfinite(matrix)):
-        raise ValueError("Cannot bound a matrix with NaN or infinite entries.")
-    largest = float(np.max(np.abs(matrix), initial=0.0))
-    if largest == 0.0:
+    matrix, exponent = scaled_entries(matrix, "matrix")
+    if not matrix.any():
         return 0.0
-    # By a power of two, which rounds nothing, so that squares neither overflow nor vanish.
-    exponent = int(np.frexp(largest)[1])
-    matrix = np.ldexp(matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T, -exponent)
+    matrix = matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T
     return float(np.ldexp(_scaled_matrix_bound(matrix), exponent))
+
+
+def scaled_entries(array, name):
+    """Return an array divided by a power of two near its largest entry, and the exponent.
+
+    That rounds nothing, and squares neither overflow nor vanish. NaN and infinity are refused.
+    """
+    array = np.asarray(array, dtype=np.float64)
+    if not np.all(np.isfinite(array)):
+        raise ValueError(f"Cannot bound a {name} with NaN or infinite entries.")
+    exponent = int(np.frexp(np.max(np.abs(array), initial=0.0))[1])
+    return np.ldexp(array, -exponent), exponent
 
 
 def _scaled_matrix_bound(matrix):

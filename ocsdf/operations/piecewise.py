@@ -53,11 +53,9 @@ class Piecewise(Operation):
                 f"counts {int(sizes.sum())} must fit {len(knots)} knots and {len(slopes)} slopes."
             )
         starts = np.concatenate([[0], np.cumsum(sizes)])
-        steps = np.diff(knots)
-        steps[starts[1:-1] - 1] = 0.0
-        inner = np.ones(len(knots) - 1, bool)
-        inner[starts[1:-1] - 1] = False
-        if not (np.all(steps[inner] > 0.0) and np.all(slopes > 0.0)):
+        # Between the last knot of a feature and the first of the next nothing need increase.
+        steps = np.delete(np.diff(knots), starts[1:-1] - 1)
+        if not (np.all(steps > 0.0) and np.all(slopes > 0.0)):
             raise ValueError("knots must increase within a feature, and slopes be positive.")
         heights = np.empty(len(knots))
         for j, (first, last) in enumerate(zip(starts, starts[1:], strict=False)):
@@ -70,31 +68,18 @@ class Piecewise(Operation):
         return _follow(np.ascontiguousarray(values), self.knots, self._heights, self.slopes,
                        self._starts)  # fmt: skip
 
+    @property
+    def steepest(self):
+        """Largest slope of each feature, an ndarray of shape (n_features,)."""
+        return np.maximum.reduceat(self.slopes, self._starts[:-1] + np.arange(len(self.counts)))
+
     def inverse(self, values):
-        """Return the rows whose images are given, up to rounding.
-
-        Parameters
-        ----------
-        values : ndarray of shape (n, n_features), float64
-
-        Returns
-        -------
-        ndarray of shape (n, n_features), float64
-        """
+        """Return the rows whose images are given, up to rounding; both (n, n_features)."""
         return _follow(np.ascontiguousarray(values), self._heights, self.knots,
                        1.0 / self.slopes, self._starts)  # fmt: skip
 
     def slopes_at(self, values):
-        """Return each feature's slope at some rows, that of the piece above at a knot.
-
-        Parameters
-        ----------
-        values : ndarray of shape (n, n_features), float64
-
-        Returns
-        -------
-        ndarray of shape (n, n_features)
-        """
+        """Return each feature's slope at some rows, that of the piece above at a knot."""
         return _slopes_at(np.ascontiguousarray(values), self.knots, self.slopes, self._starts)
 
     def linearize(self, values):
@@ -106,8 +91,7 @@ class Piecewise(Operation):
 
     def rounding(self, shape):
         ranges = np.maximum.reduceat(np.abs(self._heights), self._starts[:-1])
-        steepest = np.maximum.reduceat(self.slopes, self._starts[:-1] + np.arange(len(self.counts)))
-        reach = steepest * np.maximum.reduceat(np.abs(self.knots), self._starts[:-1])
+        reach = self.steepest * np.maximum.reduceat(np.abs(self.knots), self._starts[:-1])
         # Heights are sums over knots; the products of all steps are no more than twice the range.
         offset = float(np.linalg.norm(3.0 * ranges + 2.0 * reach)) * (1.0 + 2.0**-40)
         n_terms = int(self.counts.max()) + 8
@@ -145,7 +129,7 @@ def contraction(map_, slopes, origins):
     ----------
     map_ : Piecewise
     slopes : ndarray of shape (n_knots + n_features,)
-        Of the other map, each at most that of `map_`.
+        Slopes of the other map, each at most that of `map_`.
     origins : ndarray of shape (n_features,)
         Its values at the first knots.
 

@@ -1,6 +1,7 @@
 """Poolings of windows: means, maxima and norms, channels last."""
 
 import math
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -12,15 +13,38 @@ from ocsdf.operations.matrix_bounds import matrix_bound
 from ocsdf.operations.windows import Windows, over, root_above, window_rounding, windows
 
 
-class _Pooling(Windows, Operation):
+class _Windowed(Windows, Operation):
     """A pooling of windows."""
+
+    def output_shape(self, shape):
+        return (*self._lengths(shape), shape[-1])
+
+    @staticmethod
+    def _spread(padded, taps, inside, part):
+        """Add up what each tap of the windows gives to the pixels under it."""
+        gradient = np.zeros(padded.shape)
+        for tap in taps:
+            gradient[tap] += part(padded[tap])
+        return gradient[inside]
+
+
+@dataclass(frozen=True, eq=False)
+class _Pooling(_Windowed):
+    """A pooling as Keras has it.
+
+    Parameters
+    ----------
+    sizes, strides : tuple of int
+    padding : {"valid", "same"}
+    """
+
+    sizes: tuple
+    strides: tuple
+    padding: str
 
     def __post_init__(self):
         sizes, strides = self._check_windows(("valid", "same"))
         freeze(self, sizes=sizes, strides=strides)
-
-    def output_shape(self, shape):
-        return (*self._lengths(shape), shape[-1])
 
     def to_keras(self, shape):
         import keras
@@ -35,16 +59,8 @@ class AveragePooling(_Pooling):
 
     At most :math:`\prod_i (\lceil k_i / s_i \rceil / k_i)^{1/2}` for windows of k pixels, s apart,
     inside the image; counted for the size at hand where it is known.
-
-    Parameters
-    ----------
-    sizes, strides : tuple of int
-    padding : {"valid", "same"}
     """
 
-    sizes: tuple
-    strides: tuple
-    padding: str
     keras_name = "AveragePooling"
 
     def evaluate(self, values, scratch=None):
@@ -56,10 +72,7 @@ class AveragePooling(_Pooling):
         counts = self._counts(values.shape[1:])
 
         def pull_back(upstream):
-            gradient = np.zeros(padded.shape)
-            for tap in taps:
-                gradient[tap] += upstream / counts
-            return gradient[inside]
+            return self._spread(padded, taps, inside, lambda _: upstream / counts)
 
         return self.evaluate(values), pull_back
 
@@ -81,16 +94,8 @@ class MaximumPooling(_Pooling):
     """Maximum of each window, which changes by no more than the most changed pixel in it.
 
     At most the square root of how many windows a pixel is in.
-
-    Parameters
-    ----------
-    sizes, strides : tuple of int
-    padding : {"valid", "same"}
     """
 
-    sizes: tuple
-    strides: tuple
-    padding: str
     keras_name = "MaxPooling"
 
     def evaluate(self, values, scratch=None):
@@ -120,9 +125,18 @@ class MaximumPooling(_Pooling):
         return EXACT
 
 
-class _ScaledPooling(_Pooling):
-    """A pooling of windows side by side, times a coefficient."""
+@dataclass(frozen=True, eq=False)
+class _ScaledPooling(_Windowed):
+    """A pooling of windows side by side, times a coefficient.
 
+    Parameters
+    ----------
+    sizes : tuple of int
+    coefficient : float
+    """
+
+    sizes: tuple
+    coefficient: float
     padding = "valid"
 
     def __post_init__(self):
@@ -150,16 +164,8 @@ class _ScaledPooling(_Pooling):
 
 @operation("scaled_average_pooling")
 class ScaledAveragePooling(_ScaledPooling):
-    """Mean of each window, times a coefficient.
+    """Mean of each window, times a coefficient."""
 
-    Parameters
-    ----------
-    sizes : tuple of int
-    coefficient : float
-    """
-
-    sizes: tuple
-    coefficient: float
     keras_name = "ScaledAveragePooling2D"
 
     def evaluate(self, values, scratch=None):
@@ -168,28 +174,18 @@ class ScaledAveragePooling(_ScaledPooling):
 
     def linearize(self, values):
         padded, taps, inside = self._padded(values)
+        share = self.coefficient / len(taps)
 
         def pull_back(upstream):
-            gradient = np.zeros(padded.shape)
-            for tap in taps:
-                gradient[tap] = upstream * (self.coefficient / len(taps))
-            return gradient[inside]
+            return self._spread(padded, taps, inside, lambda _: upstream * share)
 
         return self.evaluate(values), pull_back
 
 
 @operation("norm_pooling")
 class NormPooling(_ScaledPooling):
-    """Root of the mean square of each window, times a coefficient.
+    """Root of the mean square of each window, times a coefficient."""
 
-    Parameters
-    ----------
-    sizes : tuple of int
-    coefficient : float
-    """
-
-    sizes: tuple
-    coefficient: float
     keras_name = "ScaledL2NormPooling2D"
 
     def evaluate(self, values, scratch=None):
@@ -202,10 +198,7 @@ class NormPooling(_ScaledPooling):
 
         def pull_back(upstream):
             slope = upstream * over(self.coefficient**2 / len(taps), found)
-            gradient = np.zeros(padded.shape)
-            for tap in taps:
-                gradient[tap] = padded[tap] * slope
-            return gradient[inside]
+            return self._spread(padded, taps, inside, lambda pixels: pixels * slope)
 
         return found, pull_back
 

@@ -2,17 +2,15 @@
 
 import numpy as np
 
-from ocsdf.operations.base import EXACT, Operation, Rounding, operation
-from ocsdf.operations.fields import as_counts, as_number, count, freeze, readings
+from ocsdf.operations.base import EXACT, Rounding, operation
+from ocsdf.operations.fields import as_counts, count, freeze
 from ocsdf.operations.keras_layers import built, own_layer
+from ocsdf.operations.scaled import Scaled
 from ocsdf.utils.compiled import compiled
 
 
-class _Sorting(Operation):
+class _Sorting(Scaled):
     """A sort times a coefficient."""
-
-    def _bound(self, shape):
-        return float(readings(self.coefficient))
 
     def rounding(self, shape):
         if self.coefficient == 1.0:
@@ -45,12 +43,11 @@ class GroupSort(_Sorting):
     """
 
     size: int | None
-    coefficient: float = 1.0
 
     def __post_init__(self):
+        super().__post_init__()
         if self.size is not None:
             freeze(self, size=as_counts([self.size], "size")[0])
-        freeze(self, coefficient=as_number(self.coefficient, "coefficient"))
 
     def evaluate(self, values, scratch=None):
         values = values.copy() if scratch is None else scratch.own(values)
@@ -92,17 +89,7 @@ class GroupSort(_Sorting):
 
 @operation("sorted_halves")
 class SortedHalves(_Sorting):
-    """Sort pairs of the last axis, unit i of the first half with unit i of the second.
-
-    Parameters
-    ----------
-    coefficient : float, default=1.0
-    """
-
-    coefficient: float = 1.0
-
-    def __post_init__(self):
-        freeze(self, coefficient=as_number(self.coefficient, "coefficient"))
+    """Sort pairs of the last axis, unit i of the first half with unit i of the second."""
 
     def evaluate(self, values, scratch=None):
         values = values.copy() if scratch is None else scratch.own(values)
@@ -131,17 +118,7 @@ class SortedHalves(_Sorting):
 
 @operation("max_min")
 class MaxMin(_Sorting):
-    r"""Both signs apart, :math:`x \mapsto (\max(x, 0), \max(-x, 0))`, along the last axis.
-
-    Parameters
-    ----------
-    coefficient : float, default=1.0
-    """
-
-    coefficient: float = 1.0
-
-    def __post_init__(self):
-        freeze(self, coefficient=as_number(self.coefficient, "coefficient"))
+    r"""Both signs apart, :math:`x \mapsto (\max(x, 0), \max(-x, 0))`, along the last axis."""
 
     def output_shape(self, shape):
         return (*shape[:-1], shape[-1] and 2 * shape[-1])

@@ -75,7 +75,7 @@ def starts(size, stride, padding, length):
 
 
 def windows(size, stride, padding, length):
-    """Return first and last but one pixel of each window, cut off at the image's edges."""
+    """Return each window's first pixel and the one after its last, cut off at the image's edges."""
     found = starts(size, stride, padding, length)
     return [(max(start, 0), min(start + size, length)) for start in found]
 

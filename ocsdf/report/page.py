@@ -7,12 +7,12 @@ _SHOWN_FEATURES = 12
 
 
 def render_html(facts):
-    """Draw a summary as one self-contained HTML page, without scripts or network.
+    """Write a summary as one self-contained HTML page, without scripts or network.
 
     Parameters
     ----------
     facts : dict
-        Of :func:`ocsdf.report.summary.summarize`.
+        What :func:`ocsdf.report.summary.summarize` returns.
 
     Returns
     -------
@@ -43,16 +43,7 @@ def render_html(facts):
 
 
 def render_markdown(facts):
-    """Write a summary as Markdown: the tables of the page, without its pictures.
-
-    Parameters
-    ----------
-    facts : dict
-        Of :func:`ocsdf.report.summary.summarize`.
-
-    Returns
-    -------
-    markdown : str
+    """Write the same as Markdown: the tables of the page, without its pictures.
 
     Examples
     --------

@@ -24,7 +24,7 @@ class AttackedRanking(NamedTuple):
     n_restarts, n_steps : int
         Effort of :func:`ocsdf.attacks.gradient_descent.pgd` for each of them.
     auroc : float
-        Of these rows, before the attack.
+        AUROC of these rows before the attack.
     radii : ndarray of shape (n_radii,)
         Increasing. Scaled l2.
     certified_auroc : ndarray of shape (n_radii,)

@@ -34,11 +34,11 @@ class Setting(NamedTuple):
     warnings : sequence of str
         What the fit warned of.
     made : dict
-        Of :func:`ocsdf.report.provenance.provenance`.
+        What :func:`ocsdf.report.provenance.provenance` returns.
     alpha : float
         Level of the alarms.
     cost_miss, cost_alarm : float
-        Of an anomaly without an alarm, and of a normal row with one.
+        What an anomaly without an alarm costs, and a normal row with one.
     by : tuple of (str, ndarray of shape (n_samples,)) or None
         A column that parts the rows in subgroups, and its name.
 
@@ -74,13 +74,13 @@ def summarize(evaluation, estimator, setting, examples, attacked=None, rivals=()
         Fitted.
     setting : Setting
     examples : dict of str to Examples
-        Of :func:`ocsdf.report.evaluation.ranked_examples`.
+        What :func:`ocsdf.report.evaluation.ranked_examples` returns.
     attacked : AttackedRanking, default=None
-        Of :func:`ocsdf.report.rivals.attack`.
+        What :func:`ocsdf.report.rivals.attack` returns.
     rivals : sequence of Rival, default=()
-        Of :func:`ocsdf.report.rivals.compare`.
+        What :func:`ocsdf.report.rivals.compare` returns.
     seeds : dict, default=None
-        Of :func:`ocsdf.report.seeds.seed_facts`.
+        What :func:`ocsdf.report.seeds.seed_facts` returns.
 
     Returns
     -------
@@ -193,6 +193,9 @@ def _decision_facts(evaluation, estimator, setting):
 def _model_facts(estimator, setting):
     names, history = setting.feature_names, estimator.history_
     _, arrays = estimator._network.network.describe()
+    stretched = estimator.stretch_
+    slopes = np.ones(estimator.n_features_in_) if stretched is None else stretched.steepest
+    columns = names, estimator.mean_, estimator.scale_, slopes
     return {
         "threshold": float(estimator.offset_),
         "domain": type(estimator.domain_).__name__.lower(),
@@ -200,9 +203,11 @@ def _model_facts(estimator, setting):
         "n_parameters": sum(array.size for array in arrays.values()),
         "epochs": estimator.n_iter_,
         "history": {name: [_number(value) for value in curve] for name, curve in history.items()},
+        # A change of a feature counts as its size / scale * slope at the most.
+        "stretched": stretched is not None,
         "features": [
-            {"name": str(name), "mean": float(mean), "scale": float(scale)}
-            for name, mean, scale in zip(names, estimator.mean_, estimator.scale_, strict=True)
+            {"name": str(name), "mean": float(mean), "scale": float(scale), "slope": float(slope)}
+            for name, mean, scale, slope in zip(*columns, strict=True)
         ],
     }
 

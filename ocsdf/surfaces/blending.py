@@ -60,7 +60,7 @@ def blend(places, frames, curvatures, widths, blocks, cells, values, weights):
     blocks : ndarray of shape (nx, ny, nz), int32
         The number of each block, or -1.
     cells : int
-        Along a block.
+        Cells along a block.
     values, weights : ndarray of shape (n_blocks, cells, cells, cells), float32
         Numerator and denominator of f, added to.
     """
@@ -130,13 +130,13 @@ def join(corners, cells, far, side, clear, values, weights):
     Parameters
     ----------
     corners : ndarray of shape (n_blocks, 3), int
-        Of each block, in blocks.
+        First corner of each block, in blocks.
     cells : int
-        Along a block.
+        Cells along a block.
     far : ndarray of shape (nx + 1, ny + 1, nz + 1)
         The far distance at the corners of blocks.
     side : float
-        Of a cell.
+        Side of a cell.
     clear : float
         Values nearer to 0 are moved away to this, so that no two vertices of a mesh coincide.
     values, weights : ndarray of shape (n_blocks, cells, cells, cells), float32
@@ -171,11 +171,11 @@ def fill_brick(first, cells, blocks, values, far, brick):
     first : ndarray of shape (3,), int
         The cube's first vertex, in cells.
     cells : int
-        Along a block.
+        Cells along a block.
     blocks : ndarray of shape (nx, ny, nz), int32
     values : ndarray of shape (n_blocks, cells, cells, cells)
     far : ndarray of shape (nx + 1, ny + 1, nz + 1)
-        Of which the sign stands where there is no block.
+        Distances whose sign stands where there is no block.
     brick : ndarray of shape (n, n, n), float32
         Written; what is beyond the blocks is outside.
     """

@@ -23,7 +23,7 @@ class Grid(NamedTuple):
     lower : ndarray of shape (3,)
         The first vertex.
     side : float
-        Of a cell.
+        Side of a cell.
     shape : tuple of three int
         Vertices along each axis.
 

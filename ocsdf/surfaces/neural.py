@@ -31,7 +31,7 @@ class NeuralSurface:
         Maps float32 tensors (n, 3) to (n, 1), positive inside, where the longest side of the
         cloud is 1.
     frame : Frame
-        Of the cloud.
+        Frame of the cloud.
 
     Attributes
     ----------

@@ -31,7 +31,7 @@ def orient(points, normals, areas, grid):
     areas : ndarray of shape (n_points,)
         That each point stands for.
     grid : ocsdf.surfaces.winding.WindingGrid
-        Of the points.
+        Winding grid of the points.
 
     Returns
     -------

@@ -66,7 +66,7 @@ def upright(points):
     Returns
     -------
     list of three int
-        Of a right-handed turn.
+        The order of the axes after a right-handed turn.
     """
     _, y, z = np.ptp(points, axis=0)
     return [0, 1, 2] if z > 1.2 * y else [2, 0, 1]

@@ -23,11 +23,11 @@ class Effort(NamedTuple):
     Attributes
     ----------
     width : int
-        Of FC-2; 256 is half of the paper's.
+        Width of FC-2; 256 is half of the paper's.
     n_queries : int
         Points with a signed distance, to begin with.
     warm_steps, steps : int
-        Of regression on that distance; then of Eq. 13.
+        Steps of regression on that distance; then steps of Eq. 13.
     batch_size : int
     rate, last_rate : float
         Learning rate of Adam with which the regression, and Eq. 13, begin; both fall linearly.

@@ -36,7 +36,7 @@ class Reconstruction(NamedTuple):
     surface : LocalSurface
         In units where the longest side of the cloud is 1.
     side : float
-        Of a cell, in the units of the cloud.
+        Side of a cell, in the units of the cloud.
     hole_area : float
         Share of the mesh's area that is farther than four typical distances from every point:
         where holes of the cloud were closed.

@@ -50,7 +50,7 @@ def compare_meshes(mesh, truth, random_state, n_samples=30_000):
     mesh, truth : trimesh.Trimesh
     random_state : numpy.random.Generator
     n_samples : int, default=30,000
-        Of each surface (CNLS Sec. 5.3).
+        Points drawn from each surface (CNLS Sec. 5.3).
 
     Returns
     -------

@@ -28,12 +28,8 @@ class WindingGrid:
 
     Attributes
     ----------
-    lower : ndarray of shape (3,)
-        The first vertex.
-    side : float
-        Of a cell.
-    shape : tuple of three int
-        Vertices along each axis.
+    lower, side, shape
+        As those of :class:`ocsdf.surfaces.meshing.Grid`.
     """
 
     def __init__(self, points, n_cells=128):
@@ -133,30 +129,32 @@ def solve(grid, areas, target, n_steps, ridge, tolerance=0.0):
 
 
 @compiled
+def _corner(cell, shares, corner, place):
+    """Write where a corner of a cell is, and return its weight for the point in the cell."""
+    weight = 1.0
+    for a in range(3):
+        bit = corner >> a & 1
+        weight *= shares[a] if bit else 1.0 - shares[a]
+        place[a] = cell[a] + bit
+    return weight
+
+
+@compiled
 def _spread(cells, shares, values, grid):
+    place = np.empty(3, np.int64)
     for i in range(len(cells)):
         for corner in range(8):
-            weight = 1.0
-            place = np.empty(3, np.int64)
-            for a in range(3):
-                bit = corner >> a & 1
-                weight *= shares[i, a] if bit else 1.0 - shares[i, a]
-                place[a] = cells[i, a] + bit
+            weight = _corner(cells[i], shares[i], corner, place)
             for a in range(values.shape[1]):
                 grid[a, place[0], place[1], place[2]] += weight * values[i, a]
 
 
 @compiled
 def _read(cells, shares, grid):
-    values = np.zeros((len(cells), grid.shape[0]))
+    values, place = np.zeros((len(cells), grid.shape[0])), np.empty(3, np.int64)
     for i in range(len(cells)):
         for corner in range(8):
-            weight = 1.0
-            place = np.empty(3, np.int64)
-            for a in range(3):
-                bit = corner >> a & 1
-                weight *= shares[i, a] if bit else 1.0 - shares[i, a]
-                place[a] = cells[i, a] + bit
+            weight = _corner(cells[i], shares[i], corner, place)
             for a in range(grid.shape[0]):
                 values[i, a] += weight * grid[a, place[0], place[1], place[2]]
     return values

@@ -34,7 +34,7 @@ def newton_step(network, points, level, share, lipschitz=1.0):
     reach c in, so that nothing crosses the level however f bends. Where the gradient is zero the
     point stays.
 
-    Of l > 1 outputs :math:`F: R^d \to R^l`, with :math:`J = D_x F(z)` and its pseudo-inverse,
+    For l > 1 outputs :math:`F: R^d \to R^l`, with :math:`J = D_x F(z)` and its pseudo-inverse,
 
     .. math:: z \leftarrow z + \min\Big(s, \frac{\|c - F(z)\|}{L \, \|J^\dagger (c - F(z))\|}\Big)
        J^\dagger (c - F(z)),

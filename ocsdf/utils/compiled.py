@@ -20,7 +20,7 @@ def compiled(function=None, *, without_numba=None, **options):
     without_numba : callable or None, default=None
         The same by NumPy, slower, for where numba is not installed; None asks to install it.
     **options
-        Of numba's ``njit``.
+        Options of numba's ``njit``.
 
     Returns
     -------

@@ -8,16 +8,7 @@ _MARKDOWN = re.compile(r"([\\`*\[\]|])")
 
 
 def visible(text):
-    """Write control characters as escapes, so that a terminal shows and does not obey them.
-
-    Parameters
-    ----------
-    text : str
-
-    Returns
-    -------
-    str
-    """
+    """Write control characters as escapes, so that a terminal shows and does not obey them."""
     return "".join(
         sign
         if sign.isprintable() or sign in "\n\N{NO-BREAK SPACE}"
@@ -33,7 +24,7 @@ def csv_text(frame, **options):
     ----------
     frame : pandas.DataFrame
     **options
-        Of its ``to_csv``.
+        Options of its ``to_csv``.
 
     Returns
     -------
@@ -48,16 +39,7 @@ def csv_text(frame, **options):
 
 
 def markdown_text(text):
-    """Escape a text for Markdown, in which it may stand in a table.
-
-    Parameters
-    ----------
-    text : str
-
-    Returns
-    -------
-    str
-    """
+    """Escape a text for Markdown, in which it may stand in a table."""
     text = " ".join(str(text).split()).replace("&", "&amp;").replace("<", "&lt;")
     return _MARKDOWN.sub(r"\\\1", text)
 

@@ -14,9 +14,10 @@ from ocsdf.attacks.gradient_descent import attacked_auroc, pgd
 from ocsdf.attacks.pairs import steepest_pairs
 from ocsdf.attacks.search import evaluate_candidates
 from ocsdf.certificate.network import CertifiedNetwork
-from ocsdf.networks.builders import build_distance, build_mlp, condense
+from ocsdf.networks.builders import build_mlp, condense
 from ocsdf.networks.gradients import input_gradient
 from ocsdf.training.domain import Ball, Box
+from tests.assembled import build_distance
 
 WEIGHTS = np.array([0.75, -1.0, 0.5])
 NORM = np.linalg.norm(np.float32(WEIGHTS).astype(float))

@@ -1,6 +1,7 @@
 """Detectors by name, one sign for their scores, and baselines that work as their authors mean."""
 
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import KernelDensity
 
 from ocsdf.benchmark.detectors import DETECTORS, find_detector, fit, is_pyod, score_of, spell
+from ocsdf.benchmark.evaluate import _fit_and_score
 
 PAPER = [
     *("PCA", "OCSVM", "LOF", "CBLOF", "COF", "HBOS", "KNN"),
@@ -170,6 +172,26 @@ def test_names_are_spelled_as_in_the_table_and_each_is_kept_once():
     assert spell(named) == ["KNN", "IForest", "nearest neighbour", "pyod.models.hbos:HBOS"]
     with pytest.raises(ValueError, match="no detector is named 'kkn': choose among"):
         spell(["knn", "kkn"])
+
+
+@pytest.mark.parametrize("name", ["DeepSVDD", "LUNAR"])
+def test_a_library_that_is_missing_is_named(name, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    for module in ("deep_svdd", "lunar"):
+        monkeypatch.delitem(sys.modules, f"pyod.models.{module}", raising=False)
+    with pytest.raises(ImportError, match=f"^{name} needs torch: pip install torch "):
+        DETECTORS[name].build(0, 3, np.zeros((5, 3)))
+
+
+@pytest.mark.slow
+def test_the_later_networks_scores_hang_on_the_seed(rows):
+    pytest.importorskip("torch")
+
+    def scores(seed):
+        return _fit_and_score("LUNAR", seed, "oc", rows[0], rows[0])["scores"]
+
+    np.testing.assert_array_equal(scores(0), scores(0))
+    assert np.ptp(scores(0) - scores(1)) > 0.0
 
 
 @pytest.mark.slow

@@ -11,9 +11,10 @@ from matplotlib import pyplot
 from ocsdf.benchmark.figures import spread_strip
 from ocsdf.benchmark.files import write_report
 from ocsdf.benchmark.grids import overview_grid
-from ocsdf.benchmark.sections import sections
+from ocsdf.benchmark.sections import NAMES, sections
 from ocsdf.benchmark.summary import summarize_protocol
 from ocsdf.cli.bench import _print_benchmark
+from ocsdf.data.splits import PROTOCOLS
 from tests.benchmark.test_statistics import cells
 from tests.pages import Page
 
@@ -48,6 +49,13 @@ def benchmark():
 def written(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report") / "new"
     return folder, write_report(benchmark(), folder, adbench_csv=True)
+
+
+def test_every_protocol_is_told_in_words():
+    assert set(NAMES) == set(PROTOCOLS)
+    summary = summarize_protocol(cells({("t", "A"): [90], ("t", "B"): [80]}, "fixed"))
+    first = sections([summary], None, [])[1]
+    assert first.title == "Protocol fixed" and "judged on its others" in first.blocks[0]
 
 
 def test_files(written):

@@ -168,6 +168,15 @@ class TestRows:
         assert 0 <= row["fit_seconds"] < 1 and 0 <= row["score_seconds"] < 1
         assert pd.isna(row["error"]) and pd.isna(row["warnings"])
 
+    def test_a_certificate_is_of_the_rows_as_they_were_scored(self, tmp_path):
+        """Under "adbench" and "clean" these are scaled to [0, 1], and so are its radii."""
+        plain = small()
+        table = plain._replace(X=plain.X * [1.0, 100.0, 0.01] + [0.0, 0.0, 50.0])
+        rows = run_benchmark([table], toy("Center"), [0], ["adbench", "clean"], tmp_path)
+        for _, row in rows.iterrows():
+            certified = row[[f"certified_auroc_{radius}" for radius in (0.1, 0.2, 0.5)]].tolist()
+            assert row["auroc"] > certified[0] > certified[1] > certified[2]
+
     def test_a_cell_each_and_one_seed_for_what_uses_none(self, tmp_path):
         tables = [small(), small(name="other", seed=1)]
         detectors = ["PCA", *toy("Center")]

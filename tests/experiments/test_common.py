@@ -5,10 +5,12 @@ import pytest
 
 from experiments.common.command import (
     all_there,
+    as_table,
     count,
     file_name,
     keep_committed,
     make_parser,
+    run_experiment,
     write_text,
 )
 from experiments.common.results import (
@@ -145,6 +147,27 @@ def test_texts_are_written_and_printed(tmp_path, capsys):
     write_text("# B\n", tmp_path, "b")
     expected = "# B\n\nRows entered the record at commit: x2 (2), x1 (1).\n"
     assert (tmp_path / "b.md").read_text() == expected
+
+
+def test_an_experiment_does_its_cells_in_its_folder_and_writes_its_page(tmp_path, capsys):
+    def area(shape, n_points, parts, work):
+        (work / shape).touch()
+        return {"area": n_points * sum(parts)}
+
+    def describe(rows, unit):
+        return f"# Areas in {unit}\n\n{as_table(rows[['shape', 'area', 'commit']])}\n"
+
+    parser = make_parser("What it does.", work="areas")
+    folder = tmp_path / "new" / "arrays"
+    given = parser.parse_args(["--output", str(tmp_path), "--work", str(folder)])
+    rows = run_experiment(CELLS, area, given, "areas", describe, "m2")
+    assert rows["area"].tolist() == [9, 9, 9]
+    assert sorted(path.name for path in folder.iterdir()) == ["ball", "cube", "torus"]
+    page = (tmp_path / "areas.md").read_text()
+    assert page.startswith("# Areas in m2\n\n| shape   |   area |\n")
+    assert "| cube    |      9 |" in page and "at commit:" in page
+    run_experiment(CELLS, area, options(tmp_path, "--render"), "areas", describe, "m2")
+    assert (tmp_path / "areas.md").read_text() == page
 
 
 def test_a_picture_without_its_files_is_told(tmp_path, capsys):

@@ -13,8 +13,8 @@ from ocsdf.certificate.network import CertifiedNetwork
 from ocsdf.explanation.boundary import boundary_points
 from ocsdf.explanation.shares import feature_radii, gradient_shares
 from ocsdf.explanation.verdicts import explain, verdict_counts
-from ocsdf.networks.builders import build_distance
 from ocsdf.training.domain import Ball, Box
+from tests.assembled import build_distance
 from tests.reference import input_gradient
 
 WEIGHTS = np.array([0.5, -0.3, 0.1, 0.0])

@@ -7,14 +7,13 @@ import pytest
 from ocsdf.networks.builders import (
     ORTHOGONALITY,
     average,
-    build_distance,
     build_mlp,
     condense,
-    least,
 )
 from ocsdf.networks.layers import ACTIVATIONS
 from ocsdf.networks.lipschitz import network_bound
 from ocsdf.operations.matrix_bounds import matrix_bound
+from tests.assembled import build_distance, least
 from tests.reference import forward, input_gradient, singular_values
 
 

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocsdf.certificate.network import CertifiedNetwork
-from ocsdf.networks.builders import average, build_distance, least
+from ocsdf.networks.builders import average
 from ocsdf.networks.ensembles import ScaledMinimum, WeightedMean
 from ocsdf.networks.layers import FullSort
 from ocsdf.networks.lipschitz import float_error, layer_bound, network_bound
+from tests.assembled import build_distance, least
 from tests.reference import forward
 
 UNIT = 2.0**-24
@@ -105,13 +106,20 @@ def test_no_member_no_mean():
         WeightedMean([], [])
 
 
-def test_it_is_saved_whole(tmp_path):
-    model, points = nested(), rows(50)
-    model.save(tmp_path / "model.keras")
-    loaded = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
+def saved_and_loaded(model, folder):
+    """The model as its file gives it back: the same values, bound and rounding."""
+    points = rows(50)
+    model.save(folder / "model.keras")
+    loaded = keras.models.load_model(folder / "model.keras", safe_mode=True)
     np.testing.assert_array_equal(loaded(points), model(points))
     assert network_bound(loaded) == network_bound(model)
     assert float_error(loaded) == float_error(model)
+    return loaded
+
+
+def test_it_is_saved_whole(tmp_path):
+    model = nested()
+    loaded = saved_and_loaded(model, tmp_path)
     assert [w.shape for w in loaded.get_weights()] == [w.shape for w in model.get_weights()]
     for after, before in zip(loaded.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_array_equal(after, before)
@@ -225,12 +233,7 @@ def test_scales_must_be_positive_and_one_a_member(scales):
 
 
 def test_a_minimum_is_saved_whole(tmp_path):
-    model, points = deep_minimum(), rows(50)
-    model.save(tmp_path / "model.keras")
-    loaded = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
-    np.testing.assert_array_equal(loaded(points), model(points))
-    assert network_bound(loaded) == network_bound(model)
-    assert float_error(loaded) == float_error(model)
+    saved_and_loaded(deep_minimum(), tmp_path)
 
 
 @given(st.lists(st.tuples(st.floats(2.0**-20, 2.0**20), st.floats(2.0**-9, 2.0**9)), min_size=1))

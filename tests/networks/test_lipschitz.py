@@ -10,11 +10,11 @@ from deel.lip import layers as deel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ocsdf.networks.builders import build_distance
 from ocsdf.networks.distances import SubsampleDistance
 from ocsdf.networks.layers import ACTIVATIONS, Asinh, BjorckDense, FullSort
 from ocsdf.networks.lipschitz import float_error, layer_bound, network_bound
 from ocsdf.operations.matrix_bounds import matrix_bound
+from tests.assembled import build_distance
 from tests.reference import forward, input_gradient, matrix_with, singular_values
 
 

@@ -171,6 +171,7 @@ def test_maps_go_through_their_knots():
     points = np.array([[-1.0], [0.0], [0.5], [1.0], [2.0], [3.0], [4.0]])
     assert map_.evaluate(points)[:, 0] == pytest.approx([9.0, 10.0, 11.0, 12.0, 12.5, 13.0, 17.0])
     assert map_.slopes_at(points)[:, 0] == pytest.approx([1.0, 2.0, 2.0, 0.5, 0.5, 4.0, 4.0])
+    assert map_.steepest.tolist() == [4.0]
 
 
 def test_a_contraction_leads_to_the_other_map_and_lengthens_nothing():

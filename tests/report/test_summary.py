@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from ocsdf.report.page import render_html
+from ocsdf.report.page import render_html, render_markdown
 from ocsdf.report.rivals import AttackedRanking, Rival
 from ocsdf.report.summary import summarize
 from ocsdf.utils.html import at_least, at_most, certified_percent, percent
@@ -161,7 +161,7 @@ def test_page_says_what_a_signature_stands_for(judged, examples):
     estimator, _, _, judgement, setting = judged
     page = text_of(render(judgement, estimator, setting, examples))
     for words in (
-        "l2 norms in standardized features (“scaled l2”)",
+        "l2 norms in standardized and stretched features (“scaled l2”)",
         "both sides are attacked",
         "Where only the anomalies can be changed, or only the normal rows, what is given for r "
         "holds up to 2r",
@@ -175,6 +175,26 @@ def test_page_says_what_a_signature_stands_for(judged, examples):
     assert "both sides are attacked" not in plain
     assert "The labels are right" not in plain
     assert "Not guaranteed" in plain
+
+
+def test_raw_units_are_sound_where_features_are_stretched(judged, examples):
+    """A raw change of one feature by the last column's length counts as no more than the radius."""
+    estimator, X, _, judgement, setting = judged
+    facts = summarize(judgement, estimator, setting, examples)
+    assert facts["model"]["stretched"]
+    radius, rows = facts["radii"][0]["radius"], np.asarray(X, dtype=float)[:50]
+    points = estimator._checked_points(rows)[:]
+    for j, one in enumerate(facts["model"]["features"]):
+        assert one["slope"] >= 1.0
+        for sign in (-1.0, 1.0):
+            moved = rows.copy()
+            moved[:, j] += sign * radius * one["scale"] / one["slope"]
+            length = np.linalg.norm(estimator._checked_points(moved)[:] - points, axis=1)
+            assert length.max() <= radius * (1.0 + 1e-9) + 1e-12
+    page = text_of(render(judgement, estimator, setting, examples))
+    assert "largest slope" in page
+    markdown = render_markdown(facts)
+    assert "radii are l2 norms in standardized and stretched features (scaled l2)" in markdown
 
 
 def test_examples_are_listed_with_both_bounds_of_their_distance(judged, examples):

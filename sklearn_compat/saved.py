@@ -1,0 +1,52 @@
+"""Detectors that are kept in one file each, without pickle."""
+
+from importlib import import_module
+
+from sklearn.utils.validation import check_is_fitted
+
+
+class SavedDetector:
+    """A detector with a file format of its own.
+
+    Abstract: a subclass names in ``_file_format`` the module whose ``save`` and ``load`` it has.
+    """
+
+    def save(self, path):
+        """Write the fitted detector to one file, without pickle.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            A zip archive is written whole: aside, then renamed.
+
+        Raises
+        ------
+        TypeError
+            If a part of it, such as the detector that is calibrated, has no file format.
+        """
+        check_is_fitted(self)
+        _module(self._file_format).save(self, path)
+
+    @classmethod
+    def load(cls, path):
+        """Read what :meth:`save` wrote. Bounds and thresholds are computed anew.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+
+        Returns
+        -------
+        detector : object
+            An object of the class that this is called on, fitted.
+
+        Raises
+        ------
+        ValueError
+            If the file is not such an archive or is damaged.
+        """
+        return _module(cls._file_format).load(cls, path)
+
+
+def _module(name):
+    return import_module(f"ocsdf.sklearn_compat.{name}")
