@@ -43,6 +43,7 @@ lint: $(INSTALLED)
 docs: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet -e '.[docs]'
 	$(BIN)/python -m sphinx -W --keep-going -b html -d build/doctrees docs build/docs
+	$(BIN)/python docs/check_links.py build/docs
 
 speed: $(INSTALLED)
 	$(BIN)/python -m experiments.speed

@@ -1,9 +1,14 @@
 """The site: `make docs` builds it into build/docs, with warnings as errors."""
 
+import re
 from importlib import import_module
 from pathlib import Path
+from shutil import copytree, rmtree
 
 import ocsdf
+
+HERE = Path(__file__).resolve().parent
+RECORD = HERE.parent / "experiments" / "results"
 
 PACKAGES = [
     "ocsdf",
@@ -39,8 +44,8 @@ source_suffix = {".rst": "restructuredtext", ".md": "markdown"}
 exclude_patterns = ["gallery/*"]
 myst_enable_extensions = ["dollarmath", "deflist"]
 myst_heading_anchors = 3
-# Pages also read well where they stand in the repository: links to its files are left as they are.
-suppress_warnings = ["myst.xref_missing", "config.cache"]
+# The gallery's settings hold what cannot be stored between builds.
+suppress_warnings = ["config.cache"]
 
 autosummary_generate = True
 numpydoc_show_class_members = False
@@ -49,7 +54,11 @@ autodoc_default_options = {"members": True, "inherited-members": False}
 
 html_theme = "pydata_sphinx_theme"
 html_title = "ocsdf"
-html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False}
+html_theme_options = {
+    "show_toc_level": 2,
+    "navigation_with_keys": False,
+    "header_links_before_dropdown": 7,
+}
 html_show_sourcelink = False
 
 sphinx_gallery_conf = {
@@ -72,9 +81,30 @@ def skip_inherited(app, what, name, obj, skip, options):
     return True if routing or not home.startswith("ocsdf") else None
 
 
+def lead_within_the_site(app, relative, parent, content):
+    """Turn links to files of the repository, which the pages have, into those of the site."""
+    content[0] = on_site(content[0])
+
+
+def give_a_title(app, name, content):
+    """Call a page of the record by its experiment, where its script gave it no title."""
+    if name.startswith("results/") and not content[0].startswith("# "):
+        content[0] = f"# {Path(name).name}\n\n{content[0]}"
+
+
+def on_site(text):
+    """Return a page's text with links to the record and to the gallery as they are on the site."""
+    text = text.replace("](../experiments/results/README.md)", "](results/README.md)")
+    text = text.replace("](../experiments/results/", "](results/")
+    return re.sub(r"\]\(gallery/(\w+)\.py\)", r"](examples/\1.rst)", text)
+
+
 def setup(app):
-    """Tell Sphinx what to leave out."""
+    """Tell Sphinx what to leave out, and where links lead."""
     app.connect("autodoc-skip-member", skip_inherited)
+    app.connect("include-read", lead_within_the_site)
+    app.connect("source-read", lambda app, name, content: lead_within_the_site(app, 0, 0, content))
+    app.connect("source-read", give_a_title)
 
 
 def write_reference(folder):
@@ -96,4 +126,6 @@ def write_reference(folder):
 
 
 # Before Sphinx looks for pages.
-write_reference(Path(__file__).resolve().parent / "reference")
+write_reference(HERE / "reference")
+rmtree(HERE / "results", ignore_errors=True)
+copytree(RECORD, HERE / "results", ignore=lambda _, names: [n for n in names if n[-4:] == "html"])

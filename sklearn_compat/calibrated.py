@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 
@@ -16,6 +17,7 @@ from ocsdf.decisions.e_values import conformal_e_values
 from ocsdf.decisions.guarantees import no_false_alarm, no_masking
 from ocsdf.decisions.p_values import conformal_p_values
 from ocsdf.sklearn_compat.evaluations import EVALUATIONS, check_radius, evaluate
+from ocsdf.utils.types import Rows
 
 _METHODS = ("auto", "bh", "by", "e-bh")
 
@@ -27,7 +29,9 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
     ``calibration_`` and ``thresholds_``.
     """
 
-    def p_values(self, X, radius=0.0, groups=None):
+    def p_values(
+        self, X: Rows, radius: float = 0.0, groups: ArrayLike | None = None
+    ) -> NDArray[np.float64]:
         r"""Return how rarely a normal row looks as abnormal as each row.
 
         Parameters
@@ -54,7 +58,9 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
         """
         return self._evidence(X, radius, groups, conformal_p_values, replaced=self.replaced)
 
-    def e_values(self, X, radius=0.0, groups=None):
+    def e_values(
+        self, X: Rows, radius: float = 0.0, groups: ArrayLike | None = None
+    ) -> NDArray[np.float64]:
         """Return the evidence that each row is an anomaly, of expectation at most 1 if it is none.
 
         Parameters
@@ -80,7 +86,14 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
             )
         return self._evidence(X, radius, groups, conformal_e_values)
 
-    def discoveries(self, X, fdr=0.1, radius=0.0, groups=None, method="auto"):
+    def discoveries(
+        self,
+        X: Rows,
+        fdr: float = 0.1,
+        radius: float = 0.0,
+        groups: ArrayLike | None = None,
+        method: str = "auto",
+    ) -> NDArray[np.bool_]:
         """Call anomalies in a batch such that few of those called are expected to be normal.
 
         Parameters
@@ -166,7 +179,9 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
         labels = None if groups is None else labels
         return drift_of_rows(self, X, scores, labels, labels if by is None else by)
 
-    def no_masking(self, X, radius, alarm_radius=0.0, groups=None):
+    def no_masking(
+        self, X: Rows, radius: float, alarm_radius: float = 0.0, groups: ArrayLike | None = None
+    ) -> NDArray[np.bool_]:
         r"""Tell which rows raise an alarm that no attack can silence.
 
         Parameters
@@ -194,7 +209,9 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
         shift = evaluated.shift(total, EVALUATIONS)
         return no_masking(evaluated.scores, thresholds, shift)
 
-    def no_false_alarm(self, X, radius, groups=None):
+    def no_false_alarm(
+        self, X: Rows, radius: float, groups: ArrayLike | None = None
+    ) -> NDArray[np.bool_]:
         """Tell which rows raise no alarm of ``predict``, whatever an attack does to them.
 
         Parameters
@@ -215,7 +232,7 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
         evaluated, thresholds = self._evaluated(X, groups)
         return no_false_alarm(evaluated.scores, thresholds, evaluated.shift(check_radius(radius)))
 
-    def certified_radius(self, X, groups=None):
+    def certified_radius(self, X: Rows, groups: ArrayLike | None = None) -> NDArray[np.float64]:
         r"""Return the l2 norm below which no change of a row flips its verdict.
 
         .. math:: \max\Big(0, \frac{|f(x) - t| - 5 e(x)}{L + 5 e'}\Big)

@@ -2,8 +2,10 @@
 
 import warnings
 from numbers import Integral, Real
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import _safe_indexing, check_random_state, get_tags, indexable
@@ -15,6 +17,7 @@ from ocsdf.sklearn_compat.calibrated import CalibratedDetector
 from ocsdf.sklearn_compat.chunks import come_in_chunks, summarize_chunks
 from ocsdf.sklearn_compat.evaluations import evaluate
 from ocsdf.sklearn_compat.saved import SavedDetector
+from ocsdf.utils.types import Rows
 
 _FEATURES = ("n_features_in_", "feature_names_in_")
 
@@ -96,7 +99,7 @@ class ConformalDetector(SavedDetector, CalibratedDetector):
         self.replaced = replaced
         self.random_state = random_state
 
-    def fit(self, X, y=None, groups=None):
+    def fit(self, X: Rows, y: Any = None, groups: ArrayLike | None = None) -> Self:
         """Fit the detector on a part of the rows and calibrate it on the rest.
 
         Parameters
@@ -140,7 +143,7 @@ class ConformalDetector(SavedDetector, CalibratedDetector):
         self._adopt(estimator, Calibration(lower, groups[kept], labels))
         return self
 
-    def score_samples(self, X):
+    def score_samples(self, X: Rows) -> NDArray[np.float64]:
         """Return the scores of ``estimator_``, plus what rounding may have taken from them.
 
         Parameters
@@ -157,7 +160,7 @@ class ConformalDetector(SavedDetector, CalibratedDetector):
         evaluated = evaluate(self.estimator_, X)
         return raised(evaluated.scores, evaluated.error)
 
-    def decision_function(self, X, groups=None):
+    def decision_function(self, X: Rows, groups: ArrayLike | None = None) -> NDArray[np.float64]:
         """Return scores less the threshold: negative for alarms.
 
         Parameters
@@ -173,7 +176,7 @@ class ConformalDetector(SavedDetector, CalibratedDetector):
         scores = self.score_samples(X)
         return scores - self._row_thresholds(groups, len(scores))
 
-    def predict(self, X, groups=None):
+    def predict(self, X: Rows, groups: ArrayLike | None = None) -> NDArray[np.int_]:
         """Tell normal rows (+1) from alarms (-1), by the sign of :meth:`decision_function`.
 
         Alarms are where ``p_values(X, groups=groups) <= alpha``; where ``delta`` is given, below

@@ -1,7 +1,10 @@
 """What every fitted detector can do: scores, verdicts, certificates, one file."""
 
+from typing import TYPE_CHECKING
+
 import joblib
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 
@@ -9,6 +12,10 @@ from ocsdf.certificate.metrics import certified_auroc, certified_radius
 from ocsdf.certificate.network import CertifiedNetwork
 from ocsdf.operations.base import from_description
 from ocsdf.utils.checks import check_labels, check_radii
+from ocsdf.utils.types import Label, Rows
+
+if TYPE_CHECKING:
+    from ocsdf.explanation.verdicts import VerdictCounts
 
 
 class CertifiedDetector(OutlierMixin, BaseEstimator):
@@ -19,7 +26,7 @@ class CertifiedDetector(OutlierMixin, BaseEstimator):
     ``_set_network`` and sets ``offset_``.
     """
 
-    def score_samples(self, X):
+    def score_samples(self, X: Rows) -> NDArray[np.float64]:
         """Return f(x), the learned signed distance to the edge of the data.
 
         A row's scores among other rows, or on other machines, differ by less than its
@@ -39,7 +46,7 @@ class CertifiedDetector(OutlierMixin, BaseEstimator):
         points = self._checked_points(X)
         return self._network.score(points)
 
-    def decision_function(self, X):
+    def decision_function(self, X: Rows) -> NDArray[np.float64]:
         """Return ``score_samples(X) - offset_``: negative for anomalies.
 
         Parameters
@@ -53,7 +60,7 @@ class CertifiedDetector(OutlierMixin, BaseEstimator):
         """
         return self.score_samples(X) - self.offset_
 
-    def predict(self, X):
+    def predict(self, X: Rows) -> NDArray[np.int_]:
         """Tell normal rows (+1) from anomalies (-1).
 
         Parameters
@@ -68,7 +75,7 @@ class CertifiedDetector(OutlierMixin, BaseEstimator):
         """
         return np.where(self.decision_function(X) >= 0.0, 1, -1)
 
-    def float_slack(self, X):
+    def float_slack(self, X: Rows) -> NDArray[np.float64]:
         r"""Bound what rounding can take from a row's certificate.
 
         With :math:`a + b \|z\|` the rounding error of f, evaluated in float64 at a standardized
@@ -90,7 +97,7 @@ class CertifiedDetector(OutlierMixin, BaseEstimator):
         points = self._checked_points(X)
         return self._slack(points, self._network.score(points))
 
-    def attack_slack(self, X, radii):
+    def attack_slack(self, X: Rows, radii: ArrayLike) -> NDArray[np.float64]:
         """Bound what rounding can take from any row's score under an attack of each radius.
 
         Parameters
@@ -110,7 +117,7 @@ class CertifiedDetector(OutlierMixin, BaseEstimator):
         reach = np.abs(scores - self.offset_) / self.lipschitz_bound_
         return self._network.slack(points, reach)
 
-    def certified_radius(self, X):
+    def certified_radius(self, X: Rows) -> NDArray[np.float64]:
         r"""Return the l2 norm below which no change of a row flips its verdict.
 
         .. math:: \max(0, |f(x) - \text{offset}| - \text{float slack}) / L
@@ -145,7 +152,7 @@ class CertifiedDetector(OutlierMixin, BaseEstimator):
             "certified_radius": certified,
         }
 
-    def verdict_counts(self, X, radii):
+    def verdict_counts(self, X: Rows, radii: ArrayLike) -> "VerdictCounts":
         """Count the verdicts that no l2 change of norm up to each radius can flip.
 
         Parameters
@@ -165,7 +172,9 @@ class CertifiedDetector(OutlierMixin, BaseEstimator):
         scores, certified = self._certified_scores(X)
         return verdict_counts(certified, np.where(scores - self.offset_ >= 0.0, 1, -1), radii)
 
-    def certified_auroc(self, X, y, radii, pos_label=None):
+    def certified_auroc(
+        self, X: Rows, y: ArrayLike, radii: ArrayLike, pos_label: Label = None
+    ) -> NDArray[np.float64]:
         """Bound the AUROC from below under any l2 attack on normal rows and anomalies.
 
         OCSDF Proposition 1 with the printed sign corrected; rounding of the scores is included.

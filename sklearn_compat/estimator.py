@@ -1,6 +1,9 @@
 """OCSDF behind scikit-learn's outlier detector contract."""
 
+from typing import Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -21,6 +24,7 @@ from ocsdf.sklearn_compat.input_checks import (
 from ocsdf.sklearn_compat.parameter_checks import check_parameters, plain_parameters
 from ocsdf.sklearn_compat.signed_distance import SignedDistance
 from ocsdf.sklearn_compat.standardization import FARTHEST, standardization, standardized
+from ocsdf.utils.types import Rows
 
 
 class OCSDF(SignedDistance):
@@ -197,7 +201,7 @@ class OCSDF(SignedDistance):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: Rows, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Learn the signed distance to the edge of the data.
 
         Parameters

@@ -1,5 +1,7 @@
 """ImageOCSDF: one-class images, with radii in pixel units."""
 
+from typing import Any, Self
+
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import check_random_state
@@ -13,6 +15,7 @@ from ocsdf.sklearn_compat.input_checks import (
 )
 from ocsdf.sklearn_compat.parameter_checks import check_image_parameters, plain_parameters
 from ocsdf.sklearn_compat.signed_distance import SignedDistance
+from ocsdf.utils.types import Rows
 
 # What rounding may have added.
 _TOLERANCE = 1e-6
@@ -112,7 +115,7 @@ class ImageOCSDF(SignedDistance):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X, y=None):
+    def fit(self, X: Rows, y: Any = None) -> Self:
         """Learn the signed distance to the edge of the images.
 
         Parameters

@@ -1,8 +1,11 @@
 """Detectors that are kept in one file each, without pickle."""
 
 from importlib import import_module
+from typing import Self
 
 from sklearn.utils.validation import check_is_fitted
+
+from ocsdf.utils.types import Path
 
 
 class SavedDetector:
@@ -11,7 +14,7 @@ class SavedDetector:
     Abstract: a subclass names in ``_file_format`` the module whose ``save`` and ``load`` it has.
     """
 
-    def save(self, path):
+    def save(self, path: Path) -> None:
         """Write the fitted detector to one file, without pickle.
 
         Parameters
@@ -28,7 +31,7 @@ class SavedDetector:
         _module(self._file_format).save(self, path)
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: Path) -> Self:
         """Read what :meth:`save` wrote. Bounds and thresholds are computed anew.
 
         Parameters

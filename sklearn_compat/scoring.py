@@ -1,14 +1,17 @@
 """A scorer for outlier detectors: scikit-learn's own take normal rows for the positive class."""
 
+from collections.abc import Callable
+
 from sklearn.base import is_classifier
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from ocsdf.utils.checks import check_labels
+from ocsdf.utils.types import Label
 
 _METRICS = {"roc_auc": roc_auc_score, "average_precision": average_precision_score}
 
 
-def make_outlier_scorer(metric, pos_label):
+def make_outlier_scorer(metric: str, pos_label: Label) -> Callable[..., float]:
     r"""Make a scorer of outlier detectors, with the anomalies as the positive class.
 
     ``scoring="roc_auc"`` takes :math:`s(x)` of scikit-learn's detectors, which is high for

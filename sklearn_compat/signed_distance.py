@@ -1,8 +1,11 @@
 """What detectors can do that learned a signed distance: explain, sample its level sets."""
 
 import warnings
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -13,6 +16,10 @@ from ocsdf.sklearn_compat.detector import CertifiedDetector
 from ocsdf.sklearn_compat.input_checks import check_rows
 from ocsdf.sklearn_compat.saved import SavedDetector
 from ocsdf.utils.checks import check_count, check_number
+from ocsdf.utils.types import Path, Rows
+
+if TYPE_CHECKING:
+    from ocsdf.explanation.verdicts import Explanation
 
 # Times that rows of a level set are drawn, and how near to it they are.
 _ROUNDS, _LEVEL_TOLERANCE = 20, 1e-3
@@ -29,7 +36,7 @@ class SignedDistance(SavedDetector, CertifiedDetector):
 
     _file_format = "persistence"
 
-    def explain(self, X, track=iter):
+    def explain(self, X: Rows, track: Callable[[Iterable], Iterable] = iter) -> "Explanation":
         """Explain verdicts: how far the boundary is, where, and which features lead there.
 
         Parameters
@@ -77,7 +84,7 @@ class SignedDistance(SavedDetector, CertifiedDetector):
         """The set of standardized rows, convex, that the detector takes; None takes all."""
         return None
 
-    def export(self, path, dtype="float64"):
+    def export(self, path: Path, dtype: Literal["float64", "float32"] = "float64") -> None:
         """Write the detector as one ONNX graph; needs the extra ``onnx``.
 
         Standardization, score, verdict and certified radius in one: see
@@ -108,7 +115,7 @@ class SignedDistance(SavedDetector, CertifiedDetector):
         )
         write_whole(path, model.SerializeToString())
 
-    def sample_level_set(self, n_samples, level=0.0):
+    def sample_level_set(self, n_samples: int, level: float = 0.0) -> NDArray[np.float64]:
         """Sample points where f has a given value, such as the edge of the data at 0.
 
         OCSDF Algorithm 1 from uniform seeds in B, with full Newton steps.

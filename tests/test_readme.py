@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PAGES = {
     path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
-    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md"))]
+    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
 }
 CODE = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 WITH_CODE = [name for name, text in PAGES.items() if CODE.search(text)]
@@ -77,7 +77,8 @@ def test_commands_exist(name):
 
     from ocsdf.cli import app
 
-    known = get_command(app).commands
+    root = get_command(app)
+    known, ours = root.commands, {name for one in root.params for name in one.opts}
     targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for command in commands(PAGES[name]):
         tool, *words = shlex.split(command, comments=True)
@@ -86,6 +87,8 @@ def test_commands_exist(name):
         elif tool == "python":
             # NAME stands for any of them.
             assert words[1].endswith(".NAME") or find_spec(words[1]), command
+        elif words[0].startswith("--"):
+            assert set(words) <= ours, command
         elif words[0] != "COMMAND":
             options = {name for one in known[words[0]].params for name in one.opts}
             used = {word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)}

@@ -10,8 +10,10 @@ rounded difference and its rounding error, and a share of pairs or rows is round
 """
 
 from fractions import Fraction
+from typing import Literal
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from ocsdf.utils.checks import check_number, check_radii, check_vector
 from ocsdf.utils.rounding import share_below
@@ -19,7 +21,9 @@ from ocsdf.utils.rounding import share_below
 _ATTACKED = {"both": 2, "anomalies": 1, "normals": 1}
 
 
-def certified_radius(scores, offset=0.0, lipschitz=1.0, slack=0.0):
+def certified_radius(
+    scores: ArrayLike, offset: float = 0.0, lipschitz: float = 1.0, slack: ArrayLike = 0.0
+) -> NDArray[np.float64]:
     r"""Distance every sample can be moved without a change of its verdict.
 
     .. math:: r(x) = \max(0, |f(x) - c| - s) / L
@@ -65,8 +69,13 @@ def certified_radius(scores, offset=0.0, lipschitz=1.0, slack=0.0):
 
 
 def certified_auroc(
-    normal_scores, anomaly_scores, radii, lipschitz=1.0, attacked="both", slack=0.0
-):
+    normal_scores: ArrayLike,
+    anomaly_scores: ArrayLike,
+    radii: ArrayLike,
+    lipschitz: float = 1.0,
+    attacked: Literal["both", "anomalies", "normals"] = "both",
+    slack: ArrayLike = 0.0,
+) -> NDArray[np.float64]:
     r"""AUROC that no attack of a given l2 radius can push below.
 
     .. math:: P(d > \sigma) + P(d = \sigma) / 2, \quad d = f(x^+) - f(x^-)
@@ -125,8 +134,14 @@ def certified_auroc(
 
 
 def certified_tpr(
-    normal_scores, anomaly_scores, radii, fpr=0.05, lipschitz=1.0, attacked="both", slack=0.0
-):
+    normal_scores: ArrayLike,
+    anomaly_scores: ArrayLike,
+    radii: ArrayLike,
+    fpr: float = 0.05,
+    lipschitz: float = 1.0,
+    attacked: Literal["both", "anomalies", "normals"] = "both",
+    slack: ArrayLike = 0.0,
+) -> NDArray[np.float64]:
     r"""True positive rate at a bounded false positive rate, whatever an attacker does.
 
     Anomalies are the positives and a row is flagged when its score is below a threshold t. At
@@ -175,7 +190,13 @@ def certified_tpr(
     return np.array([share_below(below, len(anomalies)) for below, _ in counts])
 
 
-def certified_recall(anomaly_scores, radii, threshold=0.0, lipschitz=1.0, slack=0.0):
+def certified_recall(
+    anomaly_scores: ArrayLike,
+    radii: ArrayLike,
+    threshold: float = 0.0,
+    lipschitz: float = 1.0,
+    slack: ArrayLike = 0.0,
+) -> NDArray[np.float64]:
     r"""Share of anomalies that stay flagged under any attack of a given l2 radius.
 
     .. math:: P(f(x^-) + L \epsilon + s < t)

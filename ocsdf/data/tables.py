@@ -6,7 +6,7 @@ here: NaN and infinities are for the estimator to report.
 
 import warnings
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -56,7 +56,14 @@ class Table(NamedTuple):
     n_train: int | None = None
 
 
-def load_table(source, label=None, anomaly=None, *, both=True, **reading):
+def load_table(
+    source: str | Path,
+    label: str | None = None,
+    anomaly: Any = None,
+    *,
+    both: bool = True,
+    **reading: Any,
+) -> Table:
     """Load a table from scikit-learn, from a file, or from the data home.
 
     Parameters
@@ -132,7 +139,7 @@ def load_table(source, label=None, anomaly=None, *, both=True, **reading):
     return Table(X, y, feature_names, table_name(path))
 
 
-def load_features(source, **reading):
+def load_features(source: str | Path, **reading: Any) -> Table:
     """Load a table to be scored: its labels, if it has any, are neither read nor needed.
 
     Parameters

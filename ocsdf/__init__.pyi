@@ -1,0 +1,16 @@
+from ocsdf._version import __version__ as __version__
+from ocsdf.certificate.metrics import certified_auroc as certified_auroc
+from ocsdf.certificate.metrics import certified_radius as certified_radius
+from ocsdf.certificate.metrics import certified_recall as certified_recall
+from ocsdf.certificate.metrics import certified_tpr as certified_tpr
+from ocsdf.data.tables import load_table as load_table
+from ocsdf.displays.certified import CertifiedAUROCDisplay as CertifiedAUROCDisplay
+from ocsdf.displays.certified import CertifiedROCDisplay as CertifiedROCDisplay
+from ocsdf.displays.explanation import ExplanationDisplay as ExplanationDisplay
+from ocsdf.displays.scores import ScoreHistogramDisplay as ScoreHistogramDisplay
+from ocsdf.displays.scores import TrainingHistoryDisplay as TrainingHistoryDisplay
+from ocsdf.displays.signed_distance import SignedDistanceDisplay as SignedDistanceDisplay
+from ocsdf.sklearn_compat.conformal import ConformalDetector as ConformalDetector
+from ocsdf.sklearn_compat.estimator import OCSDF as OCSDF
+from ocsdf.sklearn_compat.image_estimator import ImageOCSDF as ImageOCSDF
+from ocsdf.sklearn_compat.scoring import make_outlier_scorer as make_outlier_scorer
