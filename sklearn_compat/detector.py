@@ -225,6 +225,8 @@ class CertifiedDetector(OutlierMixin, BaseEstimator):
     stretch_ = None
     # Scores of training rows, each as if it had been left out, increasing; None where not kept.
     training_scores_ = None
+    # Makes rows of numbers of a table's columns, a ColumnEncoder; None where they are numbers.
+    encoder_ = None
 
     def _points_of(self, rows):
         """The network's input for checked rows."""

@@ -9,21 +9,17 @@ from sklearn.utils.validation import check_is_fitted
 
 from ocsdf.recipes.feature_maps import fit_feature_maps, point_rounding
 from ocsdf.recipes.tables import draw_rows
-from ocsdf.sklearn_compat.chunks import (
-    come_in_chunks,
-    exact_standardization,
-    summarize_chunks,
+from ocsdf.sklearn_compat.chunks import come_in_chunks, summarize_chunks
+from ocsdf.sklearn_compat.encoding import (
+    check_encoded,
+    check_training,
+    coordinate_units,
+    encoder_rounding,
 )
-from ocsdf.sklearn_compat.input_checks import (
-    LazyRows,
-    check_rows,
-    check_rows_in_chunks,
-    check_varied,
-    check_weights,
-)
+from ocsdf.sklearn_compat.input_checks import LazyRows
 from ocsdf.sklearn_compat.parameter_checks import check_parameters, plain_parameters
 from ocsdf.sklearn_compat.signed_distance import SignedDistance
-from ocsdf.sklearn_compat.standardization import FARTHEST, standardization, standardized
+from ocsdf.sklearn_compat.standardization import FARTHEST, standardized
 from ocsdf.utils.types import Rows
 
 
@@ -107,6 +103,14 @@ class OCSDF(SignedDistance):
         ``offset_`` is that quantile of the training scores. "estimate", where rows may
         hold anomalies: ``offset_`` sets aside the rows that lie apart from the others, see
         :func:`ocsdf.decisions.contamination.estimated_threshold`.
+    categorical_features : "from_dtype", None, or array-like of str, int or bool
+        Which columns are categories, default "from_dtype": in data frames those of text, of
+        categories and of objects that are no numbers; in arrays none. Or none, or those named,
+        counted or marked. Two different categories are :math:`\sqrt 2` units apart, whatever
+        they are; dates become microseconds and are standardized as numbers are.
+    missing : {"error", "indicate"}, default="error"
+        Whether missing values are refused, or take the median of their column and a code, as far
+        from that of values that are there as two categories are.
     callbacks : list of keras.callbacks.Callback or None, default=None
         Their train and epoch hooks are called.
     random_state : int, RandomState instance or None, default=None
@@ -120,8 +124,11 @@ class OCSDF(SignedDistance):
         f, from standardized and stretched float32 rows (n, d) to (n, 1).
     stretch_ : ocsdf.operations.piecewise.Piecewise or None
         The map that stretches standardized rows; None where they stay as they are.
+    encoder_ : ocsdf.data.encoders.ColumnEncoder or None
+        Makes rows of numbers of categories, dates and missing values; None where rows are numbers
+        as they are. Below, X is what it makes of them, and features are its coordinates.
     mean_, scale_ : ndarray of shape (n_features,)
-        Rows are judged as ``(X - mean_) / scale_``; 0 and 1 when not standardized.
+        Rows are judged as ``(X - mean_) / scale_``; 0 and 1 when not standardized, and of codes.
     offset_ : float
         ``decision_function = score_samples - offset_``.
     training_scores_ : ndarray of shape (n,)
@@ -175,6 +182,8 @@ class OCSDF(SignedDistance):
         orthogonality="projection",
         standardize=True,
         contamination="auto",
+        categorical_features="from_dtype",
+        missing="error",
         callbacks=None,
         random_state=None,
         verbose=0,
@@ -197,6 +206,8 @@ class OCSDF(SignedDistance):
         self.orthogonality = orthogonality
         self.standardize = standardize
         self.contamination = contamination
+        self.categorical_features = categorical_features
+        self.missing = missing
         self.callbacks = callbacks
         self.random_state = random_state
         self.verbose = verbose
@@ -206,12 +217,13 @@ class OCSDF(SignedDistance):
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features), or chunks of rows
-            Finite numbers that float64 can hold. Of sparse rows a dense copy is made. Rows may
-            come in chunks, read once: an iterator or a list of tables, an Arrow dataset, a data
-            frame of Dask or Spark, a dataset of Ray, a :class:`ocsdf.data.RowSummary`. Features
-            are then standardized by the moments of all rows, and the rest is fitted on a random
-            sample of 32,768 rows (fewer where these have over 2^24 numbers).
+        X : array-like, sparse matrix, data frame (n_samples, n_features), or chunks of rows
+            Finite numbers that float64 can hold; in a data frame also categories and dates. Of
+            sparse rows a dense copy is made. Rows may come in chunks, read once: an iterator or a
+            list of tables, an Arrow dataset, a data frame of Dask or Spark, a dataset of Ray, a
+            :class:`ocsdf.data.RowSummary`. Features are then standardized by the moments of all
+            rows, and the rest is fitted on a random sample of 32,768 rows (fewer where these have
+            over 2^24 numbers).
         y : Ignored
         sample_weight : array-like of shape (n_samples,) or None
             Rows are drawn for training with probability proportional to it; rows of weight 0 are
@@ -237,18 +249,12 @@ class OCSDF(SignedDistance):
         if come_in_chunks(X):
             if sample_weight is not None:
                 raise ValueError("sample_weight is for tables of rows; chunks have none.")
-            summary = summarize_chunks(X, seed)
+            summary = summarize_chunks(X, seed, refuse_missing=plain.missing == "error")
             X = summary.rows
-        rows = check_rows(plain, X, reset=True)
-        weights = check_weights(sample_weight, rows)
-        if weights is not None:
-            rows, weights = rows[weights > 0], weights[weights > 0]
-        check_varied(rows)
+        rows, weights, encoder = check_training(plain, X, sample_weight)
         mean, scale = np.zeros(rows.shape[1]), np.ones(rows.shape[1])
         if self.standardize:
-            mean, scale = standardization(rows)
-            if summary is not None:
-                mean, scale = exact_standardization(summary, list(X.columns), mean, scale)
+            mean, scale = coordinate_units(rows, encoder, summary)
         points = standardized(rows, mean, scale)
         random_state = np.random.default_rng(seed)
         stretched = halfway = None
@@ -256,32 +262,38 @@ class OCSDF(SignedDistance):
             drawn = points
             if weights is not None:
                 drawn = points[draw_rows(len(points), len(points), random_state, weights)]
-            stretched, halfway = fit_feature_maps(drawn)
+            is_code = None if encoder is None else encoder.is_code_
+            stretched, halfway = fit_feature_maps(drawn, is_code)
             points = _stretched(points, stretched)
-        rounding = _rounding(stretched)
+        rounding = _rounding(stretched, encoder, scale)
         # Imported here, so that the estimator can be made without loading TensorFlow.
         from ocsdf.sklearn_compat.fitting import fit_network
 
         fit = fit_network(plain, points, halfway, rounding, weights, random_state)
-        self._adopt(plain, fit, mean, scale, stretched)
+        self._adopt(plain, fit, mean, scale, stretched, encoder)
         return self
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self.missing == "indicate"
+        return tags
 
     def _checked_points(self, X):
         check_is_fitted(self)
-        rows = check_rows_in_chunks(self, X)
-        return LazyRows(rows, self._points_of)
+        return LazyRows(check_encoded(self, X), self._points_of)
 
     def _points_of(self, rows):
         points = standardized(rows, self.mean_, self.scale_)
         return points if self.stretch_ is None else _stretched(points, self.stretch_)
 
     def _point_rounding(self):
-        return _rounding(self.stretch_)
+        return _rounding(self.stretch_, self.encoder_, self.scale_)
 
 
 def _stretched(points, stretched):
     return np.clip(stretched.evaluate(points), -FARTHEST, FARTHEST)
 
 
-def _rounding(stretched):
-    return (2.0**-52, 0.0) if stretched is None else point_rounding(stretched)
+def _rounding(stretched, encoder, scale):
+    relative, absolute = (2.0**-52, 0.0) if stretched is None else point_rounding(stretched)
+    return relative, absolute + encoder_rounding(encoder, scale, stretched)

@@ -41,14 +41,17 @@ class LazyRows:
         a data frame, or other lazy rows.
     transform : callable
         Takes a slice of the table and gives its rows as an array.
+    width : int or None, default=None
+        Numbers a row then; None where there are as many as columns.
 
     Attributes
     ----------
     shape : tuple of int
     """
 
-    def __init__(self, table, transform):
-        self.shape = tuple(table.shape)
+    def __init__(self, table, transform, width=None):
+        n_rows, n_columns = table.shape
+        self.shape = n_rows, n_columns if width is None else width
         self._table = table
         self._transform = transform
 
@@ -56,7 +59,7 @@ class LazyRows:
         return self.shape[0]
 
     def __getitem__(self, rows):
-        return self._transform(_take(self._table, rows))
+        return self._transform(take_rows(self._table, rows))
 
 
 def check_rows(estimator, X, reset):
@@ -82,23 +85,23 @@ def check_rows_in_chunks(estimator, X):
     """Check all of a table as :func:`check_rows` does, but without a copy of it."""
     if issparse(X):
         X = _convert(partial(validate_data, estimator, reset=False), X)
-    chunks = _chunks(X)
+    chunks = chunks_of(X)
     if len(chunks) < 2:
         return check_rows(estimator, X, reset=False)
     if issparse(X):
         _check_finite((_dense(X[chunk]) for chunk in chunks), estimator)
         return LazyRows(X, _dense)
     # Names and width, for which the first chunk stands, so that a warning comes only once.
-    _convert(partial(validate_data, estimator, reset=False), _take(X, chunks[0]))
-    _check_finite((_convert(_to_float64, _take(X, chunk)) for chunk in chunks), estimator)
+    _convert(partial(validate_data, estimator, reset=False), take_rows(X, chunks[0]))
+    _check_finite((_convert(_to_float64, take_rows(X, chunk)) for chunk in chunks), estimator)
     return LazyRows(X, _to_float64)
 
 
-def check_varied(rows):
+def check_varied(rows, n_columns):
     """Refuse rows that are all the same: there is nothing to learn a boundary from."""
     if np.all(rows == rows[0]):
         raise ValueError(
-            f"All {rows.shape[1]} columns are constant over the {len(rows)} training rows; "
+            f"All {n_columns} columns are constant over the {len(rows)} training rows; "
             "OCSDF needs at least one column that varies."
         )
 
@@ -117,8 +120,8 @@ def check_weights(sample_weight, rows):
     return weights / weights.max()
 
 
-def _chunks(X):
-    """Slices of rows, if X has them; otherwise none."""
+def chunks_of(X):
+    """Return slices of rows, if X has them; otherwise none."""
     shape = getattr(X, "shape", ())
     if (
         len(shape) != 2
@@ -130,7 +133,8 @@ def _chunks(X):
     return [slice(start, start + size) for start in range(0, shape[0], size)]
 
 
-def _take(table, rows):
+def take_rows(table, rows):
+    """Return the rows of a slice."""
     if hasattr(table, "iloc"):
         return table.iloc[rows]
     if hasattr(table, "column_names"):  # an Arrow table, whose items are columns
@@ -242,11 +246,12 @@ def _check_finite(chunks, estimator):
         repr(str(names[c])) if names is not None else str(c) for c in columns[:_MOST_NAMES]
     )
     more = f" and {len(columns) - _MOST_NAMES} more" if len(columns) > _MOST_NAMES else ""
+    or_indicate = ", or pass missing='indicate'" if hasattr(estimator, "missing") else ""
     kinds = [
         kind for kind, found in (("NaN", has_nan.any()), ("infinity", has_infinity.any())) if found
     ]
     raise ValueError(
         f"Input X contains {' and '.join(kinds)} in columns {listed}{more}; OCSDF needs finite "
         "numbers: fill or drop them first, e.g. with sklearn.impute.SimpleImputer (which takes "
-        "NaN, not inf)."
+        f"NaN, not inf){or_indicate}."
     )

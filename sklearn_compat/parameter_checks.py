@@ -14,6 +14,7 @@ _CHOICES = {
     "seeds": ("auto", "uniform", "clear"),
     "orthogonality": ("projection", "reparametrization"),
     "standardize": (True, False),
+    "missing": ("error", "indicate"),
     "verbose": (0, 1, 2),
 }
 _COUNTS = {"newton_steps": 0, "epochs": 1, "uniform_epochs": 0, "batch_size": 1}
@@ -60,6 +61,7 @@ def check_parameters(estimator):
     if not (most is None or _is(most, "auto") or is_count(most, 1)):
         raise _invalid("max_steps", "'auto', None or an integer >= 1", most)
     _check_contamination(estimator.contamination)
+    _check_categorical(estimator.categorical_features)
     sizes = estimator.hidden_layer_sizes
     if not _is(sizes, "auto"):
         _check_hidden_layers(sizes, pairs=estimator.activation == "groupsort2")
@@ -93,6 +95,20 @@ def _check_contamination(value):
     words = _is(value, "auto") or _is(value, "estimate")
     if not (words or (_is_positive(value) and value <= 0.5)):
         raise _invalid("contamination", "'auto', 'estimate' or a number in (0, 0.5]", value)
+
+
+def _check_categorical(value):
+    is_list = isinstance(value, tuple | list)
+    if not (
+        value is None
+        or _is(value, "from_dtype")
+        or (is_list and all(isinstance(one, str | Integral) for one in value))
+    ):
+        raise _invalid(
+            "categorical_features",
+            "'from_dtype', None, or a list of columns: their names, places, or a mark for each",
+            value,
+        )
 
 
 def _check_random_state(value):
@@ -136,6 +152,8 @@ def _check_callbacks(callbacks):
 
 
 def _plain(value):
+    if hasattr(value, "to_numpy"):  # an index or a series, such as of names
+        value = value.to_numpy()
     if isinstance(value, np.ndarray):
         return tuple(map(_plain, value.tolist())) if value.ndim else _plain(value.item())
     if isinstance(value, tuple | list) and any(isinstance(one, np.generic) for one in value):

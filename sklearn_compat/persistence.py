@@ -13,8 +13,10 @@ import numpy as np
 
 from ocsdf._version import __version__
 from ocsdf.certificate.network import CertifiedNetwork
+from ocsdf.data.encoders import ColumnEncoder
 from ocsdf.operations.base import from_description
 from ocsdf.operations.piecewise import Piecewise
+from ocsdf.sklearn_compat.encoding import is_encoder_of
 from ocsdf.sklearn_compat.parameter_checks import plain_parameters
 from ocsdf.training.domain import DOMAINS
 from ocsdf.utils.archives import Foreign, from_archive, read_members, to_archive
@@ -52,6 +54,7 @@ def to_bytes(estimator):
         "n_iter": estimator.n_iter_,
         "history": estimator.history_,
         "feature_names": None if names is None else [str(name) for name in names],
+        "encoder": None if estimator.encoder_ is None else estimator.encoder_.describe(),
         # Of images only.
         "image_shape": getattr(estimator, "image_shape_", None),
         "network": network,
@@ -136,6 +139,9 @@ def _restore(cls, meta, arrays):
     estimator.offset_, estimator.margin_ = float(meta["offset"]), float(meta["margin"])
     estimator.n_iter_, estimator.history_ = meta["n_iter"], meta["history"]
     estimator.n_features_in_ = len(estimator.mean_)
+    if meta.get("encoder") is not None:
+        estimator.encoder_ = ColumnEncoder.from_description(meta["encoder"])
+        estimator.n_features_in_ = len(estimator.encoder_.columns_)
     if meta.get("image_shape") is not None:
         estimator.image_shape_ = tuple(meta["image_shape"])
     if meta["feature_names"] is not None:
@@ -148,18 +154,22 @@ def _restore(cls, meta, arrays):
 
 
 def _check_consistent(estimator, network):
-    n_features = estimator.n_features_in_
-    names = getattr(estimator, "feature_names_in_", np.empty(n_features))
+    n_features, encoder = len(estimator.mean_), estimator.encoder_
+    n_columns = estimator.n_features_in_
+    names = getattr(estimator, "feature_names_in_", np.empty(n_columns))
+    units = estimator.mean_, estimator.scale_, estimator.stretch_
     numbers = (estimator.mean_, estimator.scale_, estimator.offset_, estimator.margin_)
     if not (
         network.n_features == n_features
-        and estimator.mean_.shape == estimator.scale_.shape == names.shape == (n_features,)
+        and estimator.mean_.shape == estimator.scale_.shape == (n_features,)
+        and names.shape == (n_columns,)
         and all(np.all(np.isfinite(value)) for value in numbers)
         and np.all(estimator.scale_ > 0.0)
         and estimator.domain_.contains(np.zeros((1, n_features))).shape == (1,)
         and 0.0 < network.lipschitz_bound < np.inf
         and (estimator.training_scores_ is None or _are_sorted(estimator.training_scores_))
         and (estimator.stretch_ is None or _is_stretch(estimator.stretch_, n_features))
+        and (encoder is None or is_encoder_of(encoder, *units))
     ):
         raise ValueError("its parts do not fit together")
 

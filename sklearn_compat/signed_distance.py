@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from ocsdf.certificate.metrics import certified_radius
 from ocsdf.decisions.contamination import estimated_threshold
 from ocsdf.sklearn_compat.detector import CertifiedDetector
+from ocsdf.sklearn_compat.encoding import refuse_encoded
 from ocsdf.sklearn_compat.input_checks import check_rows
 from ocsdf.sklearn_compat.saved import SavedDetector
 from ocsdf.utils.checks import check_count, check_number
@@ -54,21 +55,33 @@ class SignedDistance(SavedDetector, CertifiedDetector):
             the l2 distance to the boundary in units of the certificate, ``distance`` at least;
             ``boundary``, rows in the units of X, have the other verdict where ``converged``;
             ``shares``, ``feature_radii``. ``to_frame(top=5)`` is a table, ``sentences()`` a line
-            a row.
+            a row. Of a table with categories, dates or missing values features are its columns:
+            numbers move, categories are swapped whole, missing values stay missing.
         """
         return self._explain(X, self.offset_, track)
 
     def _explain(self, X, level, track=iter):
         """Explain the verdicts of a threshold."""
+        from ocsdf.explanation.mixed import explain_mixed
         from ocsdf.explanation.verdicts import explain
 
         points = self._checked_points(X)[:]
         scores = self._network.score(points)
         slack = self._network.slack(points, np.abs(scores - level) / self.lipschitz_bound_)
+        index = X.index if hasattr(X, "index") and hasattr(X, "iloc") else None
+        radius = certified_radius(scores, level, self.lipschitz_bound_, slack)
+        if self.encoder_ is not None:
+            return explain_mixed(
+                *(self._network, points, radius, self.encoder_, self.encoder_.values(X)),
+                level=level,
+                units=(self.mean_, self.scale_, self.stretch_),
+                index=index,
+                track=track,
+            )
         return explain(
             self._network,
             points,
-            certified_radius(scores, level, self.lipschitz_bound_, slack),
+            radius,
             level=level,
             mean=self.mean_,
             scale=self.scale_,
@@ -76,7 +89,7 @@ class SignedDistance(SavedDetector, CertifiedDetector):
             domain=self.domain_,
             within=self._within(),
             feature_names=getattr(self, "feature_names_in_", None),
-            index=X.index if hasattr(X, "index") and hasattr(X, "iloc") else None,
+            index=index,
             track=track,
         )
 
@@ -109,6 +122,7 @@ class SignedDistance(SavedDetector, CertifiedDetector):
         from ocsdf.utils.files import check_output, write_whole
 
         check_is_fitted(self)
+        refuse_encoded(self, "The exported graph")
         check_output(path)
         model = detector_graph(
             self._network, self.mean_, self.scale_, self.offset_, dtype, self.stretch_
@@ -140,6 +154,7 @@ class SignedDistance(SavedDetector, CertifiedDetector):
         from ocsdf.training.negatives import sample_level_set
 
         check_is_fitted(self)
+        refuse_encoded(self, "sample_level_set")
         check_count("n_samples", n_samples)
         level = check_number("level", level)
         seeds = check_random_state(self.random_state).randint(2**31, size=_ROUNDS)
@@ -192,6 +207,7 @@ class SignedDistance(SavedDetector, CertifiedDetector):
         they are no longer its own. Train a copy, ``keras.models.clone_model`` with its weights.
         """
         check_is_fitted(self)
+        refuse_encoded(self, "sample_network")
         rows = check_rows(self, points, reset=False)
         from ocsdf.levelsets.sample_network import SampleNetwork
 
@@ -202,7 +218,7 @@ class SignedDistance(SavedDetector, CertifiedDetector):
             mean = rows - self._points_of(rows) * scale
         return SampleNetwork(self.model_, rows, mean=mean, scale=scale)
 
-    def _adopt(self, noted, fit, mean, scale, stretched=None):
+    def _adopt(self, noted, fit, mean, scale, stretched=None, encoder=None):
         """Set the fitted attributes, all at once, and say what went wrong.
 
         Parameters
@@ -214,8 +230,10 @@ class SignedDistance(SavedDetector, CertifiedDetector):
             ``messages``.
         mean, scale : ndarray of shape (n_features,)
         stretched : Piecewise or None, default=None
+        encoder : ColumnEncoder or None, default=None
         """
         self._adopt_features(noted)
+        self.encoder_ = encoder
         self.mean_, self.scale_, self.stretch_ = mean, scale, stretched
         self.domain_, self.margin_ = fit.domain, fit.margin
         self.history_, self.n_iter_ = fit.outcome.history, fit.outcome.n_epochs

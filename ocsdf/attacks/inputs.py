@@ -74,7 +74,8 @@ def take_subject(detector, rows, name="points", lipschitz=None, offset=None):
     Raises
     ------
     ValueError
-        If the rows or a number are not finite.
+        If the rows or a number are not finite, or a detector was fitted on other columns than
+        numbers.
     TypeError
         If it is neither a detector nor a network.
     """
@@ -86,6 +87,11 @@ def take_subject(detector, rows, name="points", lipschitz=None, offset=None):
             raise TypeError(
                 f"a {type(detector).__name__} is no detector of this package: its score has no "
                 "gradient here, and no certificate."
+            )
+        if getattr(detector, "encoder_", None) is not None:
+            raise ValueError(
+                "attacks move every column as a number, and this detector was fitted on "
+                "categories, dates or missing values: half a category is no row."
             )
         # What the detector's own scores and certificates are computed from.
         certified = detector.certified_radius(rows)

@@ -79,14 +79,14 @@ def explain(
 
 
 def _records(reasons):
-    """Lines of a table as JSON types, which have no NaN and no infinity."""
+    """Lines of a table as JSON types, which have no NaN, no infinity and no dates."""
+    lines = reasons.to_dict(orient="records")
+    return [{name: _plain(value) for name, value in line.items()} for line in lines]
+
+
+def _plain(value):
     import numpy as np
 
-    lines = reasons.to_dict(orient="records")
-    return [
-        {
-            name: None if isinstance(value, float) and not np.isfinite(value) else value
-            for name, value in line.items()
-        }
-        for line in lines
-    ]
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value if isinstance(value, str | int | float | None) else str(value)

@@ -8,7 +8,7 @@ import typer
 from ocsdf.cli.batches import open_batches, summarize_normal
 from ocsdf.cli.console import print_json, say
 from ocsdf.cli.fitting import fit_detector
-from ocsdf.cli.loading import frame, load_labelled
+from ocsdf.cli.loading import frame, kinds_of_columns, load_labelled
 from ocsdf.cli.options import (
     Anomaly,
     Contamination,
@@ -19,6 +19,8 @@ from ocsdf.cli.options import (
     Margin,
     Method,
     MethodOption,
+    Missing,
+    MissingOption,
     Seed,
     reads_tables,
 )
@@ -39,6 +41,7 @@ def fit(
     margin: Margin = "auto",
     contamination: Contamination = "auto",
     epochs: Epochs = None,
+    missing: MissingOption = Missing.ERROR,
     by: Annotated[
         str | None,
         typer.Option(metavar="COLUMN", help="Fit a model for each value of a column."),
@@ -51,6 +54,7 @@ def fit(
 ):
     """Fit a model and save it.
 
+    Columns of text are categories, or dates where they are written as in 2026-01-31 12:00:00.
     With a label, the model is fitted on the normal rows only, and the label is no feature. There
     may be normal rows only. Large files and folders of files are read in batches: features are
     standardized by all rows, and the rest is fitted on a random sample of 32,768.
@@ -60,7 +64,7 @@ def fit(
     from ocsdf.data.batches import is_large
     from ocsdf.utils.files import check_output
 
-    how = (method, margin, contamination, epochs, seed)
+    how = (method, margin, contamination, epochs, missing, seed)
     if by is not None:
         from ocsdf.cli.segments import fit_segments
 
@@ -68,12 +72,13 @@ def fit(
     else:
         check_output(output, inputs=[data])
         source = _passed_over if is_large(data) else _read_whole
-        X, facts, told = source(data, label, anomaly, reading, seed)
+        X, facts, told = source(data, label, anomaly, reading, seed, missing)
         estimator, warned = fit_detector(X, *how)
         estimator.save(output)
         summary = {
             **facts,
             "features": estimator.n_features_in_,
+            "columns": kinds_of_columns(estimator),
             "lipschitz_bound": float(estimator.lipschitz_bound_),
             "margin": float(estimator.margin_),
             "epochs": estimator.n_iter_,
@@ -87,19 +92,19 @@ def fit(
         _tell(summary)
 
 
-def _read_whole(data, label, anomaly, reading, seed):
+def _read_whole(data, label, anomaly, reading, *_):
     """Read the normal rows of a table; return them, what the summary says of them, warnings."""
     table, told = load_labelled(data, label, anomaly, reading, both=False)
     X = frame(table, slice(None) if table.y is None else table.y == 0)
     return X, {"data": table.name, "rows_fitted": len(X)}, told
 
 
-def _passed_over(data, label, anomaly, reading, seed):
+def _passed_over(data, label, anomaly, reading, seed, missing):
     """Summarize the normal rows of a large table, in one pass over it."""
     from ocsdf.data.readers import table_name
 
     batches, told = open_batches(data, reading, label, anomaly)
-    summary, _ = summarize_normal(batches, seed, label)
+    summary, _ = summarize_normal(batches, seed, label, missing.value)
     facts = {
         "data": table_name(data),
         "rows_fitted": summary.n_seen,
@@ -122,4 +127,6 @@ def _tell(summary):
             f"{summary['lipschitz_bound']:.9g}"
             + (f"; moments of all rows, the rest on {sampled:,}" if sampled else "")
         )
+        for kind, names in summary["columns"].items():
+            say(f"{kind}: {', '.join(names)}")
     say(f"model: {summary['model']}")

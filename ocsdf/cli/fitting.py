@@ -4,9 +4,9 @@ from ocsdf.cli.console import epoch_callback, progress_bar, warnings_told
 from ocsdf.cli.loading import frame
 
 
-def fit_rows(table, rows, method, margin, contamination, epochs, seed):
+def fit_rows(table, rows, method, margin, contamination, epochs, missing, seed):
     """Fit a detector on rows of a table; see :func:`fit_detector`."""
-    return fit_detector(frame(table, rows), method, margin, contamination, epochs, seed)
+    return fit_detector(frame(table, rows), method, margin, contamination, epochs, missing, seed)
 
 
 def fit_detector(X, *how):
@@ -18,9 +18,9 @@ def fit_detector(X, *how):
     return estimator, tuple(told)
 
 
-def make_detector(method, margin, contamination, epochs, seed):
+def make_detector(method, margin, contamination, epochs, missing, seed):
     """Make an unfitted detector of what the options say."""
-    settings = {"method": method.value, "random_state": seed}
+    settings = {"method": method.value, "missing": missing.value, "random_state": seed}
     settings |= {"margin": _number_or_auto(margin, "margin", "a number > 0")}
     settings["contamination"] = (
         contamination

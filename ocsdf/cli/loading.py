@@ -15,7 +15,7 @@ def load_labelled(data, label, anomaly, reading, both=True):
     if is_large(data):
         return _load_sample(data, label, anomaly, reading)
     with warnings_told() as told:
-        table = load_table(data, label=label, anomaly=anomaly, both=both, **reading)
+        table = load_table(data, label=label, anomaly=anomaly, both=both, mixed=True, **reading)
     return table, tuple(told)
 
 
@@ -50,7 +50,12 @@ def load_model(path, calibrated=False):
 def known_columns(estimator):
     """Return how a table is read whose columns a model may know by name."""
     names = getattr(estimator, "feature_names_in_", None)
-    return {} if names is None else {"model_features": tuple(map(str, names))}
+    if names is None:
+        return {}
+    encoder = getattr(getattr(estimator, "estimator_", estimator), "encoder_", None)
+    columns = () if encoder is None else encoder.columns_
+    text = tuple(column.name for column in columns if column.kind == "category")
+    return {"model_features": tuple(map(str, names)), "text": text}
 
 
 def load_rows(estimator, data, label, reading):
@@ -60,7 +65,7 @@ def load_rows(estimator, data, label, reading):
     known = known_columns(estimator)
     dropped = reading["drop"] if label is None else (*reading["drop"], label)
     with warnings_told():
-        table = load_features(data, **reading | {"drop": dropped} | known)
+        table = load_features(data, mixed=True, **reading | {"drop": dropped} | known)
     return (frame(table, slice(None)) if known else table.X), table.name
 
 
@@ -68,4 +73,26 @@ def frame(table, rows):
     """Return rows as a data frame, so that the model remembers and checks feature names."""
     import pandas as pd
 
+    if isinstance(table.X, pd.DataFrame):
+        return table.X.iloc[rows]
     return pd.DataFrame(table.X[rows], columns=list(table.feature_names))
+
+
+def refuse_mixed(table, needing):
+    """Refuse options that are for numbers where a table has other columns."""
+    if hasattr(table.X, "iloc"):
+        for option, asked in needing.items():
+            if asked:
+                raise ValueError(
+                    f"{option} is for tables of numbers, and {table.name} has columns of text or "
+                    "dates: leave them out with --drop"
+                )
+
+
+def kinds_of_columns(estimator):
+    """Return the names of the columns that are no numbers, by what they are taken for."""
+    kinds = {"categories": [], "dates": []}
+    for column in () if estimator.encoder_ is None else estimator.encoder_.columns_:
+        if column.kind != "number":
+            kinds["dates" if column.kind == "date" else "categories"].append(column.name)
+    return {kind: names for kind, names in kinds.items() if names}

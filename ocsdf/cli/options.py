@@ -23,6 +23,13 @@ class Method(StrEnum):
     PAPER = "paper"
 
 
+class Missing(StrEnum):
+    """The estimator's `missing`."""
+
+    ERROR = "error"
+    INDICATE = "indicate"
+
+
 Data = Annotated[
     str,
     typer.Argument(
@@ -64,6 +71,10 @@ Contamination = Annotated[
         help="Share of the rows fitted on that are called anomalies; 'auto': f = 0 is the edge; "
         "'estimate': those that lie apart from the others.",
     ),
+]
+MissingOption = Annotated[
+    Missing,
+    typer.Option(help="Missing values: refused, or the column's median and a code of their own."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 

@@ -10,7 +10,7 @@ import typer
 
 from ocsdf.cli.console import print_json, progress_bar, tracked
 from ocsdf.cli.fitting import fit_rows
-from ocsdf.cli.loading import frame, known_columns, load_labelled, load_model
+from ocsdf.cli.loading import frame, known_columns, load_labelled, load_model, refuse_mixed
 from ocsdf.cli.options import (
     Anomaly,
     Contamination,
@@ -21,6 +21,8 @@ from ocsdf.cli.options import (
     Margin,
     Method,
     MethodOption,
+    Missing,
+    MissingOption,
     Protocol,
     Seed,
     reads_tables,
@@ -73,6 +75,7 @@ def report(
     margin: Margin = "auto",
     contamination: Contamination = "auto",
     epochs: Epochs = None,
+    missing: MissingOption = Missing.ERROR,
     seeds: Annotated[
         int,
         typer.Option(min=1, help="Fit with so many seeds, to see how much figures depend on it."),
@@ -126,7 +129,7 @@ def report(
     check_share(alpha, "alpha")
     check_costs(cost_miss, cost_alarm)
     rivals = [] if versus is None else spell(versus.split(","))
-    how = (method, margin, contamination, epochs)
+    how = (method, margin, contamination, epochs, missing)
     _refuse_with_model(model, how, seeds, rivals)
     estimator, warned = (None, ()) if model is None else load_model(model)
     table, told = load_labelled(data, label, anomaly, reading | known_columns(estimator))
@@ -137,6 +140,7 @@ def report(
             f"{option} needs labels, and {table.name} has none: name the column that marks the "
             "anomalies with --label (in .npz and .mat: array y)"
         )
+    refuse_mixed(table, {"--attack": attack, "--versus": rivals})
     if by is not None and by not in table.feature_names:
         raise ValueError(f"--by must name a feature of {table.name}; it has no {by!r}")
     protocol, fitted, rows = _share_out(table, protocol, model, seed)
@@ -191,7 +195,7 @@ def _summarize(
         name=table.name,
         protocol=protocol,
         seed=seed,
-        n_fitted=None if model is not None else len(table.X[fitted]),
+        n_fitted=None if model is not None else len(frame(table, fitted)),
         rows=np.arange(len(table.X))[rows],
         feature_names=tuple(table.feature_names),
         warnings=warned,
@@ -236,12 +240,13 @@ def _refuse_with_model(model, how, seeds, rivals):
     """Options of a fit make no sense where a model is there already."""
     if model is None:
         return
-    method, margin, contamination, epochs = how
+    method, margin, contamination, epochs, missing = how
     given = {
         "--method": method is not Method.ANCHORED,
         "--margin": margin != "auto",
         "--contamination": contamination != "auto",
         "--epochs": epochs is not None,
+        "--missing": missing is not Missing.ERROR,
         "--seeds": seeds > 1,
         "--versus": bool(rivals),
     }

@@ -220,7 +220,7 @@ def _parquet_frames(file, reading, wanted, features):
         n_rows, done = max(1, content.metadata.num_rows), 0
         for batch in content.iter_batches(BATCH_ROWS, columns=columns):
             done += batch.num_rows
-            yield done / n_rows, batch.to_pandas()
+            yield done / n_rows, batch.to_pandas(date_as_object=False)
 
 
 def _sniffed(file, reading=None):
@@ -265,12 +265,14 @@ def _text_frames(file, reading, wanted, features):
         schema = open_reader(raw).schema
     whole = [field.name for field in schema if pa.types.is_integer(field.type)]
     whole = [name for name in whole if features is None or name in features]
+    whole = [name for name in whole if name not in reading.text]
     empty = [field.name for field in schema if pa.types.is_null(field.type)]
     types = dict.fromkeys([*whole, *empty], pa.float64())
+    types |= {name: pa.string() for name in layout.names if name in reading.text}
     present = None if wanted is None else [name for name in layout.names if name in wanted]
     with open(file, "rb") as raw:
         for batch in open_reader(raw, column_types=types, include_columns=present):
-            frame = batch.to_pandas()
+            frame = batch.to_pandas(date_as_object=False)
             if features is not None:
                 _refuse_inexact(frame, whole)
             yield min(1.0, raw.tell() / size), frame

@@ -1,28 +1,58 @@
 """Which kind of column a series is, and its values as keys that JSON can hold."""
 
+import datetime
 from decimal import Decimal
 from fractions import Fraction
 
 import narwhals.stable.v2 as nw
 import numpy as np
 
+# What a category's value may be; 1 and "1" are two of them.
+VALUE_KINDS = ("text", "booleans", "numbers", "other values")
+_DATES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
+
 
 def column_kind(series):
-    """Tell which kind of column a series is, by its type and, for objects, its values."""
-    dtype = series.dtype
+    """Tell which kind of column a series is, by its type and, for objects, its values.
+
+    Parameters
+    ----------
+    series : narwhals.Series
+
+    Returns
+    -------
+    {"number", "date", "category"}
+        Objects that are all numbers, booleans or missing are numbers.
+
+    Raises
+    ------
+    ValueError
+        Naming the column: times of day, periods, lists and structs, complex numbers, dates among
+        Python objects.
+    """
+    dtype, name = series.dtype, series.name
     if dtype.is_numeric() or dtype == nw.Boolean:
         return "number"
+    if dtype == nw.Time:
+        raise _refused(name, "times of day", "make numbers of them, such as seconds")
     if dtype.is_temporal():
         return "date"
+    if dtype.is_nested():
+        raise _refused(name, "lists or structs", "make columns of their parts")
     if dtype in (nw.String, nw.Categorical, nw.Enum) and not _holds_objects(series):
         return "category"
     kinds = {value_key(value)[0] for value in factorize(series)[1]}
+    if "dates" in kinds:
+        how = "make a column of dates of them, e.g. by pandas.to_datetime"
+        raise _refused(name, "dates or durations as Python objects", how)
+    if "periods" in kinds:
+        raise _refused(name, "periods", "make dates of them, by .dt.to_timestamp()")
+    if "complex numbers" in kinds:
+        raise ValueError(
+            f"Complex data not supported, in column {str(name)!r}: pass real numbers, such as the "
+            "real and the imaginary parts as columns of their own."
+        )
     return "number" if kinds <= {"numbers", "booleans"} else "category"
-
-
-def _holds_objects(series):
-    """Tell a pandas column of Python objects, whatever they are."""
-    return str(getattr(series.to_native(), "dtype", "")) == "object"
 
 
 def factorize(series):
@@ -30,8 +60,12 @@ def factorize(series):
     import pandas as pd
 
     native = series.to_native()
-    values = native.astype(object) if isinstance(native, pd.Series) else series.to_numpy()
-    codes, distinct = pd.factorize(np.asarray(values, dtype=object))
+    values = native if isinstance(native, pd.Series) else np.asarray(series.to_numpy(), object)
+    try:
+        codes, distinct = pd.factorize(values)
+    except TypeError as error:
+        # Of values that cannot be told apart by their hash.
+        raise _refused(series.name, "lists, dicts or the like", "make columns of them") from error
     return codes, list(distinct)
 
 
@@ -45,4 +79,19 @@ def value_key(value):
         return "numbers", int(value)
     if isinstance(value, float | np.floating | Decimal | Fraction):
         return "numbers", float(value)
+    if isinstance(value, _DATES):
+        return "dates", repr(value)
+    if isinstance(value, complex | np.complexfloating):
+        return "complex numbers", repr(value)
+    if type(value).__name__ == "Period":
+        return "periods", repr(value)
     return "other values", repr(value)
+
+
+def _holds_objects(series):
+    """Tell a pandas column of Python objects, whatever they are."""
+    return str(getattr(series.to_native(), "dtype", "")) == "object"
+
+
+def _refused(name, what, how):
+    return ValueError(f"Column {str(name)!r} holds {what}: {how}.")

@@ -1,9 +1,8 @@
-"""Columns of a data frame as float64 coordinates: numbers, dates, categories, missing values.
+"""Columns of numbers and dates as float64 coordinates, with a code where values were missing.
 
 Each kind of column says how far apart its coordinates put two values, which is what a certificate
-needs. Categories are coordinates 0 and 1, one of them 1 (one-hot), so that any two different ones
-are sqrt(2) apart: as far as two independent draws of a standardized number are in the root mean
-square.
+needs. Two different codes are sqrt(2) apart: as far as two independent draws of a standardized
+number are in the root mean square.
 """
 
 import math
@@ -15,21 +14,20 @@ from ocsdf.data.column_kinds import column_kind, factorize, value_key
 from ocsdf.utils.exactness import refuse_inexact
 
 CATEGORY_DISTANCE = math.sqrt(2.0)
-# A category of fewer training rows, or beyond the most frequent ones, shares the code of others.
-LEAST_ROWS = 3
-MOST_CATEGORIES = 100
 
 _MOST_EXACT = 2**53
 
 
 class NumberColumn:
-    """Numbers as they are; where some were missing in training, their median and a code beside.
+    """Numbers as they are; where some may be missing, their median and a code beside.
+
+    The code is one coordinate: 0 where the value is there, sqrt(2) where it is missing.
 
     Parameters
     ----------
     name : str
     median : float or None, default=None
-        What stands for missing values; None where there were none, which are refused then.
+        What stands for missing values; None where they are refused.
 
     Attributes
     ----------
@@ -41,29 +39,38 @@ class NumberColumn:
     rounding = 0.0
 
     def __init__(self, name, median=None):
+        if not (isinstance(name, str) and (median is None or math.isfinite(median))):
+            raise ValueError("its name or its median cannot be")
         self.name = name
         self.median = median
 
     @classmethod
     def fit(cls, name, series, missing):
-        """Learn from a training column whether values are missing, and their median."""
+        """Learn from a training column the median of its values, where some may be missing."""
         column = cls(name)
+        column._learn(series)
         values = column.read(series)
         lacking = np.isnan(values)
         if lacking.any():
-            _refuse_missing(name, missing)
+            refuse_missing(name, missing)
+        if missing != "error":
             column.median = 0.0 if lacking.all() else float(np.median(values[~lacking]))
         return column
 
     @property
+    def may_lack(self):
+        """Whether missing values have a code; they are refused otherwise."""
+        return self.median is not None
+
+    @property
     def coordinates(self):
         """The coordinates' names."""
-        return [self.name, *(_codes(self.name, ["given", "missing"]) if self._coded else [])]
+        return [self.name, *(code_names(self.name, ["missing"]) if self.may_lack else [])]
 
     @property
     def is_code(self):
         """Whether each coordinate is one of a code, which is never standardized."""
-        return [False, *([True, True] if self._coded else [])]
+        return [False, *([True] if self.may_lack else [])]
 
     def encode(self, series):
         """Turn a column into coordinates.
@@ -80,34 +87,56 @@ class NumberColumn:
         ------
         ValueError
             If it holds values of another kind, or that float64 cannot hold, or missing values
-            where training had none.
+            that are refused.
         """
         values = self.read(series)
         lacking = np.isnan(values)
-        if not self._coded:
+        if not self.may_lack:
             if lacking.any():
-                raise _now_missing(self.name)
+                raise now_missing(self.name)
             return values[:, np.newaxis]
-        return np.stack([np.where(lacking, self.median, values), ~lacking, lacking], axis=1)
+        code = CATEGORY_DISTANCE * lacking
+        return np.stack([np.where(lacking, self.median, values), code], axis=1)
 
     def read(self, series):
         """Return a column as float64, missing values as NaN; nothing is rounded in silence."""
         if column_kind(series) != "number":
-            raise _of_another_kind(self.name, "numbers", series)
+            raise of_another_kind(self.name, "numbers", series)
         given = np.asarray(series.drop_nulls().to_numpy())
         refuse_inexact("Input X", given, lambda _: repr(self.name))
         lacking = series.is_null().to_numpy()
         values = np.full(len(series), np.nan)
         values[~lacking] = given.astype(np.float64)
+        if np.isinf(values).any():
+            raise ValueError(f"Column {self.name!r} contains infinity: drop or replace it first.")
+        return values
+
+    def decode(self, coordinates):
+        """Return the values that coordinates stand for.
+
+        Parameters
+        ----------
+        coordinates : ndarray of shape (n_rows, n_coordinates)
+
+        Returns
+        -------
+        ndarray of shape (n_rows,), object
+            None where missing; NaN where the coordinate is NaN.
+        """
+        values = self._values(coordinates[:, 0])
+        if self.may_lack:
+            values[coordinates[:, 1] > 0.0] = None
         return values
 
     def describe(self):
-        """Return what :func:`column_from` makes the same column of, as JSON holds it."""
+        """Return what :func:`ocsdf.data.encoders.column_from` makes the same column of."""
         return {"kind": self.kind, "name": self.name, "median": self.median}
 
-    @property
-    def _coded(self):
-        return self.median is not None
+    def _learn(self, series):
+        """Note what else there is to know of a training column."""
+
+    def _values(self, numbers):
+        return numbers.astype(object)
 
 
 class DateColumn(NumberColumn):
@@ -115,22 +144,43 @@ class DateColumn(NumberColumn):
 
     Whole microseconds within 285 years are exact in float64. Nanoseconds are rounded to the
     nearest microsecond, which `rounding` says.
+
+    Parameters
+    ----------
+    name : str
+    median : float or None, default=None
+    duration, zoned : bool, default=False
+        Whether the column holds durations; dates with a time zone.
     """
 
     kind = "date"
     rounding = 0.5
 
+    def __init__(self, name, median=None, duration=False, zoned=False):
+        super().__init__(name, median)
+        if not (isinstance(duration, bool) and isinstance(zoned, bool)):
+            raise ValueError("what its dates are cannot be")
+        self.duration, self.zoned = duration, zoned
+
     def read(self, series):
         """Return microseconds, missing values as NaN."""
+        lacking = series.is_null().to_numpy()
+        if lacking.all():
+            return np.full(len(series), np.nan)
         if column_kind(series) != "date":
-            raise _of_another_kind(self.name, "dates", series)
+            raise of_another_kind(self.name, self._what(), series)
+        other = DateColumn(self.name)
+        other._learn(series)
+        if (other.duration, other.zoned) != (self.duration, self.zoned):
+            raise ValueError(
+                f"Column {self.name!r} held {self._what()} in fit, and holds {other._what()} now."
+            )
         dtype = series.dtype
         if dtype == nw.Date:
             series = series.cast(nw.Datetime("us"))
         in_nanoseconds = getattr(dtype, "time_unit", "us") == "ns"
-        lacking = series.is_null().to_numpy()
         given = series.drop_nulls()
-        if dtype == nw.Duration:
+        if self.duration:
             counts = (
                 given.dt.total_nanoseconds() if in_nanoseconds else given.dt.total_microseconds()
             )
@@ -145,104 +195,40 @@ class DateColumn(NumberColumn):
         values[~lacking] = whole
         return values
 
-
-class CategoryColumn:
-    """Categories as one coordinate each, one more for all others, and one for missing values.
-
-    Parameters
-    ----------
-    name : str
-    categories : list of str, int, float or bool
-        With a coordinate of their own; all others share one.
-    missing : bool, default=False
-        Whether missing values have a coordinate; they are refused otherwise.
-
-    Attributes
-    ----------
-    rounding : float
-        Zero: codes are exact.
-    """
-
-    kind = "category"
-    rounding = 0.0
-
-    def __init__(self, name, categories, missing=False):
-        self.name = name
-        self.categories = list(categories)
-        self.missing = missing
-        self._place = {value_key(value): place for place, value in enumerate(self.categories)}
-
-    @classmethod
-    def fit(cls, name, series, missing):
-        """Learn from a training column which categories are frequent."""
-        codes, values = factorize(series)
-        has_missing = bool((codes < 0).any())
-        if has_missing:
-            _refuse_missing(name, missing)
-        counts = np.bincount(codes[codes >= 0], minlength=len(values))
-        frequent = sorted(
-            (place for place in range(len(values)) if counts[place] >= LEAST_ROWS),
-            key=lambda place: (-counts[place], value_key(values[place])[0], str(values[place])),
-        )
-        categories = [value_key(values[place])[1] for place in frequent[:MOST_CATEGORIES]]
-        return cls(name, categories, has_missing)
-
-    @property
-    def coordinates(self):
-        """The coordinates' names."""
-        labels = [*map(str, self.categories), "other", *(["missing"] if self.missing else [])]
-        return _codes(self.name, labels)
-
-    @property
-    def is_code(self):
-        """Whether each coordinate is one of a code; all are."""
-        return [True] * len(self.coordinates)
-
-    def encode(self, series):
-        """Turn a column into coordinates; see :meth:`NumberColumn.encode`."""
-        codes, values = factorize(series)
-        if not self.missing and (codes < 0).any():
-            raise _now_missing(self.name)
-        keys = [value_key(value) for value in values]
-        known, found = {key[0] for key in self._place}, {key[0] for key in keys}
-        if known and found and not known & found:
-            raise _of_another_kind(self.name, " and ".join(sorted(known)), series)
-        other = len(self.categories)
-        # The last place is that of missing values, which pandas codes as -1.
-        places = np.array([*(self._place.get(key, other) for key in keys), other + 1])
-        return np.eye(other + 2)[places[codes]][:, : len(self.coordinates)]
-
     def describe(self):
-        """Return what :func:`column_from` makes the same column of, as JSON holds it."""
-        return {
-            "kind": self.kind,
-            "name": self.name,
-            "categories": self.categories,
-            "missing": self.missing,
-        }
+        """Return what :func:`ocsdf.data.encoders.column_from` makes the same column of."""
+        return super().describe() | {"duration": self.duration, "zoned": self.zoned}
+
+    def _learn(self, series):
+        self.duration = series.dtype == nw.Duration
+        self.zoned = getattr(series.dtype, "time_zone", None) is not None
+
+    def _values(self, numbers):
+        import pandas as pd
+
+        values = np.full(len(numbers), np.nan, dtype=object)
+        # Farther than a calendar reaches a date stays a number.
+        within = np.abs(numbers) < _MOST_EXACT
+        whole = np.rint(numbers[within]).astype(np.int64)
+        if self.duration:
+            dates = pd.to_timedelta(whole, unit="us")
+        else:
+            dates = pd.to_datetime(whole, unit="us", utc=self.zoned)
+        values[within] = dates.astype(object)
+        values[np.isfinite(numbers) & ~within] = numbers[np.isfinite(numbers) & ~within]
+        return values
+
+    def _what(self):
+        return "durations" if self.duration else "dates" + " with a time zone" * self.zoned
 
 
-_KINDS = {column.kind: column for column in (NumberColumn, DateColumn, CategoryColumn)}
-
-
-def column_from(description):
-    """Make the column that ``describe`` described."""
-    try:
-        rest = dict(description)
-        column = _KINDS[rest.pop("kind")](**rest)
-        median = getattr(column, "median", None)
-        if not isinstance(column.name, str) or not (median is None or math.isfinite(median)):
-            raise ValueError("its name or its median cannot be")
-    except (TypeError, KeyError, ValueError) as error:
-        raise ValueError(f"this describes no column ({error})") from error
-    return column
-
-
-def _codes(name, labels):
+def code_names(name, labels):
+    """Name the coordinates of a column's code."""
     return [f"{name}={label}" for label in labels]
 
 
-def _refuse_missing(name, missing):
+def refuse_missing(name, missing):
+    """Refuse missing values in training rows where they are errors."""
     if missing == "error":
         raise ValueError(
             f"Column {name!r} has missing values: fill them, or pass missing='indicate', which "
@@ -250,18 +236,21 @@ def _refuse_missing(name, missing):
         )
 
 
-def _now_missing(name):
+def now_missing(name):
+    """Make the error of missing values that training did not have."""
     return ValueError(
         f"Column {name!r} has missing values, and had none in fit: fill them, or fit with "
-        "missing='indicate' on rows that lack some, too."
+        "missing='indicate'."
     )
 
 
-def _of_another_kind(name, expected, series):
+def of_another_kind(name, expected, series):
+    """Make the error of a column that held values of another kind in training."""
     found = {"number": "numbers", "date": "dates", "category": "text"}[column_kind(series)]
     values = factorize(series)[1]
     example = next(
-        (v for v in values if value_key(v)[0] not in ("numbers", "booleans")), values[:1]
+        (v for v in values if value_key(v)[0] not in ("numbers", "booleans")),
+        next(iter(values), None),
     )
     return ValueError(
         f"Column {name!r} held {expected} in fit, and holds {found} now, such as {example!r}."

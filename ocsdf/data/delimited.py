@@ -54,6 +54,7 @@ def read_delimited(path, reading, label=None):
             skiprows=n_before,
             index_col=False,
             low_memory=False,
+            dtype={place: str for place, name in enumerate(layout.names) if name in reading.text},
         )
     frame.columns = layout.names
     if labels is not None:

@@ -3,10 +3,11 @@
 import narwhals.stable.v2 as nw
 import numpy as np
 
+from ocsdf.data.categories import CategoryColumn
 from ocsdf.data.column_kinds import column_kind
-from ocsdf.data.columns import CategoryColumn, DateColumn, NumberColumn, column_from
+from ocsdf.data.columns import DateColumn, NumberColumn
 
-_COLUMNS = {"number": NumberColumn, "date": DateColumn, "category": CategoryColumn}
+_COLUMNS = {column.kind: column for column in (NumberColumn, DateColumn, CategoryColumn)}
 
 
 class ColumnEncoder:
@@ -22,7 +23,7 @@ class ColumnEncoder:
     .. math:: \sqrt{r^2 + k c^2}.
 
     Categories of fewer than 3 training rows, those beyond the 100 most frequent, and those that
-    training did not have share one code.
+    training did not have share one code, "other".
 
     Parameters
     ----------
@@ -30,7 +31,7 @@ class ColumnEncoder:
         Which columns are categories: by their types (text, categories, objects that are no
         numbers), none, or those named, counted or marked.
     missing : {"error", "indicate"}, default="error"
-        What to do about missing values in training rows.
+        Whether missing values are refused, or every column has a code for them.
 
     Attributes
     ----------
@@ -38,6 +39,8 @@ class ColumnEncoder:
     is_code_ : ndarray of shape (n_coordinates,), bool
         Coordinates that are not to be standardized.
     coordinate_names_ : list of str
+    places_ : list of slice
+        Which coordinates each column has.
     rounding_ : ndarray of shape (n_coordinates,)
         How far each coordinate may be from its value: half a microsecond of dates, else 0.
     """
@@ -98,11 +101,44 @@ class ColumnEncoder:
         ValueError
             Naming the column: text where there were numbers, missing values where there were none.
         """
-        frame = _frame(X)
-        if len(frame.columns) != len(self.columns_):
-            raise ValueError(f"X has {len(frame.columns)} columns; fit had {len(self.columns_)}.")
-        parts = zip(self.columns_, frame.columns, strict=True)
-        return np.concatenate([column.encode(frame[name]) for column, name in parts], axis=1)
+        parts = [column.encode(series) for column, series in self._pairs(X)]
+        return np.concatenate(parts, axis=1)
+
+    def values(self, X):
+        """Return a table's rows as an array of what its columns hold.
+
+        Parameters
+        ----------
+        X : data frame or array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features), object
+            Numbers and dates as they are encoded, categories as they are; None where missing.
+        """
+        rows = [
+            _missing_as_none(series)
+            if column.kind == "category"
+            else column.decode(column.encode(series))
+            for column, series in self._pairs(X)
+        ]
+        return np.stack(rows, axis=1)
+
+    def decode(self, coordinates):
+        """Return rows of which coordinates are given; see :meth:`values`.
+
+        Parameters
+        ----------
+        coordinates : ndarray of shape (n_samples, n_coordinates)
+            Each code is one of the column's.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features), object
+            A category is "other" where the code is that of all others.
+        """
+        parts = zip(self.columns_, self.places_, strict=True)
+        return np.stack([column.decode(coordinates[:, at]) for column, at in parts], axis=1)
 
     def describe(self):
         """Return the fitted encoder as JSON holds it, for :meth:`from_description`."""
@@ -130,10 +166,21 @@ class ColumnEncoder:
         encoder._set_coordinates()
         return encoder
 
+    def _pairs(self, X):
+        """Pair the columns of fit with those of a table."""
+        frame = _frame(X)
+        if len(frame.columns) != len(self.columns_):
+            raise ValueError(f"X has {len(frame.columns)} columns; fit had {len(self.columns_)}.")
+        return [
+            (column, frame[name]) for column, name in zip(self.columns_, frame.columns, strict=True)
+        ]
+
     def _set_coordinates(self):
         self.is_code_ = np.array([code for c in self.columns_ for code in c.is_code], dtype=bool)
         self.coordinate_names_ = [name for c in self.columns_ for name in c.coordinates]
         widths = [len(column.coordinates) for column in self.columns_]
+        ends = np.cumsum(widths).tolist()
+        self.places_ = [slice(end - n, end) for end, n in zip(ends, widths, strict=True)]
         self.rounding_ = np.repeat([column.rounding for column in self.columns_], widths)
         self.rounding_[self.is_code_] = 0.0
 
@@ -149,16 +196,38 @@ def needs_encoding(X, categorical_features, missing):
     return any(column_kind(frame[name]) != "number" for name in frame.columns)
 
 
+def column_from(description):
+    """Make the column that ``describe`` described."""
+    try:
+        rest = dict(description)
+        return _COLUMNS[rest.pop("kind")](**rest)
+    except (TypeError, KeyError, ValueError) as error:
+        raise ValueError(f"this describes no column ({error})") from error
+
+
 def _frame(X):
     """Return a table as a narwhals data frame; an array's columns are named by their places."""
-    if not nw.dependencies.is_into_dataframe(X):
-        import pandas as pd
+    import pandas as pd
 
+    if isinstance(X, pd.DataFrame):
+        names = [str(name) for name in X.columns]
+        if len(set(names)) < len(names):
+            names = [f"{name}.{place}" for place, name in enumerate(names)]
+        # Names of pandas may be anything, and no copy is made.
+        X = X if names == list(X.columns) else X.set_axis(names, axis=1)
+    elif not nw.dependencies.is_into_dataframe(X):
         rows = np.asarray(X, dtype=object) if isinstance(X, list | tuple) else np.asarray(X)
         if rows.ndim != 2:
             raise ValueError(f"Expected a table of shape (n_samples, n_features); got {rows.shape}")
         X = pd.DataFrame(rows, columns=[str(place) for place in range(rows.shape[1])])
     return nw.from_native(X, eager_only=True)
+
+
+def _missing_as_none(series):
+    values = np.empty(len(series), dtype=object)
+    values[:] = series.to_list()
+    values[series.is_null().to_numpy()] = None
+    return values
 
 
 def _chosen(features, frame):

@@ -26,6 +26,11 @@ class Reading(NamedTuple):
         Columns that are no features. An item may be several, parted by commas.
     features : sequence of str or None
         The columns that are features, in this order; None is all but the label and those dropped.
+    mixed : bool
+        Whether columns of text, categories and dates may be features: X is a data frame then
+        where there are such columns.
+    text : sequence of str
+        Columns of delimited text that are categories, whatever they look like.
     model_features : sequence of str or None
         What a model was fitted on, where `features` is None: other columns are left out, and these
         put into the model's order, with a word.
@@ -47,6 +52,8 @@ class Reading(NamedTuple):
     header: bool = True
     drop: tuple = ()
     features: tuple | None = None
+    mixed: bool = False
+    text: tuple = ()
     model_features: tuple | None = None
 
 
@@ -120,7 +127,7 @@ def warn_of_identifiers(X, names):
     """Warn of features that tell one row from another, as numbers of rows and customers do."""
     if len(X) < _FEWEST_IDENTIFIED:
         return
-    suspects = [name for column, name in zip(X.T, names, strict=True) if _identifies(column)]
+    suspects = [name for column, name in zip(X.T, names, strict=True) if identifies(column)]
     if suspects:
         warnings.warn(
             f"{listed(suspects)}: integers, another in each row: where they only number the rows, "
@@ -136,7 +143,7 @@ def listed(items, limit=10):
     return ", ".join(items[:limit]) + more
 
 
-def _identifies(column):
+def identifies(column):
     """Tell whether a column holds another integer in each row, as it does where it only rises."""
     with np.errstate(invalid="ignore"):
         whole = np.isfinite(column).all() and (column == np.floor(column)).all()

@@ -12,6 +12,7 @@ from ocsdf.data.features import (
     named_index_as_columns,
     without_saved_index,
 )
+from ocsdf.data.mixed import read_dates
 from ocsdf.utils.exactness import refuse_inexact
 from ocsdf.utils.extras import how_to_install
 
@@ -49,6 +50,8 @@ def read_table(path, label=None, reading=AS_IT_IS):
     Returns
     -------
     X : ndarray of shape (n, d), float64
+        A pandas.DataFrame where there are columns of text, categories or dates, and
+        ``reading.mixed``.
     labels : array-like of shape (n,) or None
         As they are in the file.
     feature_names : list of str
@@ -170,6 +173,8 @@ def _from_frame(frame, label, path, reading):
         for column, dtype in frame.dtypes.items()
         if not is_numeric_dtype(dtype) or is_complex_dtype(dtype)
     ]
+    if odd and reading.mixed:
+        return read_dates(frame.reset_index(drop=True), reading.text), labels, list(frame.columns)
     if odd and len(frame):  # without rows no column has a kind; read_table calls it empty
         hint = "drop or encode them" if label else "name the label's column, drop or encode others"
         raise ValueError(f"{path} has columns that are not numeric, {listed(odd, 3)}: {hint}")

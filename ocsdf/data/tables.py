@@ -13,6 +13,7 @@ import numpy as np
 from ocsdf.data.delimited import STDIN
 from ocsdf.data.downloads import data_home, fetch_table, registered_stem
 from ocsdf.data.features import Reading, choose_features, listed, warn_of_identifiers
+from ocsdf.data.mixed import warn_of_columns
 from ocsdf.data.readers import EXPECTED, read_table, table_name
 
 # Which classes of scikit-learn's embedded sets are the anomalies.
@@ -25,12 +26,13 @@ EMBEDDED = tuple(_EMBEDDED_ANOMALIES)
 
 
 class Table(NamedTuple):
-    """A table of dense numbers.
+    """A table of dense numbers, or of columns of any kind.
 
     Attributes
     ----------
-    X : ndarray of shape (n, d), float64
-        Rows; may hold NaN or infinities.
+    X : ndarray of shape (n, d), float64, or pandas.DataFrame
+        Rows; may hold NaN or infinities. A data frame where columns are no numbers, which is asked
+        for by ``mixed=True``.
     y : ndarray of shape (n,), int64, or None
         1 for an anomaly, 0 for a normal row; None without a label.
     feature_names : list of str
@@ -91,7 +93,7 @@ def load_table(
     both : bool, default=True
         Whether there must be normal rows and anomalies; False also takes normal rows only.
     **reading
-        ``sep``, ``decimal``, ``encoding``, ``header``, ``drop`` and ``features``: see
+        ``sep``, ``decimal``, ``encoding``, ``header``, ``drop``, ``features`` and ``mixed``: see
         :class:`ocsdf.data.Reading`.
 
     Returns
@@ -135,7 +137,10 @@ def load_table(
         )
     what = f"label {label or 'y'!r} of {path}"
     y = None if labels is None else _encode(labels, anomaly, what, both)
-    warn_of_identifiers(X, feature_names)
+    if isinstance(X, np.ndarray):
+        warn_of_identifiers(X, feature_names)
+    else:
+        warn_of_columns(X)
     return Table(X, y, feature_names, table_name(path))
 
 

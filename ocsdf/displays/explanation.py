@@ -60,9 +60,9 @@ class ExplanationDisplay(Display):
         one = explanation.take(row)
         frame = reasons_frame(one, top)
         labels = [
-            f"{line.feature}: {line.value:.4g} → {line.flip_value:.4g}"
-            if np.isfinite(line.flip_value)
-            else str(line.feature)
+            str(line.feature)
+            if isinstance(line.flip_value, float) and np.isnan(line.flip_value)
+            else f"{line.feature}: {_change(line.value, line.flip_value)}"
             for line in frame.itertuples()
         ]
         verdict = "normal" if one.normal[0] else "anomaly"
@@ -84,3 +84,10 @@ class ExplanationDisplay(Display):
         ax.set_yticks(places, self.labels)
         ax.set(xlim=(0.0, 100.0), xlabel="percent of the change that flips the verdict")
         ax.set_title(self.title, fontsize="small", loc="left")
+
+
+def _change(before, after):
+    texts = (
+        f"{value:.4g}" if isinstance(value, float) else str(value) for value in (before, after)
+    )
+    return " → ".join(texts)

@@ -5,13 +5,13 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial import cKDTree
 
-from ocsdf.networks.gradients import input_gradient, unit
+from ocsdf.explanation.field import TOLERANCE, Field, check_points
+from ocsdf.networks.gradients import unit
 from ocsdf.training.newton import newton_step
 
 # Newton steps under the guard; after them it widens, since where the gradient is short they would
 # come ever nearer to the level and never get across.
 _GUARDED, _WIDENING, _WIDER = 8, 40, 1.5
-_TOLERANCE = 1e-6
 _SECTIONS = 80
 _TURNS, _LEAST_WEIGHT = 24, 2.0**-7
 _SEEDS = 256
@@ -56,10 +56,12 @@ def boundary_points(
     points,
     level=0.0,
     domain=None,
-    tolerance=_TOLERANCE,
+    tolerance=TOLERANCE,
     random_state=0,
     within=None,
     units=(0.0, 1.0, None),
+    free=None,
+    whole=None,
 ):
     r"""Find, near each row, a point on the other side of a level set.
 
@@ -93,6 +95,11 @@ def boundary_points(
         Mean and scale, ndarrays of shape (n_features,) or floats, that were taken from rows to make
         the points of them, and a Piecewise that stretched them then, or None. A point has to be
         across once it is a row in float64: where rounding takes it back, it is moved outward.
+    free : ndarray of shape (n_features,), bool, or None, default=None
+        Features that may change, with all others held. Of B no points are tried then, which have
+        other values of these. None lets all change.
+    whole : ndarray of shape (n_features,), bool, or None, default=None
+        Features whose changed values are rounded to integers in rows, as those of dates are.
 
     Returns
     -------
@@ -122,35 +129,9 @@ def boundary_points(
     (array([[0.6, 0.8]]), array([4.]))
     """
     points = check_points(network, points)
-    field = _Field(network, level, tolerance, within)
-    return _settle(field, points, _find(field, points, domain, random_state), *units)
-
-
-def check_points(network, points):
-    """Return rows as float64.
-
-    Parameters
-    ----------
-    network : CertifiedNetwork
-    points : array-like of shape (n, n_features)
-
-    Returns
-    -------
-    ndarray of shape (n, n_features), float64
-
-    Raises
-    ------
-    ValueError
-        If they do not fit the network or are not finite.
-    """
-    points = np.asarray(points, dtype=np.float64)
-    width = network.n_features
-    if points.ndim != 2 or points.shape[1] != width or not np.isfinite(points).all():
-        raise ValueError(
-            f"points must be finite, of shape (n, {width}); got shape {points.shape} with "
-            f"{np.count_nonzero(~np.isfinite(points))} NaN or infinite."
-        )
-    return points
+    field = Field(network, level, tolerance, within, free)
+    domain = domain if free is None else None
+    return _settle(field, points, _find(field, points, domain, random_state), *units, whole)
 
 
 def _find(field, points, domain, random_state=0):
@@ -165,7 +146,7 @@ def _find(field, points, domain, random_state=0):
     return found
 
 
-def _settle(field, points, found, mean, scale, stretched):
+def _settle(field, points, found, mean, scale, stretched, whole):
     """Judge points as the rows that they become, and move outward what is across no longer."""
     side = field.other_side(points)
     rows, seen = np.full((2, *points.shape), np.nan)
@@ -176,8 +157,10 @@ def _settle(field, points, found, mean, scale, stretched):
         moved = field.confine(found[left] + stretch * (found[left] - points[left]))
         with np.errstate(over="ignore", invalid="ignore"):
             moved = (moved if stretched is None else stretched.inverse(moved)) * scale + mean
+            moved = moved if whole is None else np.where(whole, np.rint(moved), moved)
             again = (moved - mean) / scale
             again = again if stretched is None else stretched.evaluate(again)
+            again = again if field.free is None else np.where(field.free, again, points[left])
         finite = np.isfinite(again).all(axis=1)
         across = field.is_across(np.where(finite[:, None], again, points[left]), side[left])
         rows[left[across]], seen[left[across]] = moved[across], again[across]
@@ -185,54 +168,6 @@ def _settle(field, points, found, mean, scale, stretched):
     converged = np.isfinite(seen).all(axis=1)
     distance = np.linalg.norm(seen - points, axis=1)
     return BoundaryPoints(seen, np.where(converged, distance, np.inf), converged, rows)
-
-
-class _Field:
-    """A score, seen as height over what must be climbed to be across a level.
-
-    Height is positive where the real-valued f is beyond the level, on the other side, by more
-    than half the tolerance.
-    """
-
-    def __init__(self, network, level, tolerance=_TOLERANCE, within=None):
-        if not np.isfinite(level):
-            raise ValueError(f"level must be a finite number, got {level!r}.")
-        if not tolerance > 0.0:
-            raise ValueError(f"tolerance must be positive, got {tolerance!r}.")
-        self._network, self._level, self._within = network, level, within
-        self.gradients = input_gradient(network)
-        self.lipschitz = network.lipschitz_bound
-        self.most = tolerance / 2.0
-
-    def other_side(self, points):
-        """The sign of f - level that each row does not have."""
-        return np.where(self._network.score(points) >= self._level, -1.0, 1.0)
-
-    def height(self, points, side):
-        rise = side * (self._network.score(points) - self._level)
-        return rise - self._network.rounding_error(points) - self.most
-
-    def is_across(self, points, side):
-        """Tell where f is beyond the level whoever evaluates it, by however little."""
-        rise = side * (self._network.score(points) - self._level)
-        return rise > 2.0 * self._network.rounding_error(points)
-
-    def confine(self, points):
-        """The nearest points of the set that is not left."""
-        return points if self._within is None else self._within.project(points)
-
-    def toward(self, side):
-        """Height as :func:`ocsdf.training.newton.newton_step` takes it."""
-        return _Slope(self, side)
-
-
-class _Slope(NamedTuple):
-    field: _Field
-    side: np.ndarray
-
-    def value_and_gradient(self, points):
-        gradient = self.side[:, None] * self.field.gradients(points)
-        return self.field.height(points, self.side), gradient
 
 
 def _walk(field, side, starts):

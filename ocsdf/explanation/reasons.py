@@ -91,7 +91,7 @@ def _sentence(explanation, place, top):
     row, flip = explanation.rows[place], explanation.boundary[place]
     leading = _leading(explanation, place, top)
     named = [
-        f"{explanation.feature_names[feature]} {_change(row[feature], flip[feature])}"
+        f"{explanation.feature_names[feature]} {change_text(row[feature], flip[feature])}"
         for feature in leading
     ]
     moved = explanation.shares[place] > _LEAST_SHARE
@@ -102,10 +102,18 @@ def _sentence(explanation, place, top):
     return f"{listed} would make this row {verdict}; {cannot}"
 
 
-def _change(before, after):
-    """Both values, with as many digits as it takes to tell them apart."""
+def change_text(before, after):
+    """Write both values, numbers with as many digits as it takes to tell them apart."""
+    if not all(isinstance(value, int | float | np.number) for value in (before, after)):
+        return f"{_text(before)} -> {_text(after)}"
     for digits in range(4, 18):
         texts = [f"{value:,.{digits}g}" for value in (before, after)]
         if texts[0] != texts[1] or before == after:
             break
     return " -> ".join(texts)
+
+
+def _text(value):
+    if value is None:
+        return "missing"
+    return f"{value:,.4g}" if isinstance(value, float) else str(value)

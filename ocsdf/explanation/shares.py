@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ocsdf.explanation.boundary import check_points
+from ocsdf.explanation.field import check_points
 from ocsdf.networks.gradients import input_gradient, unit
 from ocsdf.utils.checks import check_radii
 

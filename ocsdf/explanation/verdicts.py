@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ocsdf.explanation.boundary import BoundaryPoints, boundary_points, check_points
+from ocsdf.explanation.boundary import BoundaryPoints, boundary_points
+from ocsdf.explanation.field import check_points
 from ocsdf.explanation.reasons import reasons_frame, sentences
 from ocsdf.explanation.shares import change_shares, feature_radii, gradient_shares
 from ocsdf.utils.checks import check_radii
@@ -218,7 +219,7 @@ def explain(
     standardized = points
     if stretched is not None:
         standardized = stretched.inverse(points)
-        axes = _stretched_radii(axes / scale, points, standardized, stretched) * scale
+        axes = stretched_radii(axes / scale, points, standardized, stretched) * scale
     units = np.asarray(mean), scale, stretched
     parts = [
         boundary_points(network, points[batch], level, domain, within=within, units=units)
@@ -248,8 +249,8 @@ def explain(
     )
 
 
-def _stretched_radii(radius, points, standardized, stretched):
-    """How far a standardized feature may change alone, either way, within radii of its image."""
+def stretched_radii(radius, points, standardized, stretched):
+    """Return how far a standardized feature may change alone within radii of its image."""
     reach = np.minimum(
         standardized - stretched.inverse(points - radius),
         stretched.inverse(points + radius) - standardized,

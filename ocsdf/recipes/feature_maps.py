@@ -12,9 +12,11 @@ _N_QUANTILES = 64
 _MOST_STEPS, _LEAST_COPIES = 500, 5
 # Closer values are not told apart any better.
 _STEEPEST = 2.0**20
+# Knots and slopes of a feature that is not stretched.
+_AS_IT_IS = np.zeros(1), np.ones(2), np.ones(2)
 
 
-def fit_feature_maps(points):
+def fit_feature_maps(points, fixed=None):
     r"""Choose the stretching of each feature from standardized training rows.
 
     The slope of a feature's map at x is the largest of
@@ -32,6 +34,8 @@ def fit_feature_maps(points):
     Parameters
     ----------
     points : ndarray of shape (n_samples, n_features), float64
+    fixed : ndarray of shape (n_features,), bool, or None, default=None
+        Features that are left as they are.
 
     Returns
     -------
@@ -50,7 +54,11 @@ def fit_feature_maps(points):
     >>> bool(stretched.slopes.min() >= 1.0), bool(halfway.bound() <= 1.0)
     (True, True)
     """
-    parts = [_feature_map(column) for column in points.T]
+    fixed = np.zeros(points.shape[1], bool) if fixed is None else fixed
+    parts = [
+        _AS_IT_IS if still else _feature_map(column)
+        for column, still in zip(points.T, fixed, strict=True)
+    ]
     knots, slopes, halves = (np.concatenate(part) for part in zip(*parts, strict=True))
     counts = np.array([len(part[0]) for part in parts])
     # Training rows' medians stay where they are, up to a constant.

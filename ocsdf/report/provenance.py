@@ -42,6 +42,10 @@ def hash_arrays(arrays):
     """Return the SHA-256 of arrays: of their types, shapes and bytes."""
     digest = hashlib.sha256()
     for array in arrays:
+        if hasattr(array, "iloc"):  # text would be hashed as addresses
+            import pandas as pd
+
+            array = pd.util.hash_pandas_object(array, index=False).to_numpy()
         array = np.ascontiguousarray([] if array is None else array)
         digest.update(f"{array.dtype.str} {array.shape} ".encode())
         digest.update(array.tobytes())

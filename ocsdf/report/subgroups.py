@@ -9,6 +9,8 @@ _MOST_VALUES = 12
 
 def subgroup_labels(column):
     """Name the subgroup of each row: its value, or the quarter that the value lies in."""
+    if np.asarray(column).dtype.kind not in "biuf":
+        return _category_labels(column)
     values = np.unique(column)
     if len(values) <= _MOST_VALUES:
         names = [f"{value:g}" for value in values]
@@ -19,6 +21,15 @@ def subgroup_labels(column):
     names += [f"{low} to {high}" for low, high in zip(edges, edges[1:], strict=False)]
     names.append(f"> {edges[-1]}")
     return np.array(names)[np.searchsorted(ends, column)], names
+
+
+def _category_labels(column):
+    """Name the subgroup of each row by its category; all but the most frequent ones are one."""
+    texts = np.array([str(value) for value in column])
+    values, counts = np.unique(texts, return_counts=True)
+    kept = values[np.argsort(-counts, kind="stable")][:_MOST_VALUES].tolist()
+    others = [] if len(kept) == len(values) else ["all others"]
+    return np.where(np.isin(texts, kept), texts, "all others"), [*kept, *others]
 
 
 def subgroup_facts(evaluation, lipschitz, name, column):

@@ -193,9 +193,13 @@ def _decision_facts(evaluation, estimator, setting):
 def _model_facts(estimator, setting):
     names, history = setting.feature_names, estimator.history_
     _, arrays = estimator._network.network.describe()
-    stretched = estimator.stretch_
-    slopes = np.ones(estimator.n_features_in_) if stretched is None else stretched.steepest
+    stretched, encoder = estimator.stretch_, estimator.encoder_
+    slopes = np.ones(len(estimator.mean_)) if stretched is None else stretched.steepest
     columns = names, estimator.mean_, estimator.scale_, slopes
+    if encoder is not None:
+        # Codes have no unit of their own.
+        names = np.array(encoder.coordinate_names_)
+        columns = [one[~encoder.is_code_] for one in (names, *columns[1:])]
     return {
         "threshold": float(estimator.offset_),
         "domain": type(estimator.domain_).__name__.lower(),

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ocsdf.data.columns import CATEGORY_DISTANCE, LEAST_ROWS, MOST_CATEGORIES, column_from
-from ocsdf.data.encoders import ColumnEncoder, needs_encoding
+from ocsdf.data.categories import LEAST_ROWS, MOST_CATEGORIES
+from ocsdf.data.columns import CATEGORY_DISTANCE
+from ocsdf.data.encoders import ColumnEncoder, column_from, needs_encoding
 
 DAY = 86_400_000_000
 
@@ -184,8 +185,8 @@ class TestMissing:
         encoder = ColumnEncoder(missing="indicate").fit(frame)
         rows = encoder.transform(frame)
         np.testing.assert_array_equal(rows[:, 0], [1, 2, 3, 4, 9])
-        np.testing.assert_array_equal(rows[:, 1:], [[1, 0], [1, 0], [0, 1], [1, 0], [1, 0]])
-        np.testing.assert_array_equal(encoder.is_code_, [False, True, True])
+        np.testing.assert_array_equal(rows[:, 1], CATEGORY_DISTANCE * np.array([0, 0, 1, 0, 0]))
+        np.testing.assert_array_equal(encoder.is_code_, [False, True])
         moved = np.linalg.norm(rows[2] - rows[3])
         assert moved == pytest.approx(math.sqrt((4 - 3) ** 2 + CATEGORY_DISTANCE**2))
 
@@ -199,7 +200,7 @@ class TestMissing:
     def test_all_are_missing(self):
         frame = pd.DataFrame({"x": [None] * 4, "y": [1.0, 2.0, 3.0, 4.0]})
         rows = ColumnEncoder(missing="indicate").fit(frame).transform(frame)
-        np.testing.assert_array_equal(rows[:, :3], [[0, 0, 1]] * 4)
+        np.testing.assert_array_equal(rows[:, :2], [[0, CATEGORY_DISTANCE]] * 4)
 
     @pytest.mark.parametrize(
         ("given", "now"),
@@ -210,9 +211,16 @@ class TestMissing:
         ],
     )
     def test_missing_where_training_had_none(self, given, now):
-        encoder = ColumnEncoder(missing="indicate").fit(pd.DataFrame({"x": given}))
+        encoder = ColumnEncoder().fit(pd.DataFrame({"x": given}))
         with pytest.raises(ValueError, match="'x' has missing values, and had none in fit"):
             encoder.transform(pd.DataFrame({"x": now}))
+        # A split or a fold may have left none in training: they have a code all the same.
+        encoder = ColumnEncoder(missing="indicate").fit(pd.DataFrame({"x": given}))
+        rows = encoder.transform(pd.DataFrame({"x": [*given, *now]}))
+        codes = rows[:, encoder.is_code_]
+        lacking = pd.isna(pd.Series([*given, *now])).to_numpy()
+        distances = np.linalg.norm(codes[lacking] - codes[:1], axis=1)
+        np.testing.assert_allclose(distances, CATEGORY_DISTANCE, rtol=1e-15)
 
 
 class TestDates:

@@ -48,11 +48,6 @@ NOT_NUMERIC = {
     "bytes": np.array([[b"x", b"y", b"z"]] * 2),
     "numbers as strings": np.array([["1", "2", "3"], ["4", "5", "6"]]),
     "strings in a list": [["x", 1, 2], ["y", 3, 4]],
-    "strings in pandas": pd.DataFrame({"a": ["x", "y"], "b": [1, 2], "c": [1, 2]}),
-    "numbers as strings in pandas": pd.DataFrame({"a": ["1", "2"], "b": [1, 2], "c": [1, 2]}),
-    "categories in pandas": pd.DataFrame({"a": pd.Categorical(["x", "y"]), "b": 1, "c": [1, 2]}),
-    "dates in pandas": pd.DataFrame({"a": pd.to_datetime(["2024-01-01"] * 2), "b": 1, "c": [1, 2]}),
-    "strings in polars": pl.DataFrame({"a": ["x", "y"], "b": [1, 2], "c": [1, 2]}),
     "objects: strings": of_objects("x"),
     "objects: numbers as strings": of_objects("1.5"),
     "objects: dicts": of_objects({}),
@@ -60,6 +55,15 @@ NOT_NUMERIC = {
     "objects: dates": of_objects(datetime.date(2024, 1, 1)),
     "datetime64": np.array([["2024-01-01"] * 3, ["2024-01-02"] * 3], dtype="datetime64[D]"),
     "timedelta64": np.arange(6).reshape(2, 3).astype("timedelta64[s]"),
+}
+
+# A detector is fitted on them, but not where it is told that none is a category.
+MIXED = {
+    "strings in pandas": pd.DataFrame({"a": ["x", "y"], "b": [1, 2], "c": [1, 2]}),
+    "numbers as strings in pandas": pd.DataFrame({"a": ["1", "2"], "b": [1, 2], "c": [1, 2]}),
+    "categories in pandas": pd.DataFrame({"a": pd.Categorical(["x", "y"]), "b": 1, "c": [1, 2]}),
+    "dates in pandas": pd.DataFrame({"a": pd.to_datetime(["2024-01-01"] * 2), "b": 1, "c": [1, 2]}),
+    "strings in polars": pl.DataFrame({"a": ["x", "y"], "b": [1, 2], "c": [1, 2]}),
 }
 
 BAD_ROWS = {
@@ -130,6 +134,9 @@ BAD_PARAMETERS = [
     ("contamination", 0.0),
     ("contamination", 0.6),
     ("contamination", "none"),
+    ("categorical_features", "auto"),
+    ("categorical_features", [0.5]),
+    ("missing", "mean"),
     ("callbacks", 5),
     ("callbacks", ["print"]),
     ("random_state", "seed"),
@@ -161,6 +168,17 @@ def test_bad_rows(fitted, X, message):
     with pytest.raises((ValueError, TypeError), match=message) as caught:
         fitted.score_samples(X)
     assert one_line(caught)
+
+
+@pytest.mark.parametrize("X", MIXED.values(), ids=MIXED)
+def test_columns_that_were_numbers_or_are_to_be(fitted, X):
+    with pytest.raises(ValueError, match="numeric") as caught:
+        fitted.score_samples(X)
+    assert one_line(caught)
+    try:
+        refuses_to_fit(fitted.set_params(categorical_features=None), X, "numeric")
+    finally:
+        fitted.set_params(categorical_features="from_dtype")
 
 
 @pytest.mark.parametrize("X", BAD_FRAMES.values(), ids=BAD_FRAMES)
