@@ -17,7 +17,7 @@ from experiments.common.command import make_parser, write_text
 from experiments.common.results import do_cells
 from experiments.mixed_data import DEVELOPMENT, SHOWN, load
 from ocsdf import OCSDF
-from ocsdf.data.tables import split_one_class
+from ocsdf.data.splits import split_one_class
 
 METHODS = {
     "ocsdf": "OCSDF, raw frame",

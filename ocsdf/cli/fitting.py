@@ -2,6 +2,7 @@
 
 from ocsdf.cli.console import epoch_callback, progress_bar, warnings_told
 from ocsdf.cli.loading import frame
+from ocsdf.cli.options import Protocol
 
 
 def fit_rows(table, rows, method, margin, contamination, epochs, missing, seed):
@@ -41,3 +42,16 @@ def _number_or_auto(text, option, what):
         return float(text)
     except ValueError:
         raise ValueError(f"--{option} must be 'auto' or {what}; got {text!r}") from None
+
+
+def share_out(table, protocol, model, seed):
+    """Return the protocol's name, the rows to fit on, and the rows to judge."""
+    from ocsdf.data.splits import split_one_class
+
+    if model is not None:
+        return "model", slice(0), slice(None)
+    if table.y is None:
+        return "unlabelled", slice(None), slice(None)
+    if protocol is Protocol.AD:
+        return "ad", slice(None), slice(None)
+    return "oc", *split_one_class(table.y, random_state=seed)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ocsdf.cli.console import print_json, progress_bar, tracked
-from ocsdf.cli.fitting import fit_rows
+from ocsdf.cli.fitting import fit_rows, share_out
 from ocsdf.cli.loading import frame, known_columns, load_labelled, load_model, refuse_mixed
 from ocsdf.cli.options import (
     Anomaly,
@@ -143,7 +143,7 @@ def report(
     refuse_mixed(table, {"--attack": attack, "--versus": rivals})
     if by is not None and by not in table.feature_names:
         raise ValueError(f"--by must name a feature of {table.name}; it has no {by!r}")
-    protocol, fitted, rows = _share_out(table, protocol, model, seed)
+    protocol, fitted, rows = share_out(table, protocol, model, seed)
     if model is None:
         estimator, warned = fit_rows(table, fitted, *how, seed)
     summary = _summarize(
@@ -261,19 +261,6 @@ def _numbers(text):
         return [float(part) for part in text.split(",")]
     except ValueError:
         raise ValueError(f"--radii must be numbers parted by commas; got {text!r}") from None
-
-
-def _share_out(table, protocol, model, seed):
-    """Return the protocol's name, the rows to fit on, and the rows to judge."""
-    from ocsdf.data.splits import split_one_class
-
-    if model is not None:
-        return "model", slice(0), slice(None)
-    if table.y is None:
-        return "unlabelled", slice(None), slice(None)
-    if protocol is Protocol.AD:
-        return "ad", slice(None), slice(None)
-    return "oc", *split_one_class(table.y, random_state=seed)
 
 
 def _attack_rows(estimator, X, y, radii, seed):
