@@ -61,7 +61,7 @@ class Fit(NamedTuple):
 
 
 @keras_in_float32()
-def fit_network(estimator, points, halfway, rounding, sample_weight, random_state):
+def fit_network(estimator, points, views, rounding, sample_weight, random_state):
     """Train a network as an estimator's parameters say.
 
     Parameters
@@ -70,7 +70,7 @@ def fit_network(estimator, points, halfway, rounding, sample_weight, random_stat
         Only its parameters are read.
     points : ndarray of shape (n_samples, n_features), float64
         Rows in the units of the certificate.
-    halfway : Piecewise or None
+    views : Views or None
         See :func:`ocsdf.recipes.tables.anchored_network`; None where `method` is "paper".
     rounding : tuple of float
         How far points may be rounded, see :class:`ocsdf.certificate.network.CertifiedNetwork`.
@@ -92,7 +92,9 @@ def fit_network(estimator, points, halfway, rounding, sample_weight, random_stat
         learned.append(_train(estimator, rows, references, sample_weight, random_state))
         return learned[0].network
 
-    network, left_out = anchored_network(points, halfway, train, random_state, sample_weight)
+    network, left_out = anchored_network(
+        points, views, train, random_state, sample_weight, estimator.emphasis
+    )
     network = CertifiedNetwork(network, *rounding)
     domain = DOMAINS[estimator.domain].from_data(points)
     _, _, margin, *outcome = learned[0]

@@ -13,7 +13,7 @@ from ocsdf.operations.nearest import NearestRow, NearestValues
 _N_NEIGHBORS, _SETBACK = 16, 0.5
 # Rows of each subsample that says how isolated a row is, how many subsamples of a size there are,
 # and the share of the isolation beyond the median that sets the row back.
-_GROUP_SIZES, _N_GROUPS, _ISOLATION_SHARE = (32, 2), 32, 0.25
+_GROUP_SIZES, _N_GROUPS, _ISOLATION_SHARE = (32, 2), 32, 0.15
 # Rows that levels are read from.
 N_QUERIES = 1000
 _MOST_VALUES = 4096
@@ -37,7 +37,7 @@ class Part(NamedTuple):
 def isolation_setbacks(points, random_state):
     r"""How far rows are set back for lying where few others do, on two scales.
 
-    .. math:: s_i = \tfrac14 \sum_{k \in \{32, 2\}} \max(0, D_k(r_i) - \mathrm{median}_j D_k(r_j))
+    .. math:: s_i = 0.15 \sum_{k \in \{32, 2\}} \max(0, D_k(r_i) - \mathrm{median}_j D_k(r_j))
 
     with :math:`D_k(r)` the mean distance from r to the nearest of k other rows, over 32 random
     draws (LeSiNN: Pang et al., 2015). Draws of 32 rarely hold two rows of one small cluster of

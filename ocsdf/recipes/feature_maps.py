@@ -1,5 +1,7 @@
 """Stretch each feature where training rows are crowded: the unit of the default's certificate."""
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy.special import ndtri
 
@@ -14,6 +16,21 @@ _MOST_STEPS, _LEAST_COPIES = 500, 5
 _STEEPEST = 2.0**20
 # Knots and slopes of a feature that is not stretched.
 _AS_IT_IS = np.zeros(1), np.ones(2), np.ones(2)
+
+
+class Views(NamedTuple):
+    """What rows in the units of the certificate are taken back to; all slopes are at most 1.
+
+    Attributes
+    ----------
+    halfway : Piecewise
+        To the mean of standardized features and normal scores, in which steps do not count.
+    standardized : Piecewise
+        To standardized features.
+    """
+
+    halfway: Piecewise
+    standardized: Piecewise
 
 
 def fit_feature_maps(points, fixed=None):
@@ -41,17 +58,16 @@ def fit_feature_maps(points, fixed=None):
     -------
     stretched : Piecewise
         From standardized rows to the units of the certificate; all slopes are >= 1.
-    halfway : Piecewise
-        From those to the mean of standardized features and normal scores, in which steps do not
-        count; 1-Lipschitz.
+    views : Views
+        From those to two others, 1-Lipschitz.
 
     Examples
     --------
     >>> import numpy as np
     >>> from ocsdf.recipes import fit_feature_maps
     >>> points = np.random.default_rng(0).normal(size=(500, 2))
-    >>> stretched, halfway = fit_feature_maps(points)
-    >>> bool(stretched.slopes.min() >= 1.0), bool(halfway.bound() <= 1.0)
+    >>> stretched, views = fit_feature_maps(points)
+    >>> bool(stretched.slopes.min() >= 1.0), bool(views.halfway.bound() <= 1.0)
     (True, True)
     """
     fixed = np.zeros(points.shape[1], bool) if fixed is None else fixed
@@ -64,7 +80,10 @@ def fit_feature_maps(points, fixed=None):
     # Training rows' medians stay where they are, up to a constant.
     firsts = np.concatenate([[0], np.cumsum(counts)[:-1]])
     stretched = Piecewise(knots, slopes, counts, knots[firsts])
-    return stretched, contraction(stretched, halves, knots[firsts])
+    halfway, standardized = (
+        contraction(stretched, other, knots[firsts]) for other in (halves, np.ones_like(slopes))
+    )
+    return stretched, Views(halfway, standardized)
 
 
 def point_rounding(stretched):

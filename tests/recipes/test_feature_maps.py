@@ -30,21 +30,30 @@ def table(seed=0, n_rows=600):
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_nothing_is_squeezed_and_halfway_nothing_is_stretched(seed):
-    stretched, halfway = fit_feature_maps(table(seed))
+    stretched, views = fit_feature_maps(table(seed))
     assert stretched.slopes.min() >= 1.0
-    assert halfway.bound() <= 1.0
+    assert views.halfway.bound() <= 1.0
 
 
 def test_halfway_is_the_mean_of_the_row_and_its_normal_score():
     points = table()[:, [1]]
-    stretched, halfway = fit_feature_maps(points)
-    found = halfway.evaluate(stretched.evaluate(points))[:, 0]
+    stretched, views = fit_feature_maps(points)
+    found = views.halfway.evaluate(stretched.evaluate(points))[:, 0]
     ranks = np.argsort(np.argsort(points[:, 0]))
     scores = ndtri((ranks + 0.5) / len(points))
     # Where the slope of the score is above 1, and between quantiles that are near each other.
     middle = np.abs(scores) < 1.0
     expected = (points[:, 0] + scores) / 2.0
     assert np.std((found - expected)[middle]) < 0.02
+
+
+def test_standardized_rows_are_found_again():
+    points = table()
+    stretched, views = fit_feature_maps(points)
+    assert views.standardized.bound() <= 1.0
+    found = views.standardized.evaluate(stretched.evaluate(points))
+    # Slopes up to 2^20 there and back, each a rounding or two.
+    np.testing.assert_allclose(found, points, atol=1e-9)
 
 
 def test_a_step_has_length_one():

@@ -79,7 +79,7 @@ def with_member(saved, path, name, content):
 
 
 # Where a file keeps the first kernel of the network.
-KERNEL = "network.operations.0.members.3.operations.1.kernel"
+KERNEL = "network.operations.0.members.0.operations.1.members.1.operations.0.kernel"
 
 
 # Round trip
@@ -435,9 +435,9 @@ def test_T2_stray_members_are_refused_and_never_written(saved, tmp_path, monkeyp
 def test_the_bound_is_computed_anew(saved, detector, tmp_path):
     kernel = from_archive(saved.read_bytes())[1][KERNEL]
     loaded = OCSDF.load(rewritten(saved, tmp_path / "file", **{KERNEL: 1.5 * kernel}))
-    learned = detector._network.network.operations[0].members[3]
-    # A twentieth of the mean is the network's.
-    expected = detector.lipschitz_bound_ + 0.05 * 0.5 * learned.bound()
+    learned = detector._network.network.operations[0].members[0].operations[1].members[1]
+    # A tenth of two fifths of the mean is the network's.
+    expected = detector.lipschitz_bound_ + 0.04 * 0.5 * learned.bound()
     assert loaded.lipschitz_bound_ == pytest.approx(expected, rel=1e-5)
     assert loaded.lipschitz_bound_ > 1.0
 
