@@ -134,7 +134,7 @@ class ImageOCSDF(SignedDistance):
         check_image_parameters(plain)
         flat, image_shape = _flat(X, plain.image_shape)
         rows = _pixels(check_rows(plain, flat, reset=True))
-        check_varied(rows)
+        check_varied(rows, rows.shape[1])
         seed = check_random_state(self.random_state).randint(2**31)
         # Imported here, so that the estimator can be made without loading TensorFlow.
         from ocsdf.sklearn_compat.image_fitting import fit_image_network

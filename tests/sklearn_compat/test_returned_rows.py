@@ -82,7 +82,8 @@ def test_T6_boundaries_of_other_thresholds(standardize, offset):
 @pytest.mark.parametrize("shift", [[0.0, 0.0, 0.0], *list(SHIFTS.values())[1:3]])
 def test_T6_level_sets_of_columns_with_large_means(shift):
     detector = fit(ROWS + shift)
-    level = float(np.median(detector.score_samples(ROWS + shift)))
+    # Halfway to the median: f peaks at training rows, and few peaks are higher.
+    level = float(np.median(detector.score_samples(ROWS + shift))) / 2.0
     try:
         rows = detector.sample_level_set(10, level=level)
     except ValueError as error:
