@@ -14,7 +14,7 @@ START = pd.Timestamp("2024-03-01 09:30")
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
-def mixed(n=120):
+def mixed(n=600):
     rng = np.random.default_rng(0)
     proto = rng.choice(["tcp", "udp", "icmp"], n, p=[0.6, 0.3, 0.1])
     return pd.DataFrame(
