@@ -8,11 +8,22 @@ import pandas as pd
 
 from experiments.common.command import count, make_parser, write_text
 from experiments.development_halves import halves
+from ocsdf.benchmark.rank_tests import pairwise_wilcoxon
 from ocsdf.benchmark.run import run_benchmark, tables_at_hand
 from ocsdf.data.downloads import data_home
 from ocsdf.data.fixed_splits import load_fixed_split
 
 DETECTORS = ("OCSDF", "nearest neighbour", "DTE-NP", "KNN", "IForest", "LOF", "ECOD", "INNE")
+# What the default has without a part of it, and with the other emphasis.
+VARIANTS = {
+    f"experiments.table_ablations:{kind}": f"OCSDF, {words}"
+    for kind, words in (
+        ("WithoutNetwork", "without its network"),
+        ("NetworkAlone", "its network alone"),
+        ("NearestInUnit", "its nearest row alone"),
+        ("EmphasisOnCertificate", "emphasis on the certificate"),
+    )
+}
 _METRICS = ("auroc", "aupr", "certified_auroc_0.1", "certified_auroc_0.2", "certified_auroc_0.5")
 
 
@@ -43,24 +54,30 @@ def summarize(cells):
     return found.sort_values("rank by auroc").round(2)
 
 
+def _compare(cells):
+    """Say which rivals differ from the default by Wilcoxon's test with Holm's correction."""
+    rivals = cells[~cells["detector"].isin(VARIANTS.values())]
+    means = rivals.groupby(["table", "detector"])["auroc"].mean().unstack()
+    values = pairwise_wilcoxon(means).loc["OCSDF"].drop("OCSDF")
+    words = ", ".join(f"{name} {value:.2g}" for name, value in values.items())
+    return f"p-values of Wilcoxon's test against OCSDF, with Holm's correction: {words}.\n"
+
+
 def main(arguments=None):
     """Run what is missing and write the tables."""
     parser = make_parser(__doc__, work="oddbench")
     parser.add_argument("--seeds", type=count, default=3, metavar="N")
     parser.add_argument("--adbench-seeds", type=count, default=5, metavar="N")
     settings = parser.parse_args(arguments)
-    tables = odd_tables()
-    seeds = range(settings.seeds)
-    cells = run_benchmark(
-        tables, DETECTORS, seeds, ["fixed"], settings.work / "fixed", settings.jobs
-    )
-    parts = {"fixed": cells}
-    for protocol in ("ad", "oc"):
-        seeds = range(settings.adbench_seeds)
+    parts = {}
+    for protocol in ("fixed", "ad", "oc"):
+        tables = odd_tables() if protocol == "fixed" else tables_at_hand()
+        n_seeds = settings.seeds if protocol == "fixed" else settings.adbench_seeds
         folder = settings.work / protocol
-        parts[protocol] = run_benchmark(
-            tables_at_hand(), DETECTORS, seeds, [protocol], folder, settings.jobs
-        )
+        parts[protocol] = pd.concat(
+            run_benchmark(tables, names, range(n), [protocol], folder, settings.jobs)
+            for names, n in ((DETECTORS, n_seeds), (tuple(VARIANTS), 1))
+        ).replace({"detector": VARIANTS})
     text = ["# OddBench and ADBench: the default among distances and detectors\n"]
     for protocol, cells in parts.items():
         chosen, shown = halves(sorted(set(cells["table"])))
@@ -72,6 +89,8 @@ def main(arguments=None):
             part = cells[cells["table"].isin(names)]
             text += [f"\n## {protocol}, {title}: {part['table'].nunique()} tables\n"]
             text += [summarize(part).to_markdown() + "\n"]
+            if title == "all":
+                text += [_compare(part)]
     settings.output.mkdir(parents=True, exist_ok=True)
     cells = pd.concat(parts.values(), ignore_index=True).drop(columns=["warnings"])
     cells.to_csv(settings.output / "oddbench.csv", index=False)
