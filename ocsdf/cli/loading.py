@@ -33,7 +33,8 @@ def _load_sample(data, label, anomaly, reading):
     if len(rows) < n_seen:
         say(f"note: {note}", err=True)
         told = (*told, note)
-    X = rows.to_numpy(dtype=np.float64)
+    numeric = all(dtype.kind in "biuf" for dtype in rows.dtypes)
+    X = rows.to_numpy(dtype=np.float64) if numeric else rows
     return Table(X, y, batches.features, table_name(data)), told
 
 
@@ -52,7 +53,9 @@ def known_columns(estimator):
     names = getattr(estimator, "feature_names_in_", None)
     if names is None:
         return {}
-    encoder = getattr(getattr(estimator, "estimator_", estimator), "encoder_", None)
+    # Of a folder of models the one of all rows, and the detector in a calibrated one.
+    inner = getattr(estimator, "common_", estimator)
+    encoder = getattr(getattr(inner, "estimator_", inner), "encoder_", None)
     columns = () if encoder is None else encoder.columns_
     text = tuple(column.name for column in columns if column.kind == "category")
     return {"model_features": tuple(map(str, names)), "text": text}

@@ -279,3 +279,32 @@ def test_a_model_for_each_value_of_a_column(run, data, frame):
     lines = json.loads(data.with_name("r.json").read_text())
     assert lines[0]["segment"] == "south" and lines[0]["drifted"]
     assert run("fit", data, *words, "--output", "models").exit_code == 2
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv"])
+def test_categories_dates_and_gaps_come_in_batches_too(kind, run, tmp_path):
+    rng = np.random.default_rng(0)
+    mixed = pd.DataFrame({"a": rng.normal(size=600)})
+    mixed["a"] = mixed["a"].where(mixed.index % 50 != 7)
+    mixed["code"] = np.where(rng.random(600) < 0.5, "17", "x9")
+    mixed["day"] = pd.Timestamp("2026-01-01") + pd.to_timedelta(rng.integers(0, 90, 600), "D")
+    path = tmp_path / f"mixed.{kind}"
+
+    def write(frame):
+        frame.to_parquet(path) if kind == "parquet" else frame.to_csv(path, index=False)
+
+    write(mixed)
+    result = run("fit", path, "--missing", "indicate", "--epochs", 1, "--output", "m.ocsdf")
+    assert result.exit_code == 0, result.stderr
+    assert "categories: code" in result.stdout and "dates: day" in result.stdout
+    # All of the first batches look like numbers, and are the category 17.
+    mixed = mixed.sort_values("code", ignore_index=True)
+    write(mixed)
+    assert run("score", "m.ocsdf", path, "--output", "s.parquet").exit_code == 0
+    expected = OCSDF.load(tmp_path / "m.ocsdf").score_samples(mixed)
+    scores = pd.read_parquet(tmp_path / "s.parquet")
+    np.testing.assert_allclose(scores["score"], expected, rtol=1e-6, atol=1e-6)
+    result = run("report", path, "--missing", "indicate", "--epochs", 1, "--json")
+    assert result.exit_code == 0, result.stderr
+    result = run("fit", path, "--epochs", 1, "--output", "m2.ocsdf")
+    assert result.exit_code == 2 and "'a'" in result.stderr
