@@ -85,11 +85,11 @@ def pgd(
     >>> from ocsdf.attacks import pgd
     >>> from ocsdf.certificate import CertifiedNetwork
     >>> from ocsdf.operations import Chain
-    >>> from ocsdf.operations.distances import SubsampleDistance
-    >>> distance = SubsampleDistance(np.zeros((1, 2)), (1,), "l2")
-    >>> network = CertifiedNetwork(Chain([distance], (2,)))
-    >>> network.score(np.array([[3.0, 4.0]])), pgd(network, [[3.0, 4.0]], 1, 1.0).scores.round(3)
-    (array([-5.]), array([-4.]))
+    >>> from ocsdf.operations.linear import Dense
+    >>> network = CertifiedNetwork(Chain([Dense(np.array([[0.6], [0.8]]), np.zeros(1))], (2,)))
+    >>> attack = pgd(network, [[3.0, 4.0]], direction=1, radius=1.0)
+    >>> network.score(np.array([[3.0, 4.0]])), attack.scores.round(3)
+    (array([5.]), array([6.]))
     """
     subject = take_subject(network, points, lipschitz=lipschitz)
     signs = check_direction(direction, subject)

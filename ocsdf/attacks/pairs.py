@@ -26,9 +26,9 @@ class SteepPairs(NamedTuple):
     >>> from ocsdf.certificate import CertifiedNetwork
     >>> from ocsdf.operations import Chain
     >>> from ocsdf.operations.linear import Dense
-    >>> network = CertifiedNetwork(Chain([Dense(np.array([[0.3], [0.4]]), np.zeros(1))], (2,)))
+    >>> network = CertifiedNetwork(Chain([Dense(np.array([[0.6], [0.8]]), np.zeros(1))], (2,)))
     >>> steepest_pairs(network, [[0.0, 0.0]]).ratios.round(6)
-    array([0.5])
+    array([1.])
     """
 
     ratios: np.ndarray
@@ -80,7 +80,7 @@ def steepest_pairs(network, starts, *, longest=1.0, shortest=1e-3, n_steps=50, r
     >>> from ocsdf.certificate import CertifiedNetwork
     >>> from ocsdf.operations import Chain
     >>> from ocsdf.operations.linear import Dense
-    >>> network = CertifiedNetwork(Chain([Dense(np.array([[0.3], [0.4]]), np.zeros(1))], (2,)))
+    >>> network = CertifiedNetwork(Chain([Dense(np.array([[0.6], [0.8]]), np.zeros(1))], (2,)))
     >>> pairs = steepest_pairs(network, [[0.0, 0.0], [5.0, 5.0]])
     >>> bool(np.all(pairs.ratios <= network.lipschitz_bound + 1e-9))
     True

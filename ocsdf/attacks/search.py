@@ -37,12 +37,11 @@ class Attack(NamedTuple):
     >>> from ocsdf.attacks import pgd
     >>> from ocsdf.certificate import CertifiedNetwork
     >>> from ocsdf.operations import Chain
-    >>> from ocsdf.operations.distances import SubsampleDistance
-    >>> distance = SubsampleDistance(np.zeros((1, 2)), (1,), "l2")
-    >>> network = CertifiedNetwork(Chain([distance], (2,)))
+    >>> from ocsdf.operations.linear import Dense
+    >>> network = CertifiedNetwork(Chain([Dense(np.array([[0.6], [0.8]]), np.zeros(1))], (2,)))
     >>> attack = pgd(network, [[3.0, 4.0]], direction=1, radius=1.0)
     >>> attack.scores.round(3), bool(attack.excess[0] < 1e-9)
-    (array([-4.]), True)
+    (array([6.]), True)
     """
 
     points: np.ndarray
