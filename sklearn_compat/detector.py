@@ -66,11 +66,10 @@ class CertifiedDetector(OutlierMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            As for :meth:`score_samples`.
 
         Returns
         -------
-        ndarray of shape (n_samples,), int
+        verdicts : ndarray of shape (n_samples,), int
             +1 where ``decision_function(X) >= 0``.
         """
         return np.where(self.decision_function(X) >= 0.0, 1, -1)

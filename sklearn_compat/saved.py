@@ -1,4 +1,4 @@
-"""Detectors that are kept in one file each, without pickle."""
+"""Detectors that are kept in files, without pickle."""
 
 from importlib import import_module
 from typing import Self
@@ -15,17 +15,21 @@ class SavedDetector:
     """
 
     def save(self, path: Path) -> None:
-        """Write the fitted detector to one file, without pickle.
+        """Write the fitted detector, without pickle.
 
         Parameters
         ----------
         path : str or os.PathLike
-            A zip archive is written whole: aside, then renamed.
+            One file, a zip archive that is written whole: aside, then renamed. Of a detector a
+            segment a folder, new or empty: a file a segment, and a list of them.
 
         Raises
         ------
         TypeError
-            If a part of it, such as the detector that is calibrated, has no file format.
+            If a part of it, such as the detector that is calibrated, has no file format, or a
+            segment is named by neither text nor a number.
+        ValueError
+            If the folder holds something.
         """
         check_is_fitted(self)
         _module(self._file_format).save(self, path)
@@ -46,7 +50,7 @@ class SavedDetector:
         Raises
         ------
         ValueError
-            If the file is not such an archive or is damaged.
+            If the file or folder is another one, or damaged.
         """
         return _module(cls._file_format).load(cls, path)
 

@@ -16,14 +16,7 @@ _FORMAT = "ocsdf-segments"
 
 
 def save(detector, folder):
-    """Write a folder of models; see :meth:`SegmentedDetector.save`.
-
-    Parameters
-    ----------
-    detector : SegmentedDetector
-        Fitted.
-    folder : str or os.PathLike
-    """
+    """Write a folder of models: a file a segment, and last one list of them."""
     folder, files = check_folder(folder), {}
     for place, (label, own) in enumerate(detector.segments_.items()):
         files[label] = f"segment-{place:05}.ocsdf"
@@ -44,18 +37,7 @@ def save(detector, folder):
 
 
 def load(cls, folder):
-    """Read a folder of models; see :meth:`SegmentedDetector.load`.
-
-    Parameters
-    ----------
-    cls : type
-        SegmentedDetector.
-    folder : str or os.PathLike
-
-    Returns
-    -------
-    SegmentedDetector
-    """
+    """Read a folder of models, as a detector of a class, SegmentedDetector."""
     folder = Path(folder)
     try:
         index = json.loads((folder / _INDEX).read_bytes())

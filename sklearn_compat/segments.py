@@ -5,17 +5,17 @@ from numbers import Integral
 import numpy as np
 from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator, clone
-from sklearn.utils.validation import check_is_fitted
 
 from ocsdf.data.summaries import RowSummary
 from ocsdf.sklearn_compat.chunks import chunks_of, come_in_chunks
+from ocsdf.sklearn_compat.saved import SavedDetector
 
 # Rows that are kept of each segment where rows come in chunks.
 _SEGMENT_ROWS = 2**13
 _LABELS = (str, int, float, bool)
 
 
-class SegmentedDetector(BaseEstimator):
+class SegmentedDetector(SavedDetector, BaseEstimator):
     """Fit one detector for each value of a column, and judge each row by that of its segment.
 
     Segments of few rows, and those that fitting did not see, are judged by a detector of all
@@ -58,6 +58,8 @@ class SegmentedDetector(BaseEstimator):
     >>> score_frame(detector, moved)["verdict"].tolist()
     ['normal', 'anomaly']
     """
+
+    _file_format = "segment_files"
 
     def __init__(self, estimator, by, least_rows=100, n_jobs=None):
         self.estimator = estimator
@@ -150,47 +152,6 @@ class SegmentedDetector(BaseEstimator):
             lines.append(line)
         order = ["share", "n_rows"]
         return pd.DataFrame(lines).sort_values(order, ascending=False, ignore_index=True)
-
-    def save(self, folder):
-        """Write a folder of models, without pickle: a file a segment and one list of them.
-
-        Parameters
-        ----------
-        folder : str or os.PathLike
-            New, or empty.
-
-        Raises
-        ------
-        ValueError
-            If the folder holds something.
-        TypeError
-            If a segment is named by neither text nor a number.
-        """
-        from ocsdf.sklearn_compat import segment_files
-
-        check_is_fitted(self)
-        segment_files.save(self, folder)
-
-    @classmethod
-    def load(cls, folder):
-        """Read a folder of models. Bounds are computed anew.
-
-        Parameters
-        ----------
-        folder : str or os.PathLike
-
-        Returns
-        -------
-        SegmentedDetector
-
-        Raises
-        ------
-        ValueError
-            If it is no such folder, or damaged.
-        """
-        from ocsdf.sklearn_compat import segment_files
-
-        return segment_files.load(cls, folder)
 
     def _score_frame(self, X, reasons, groups):
         """Score each row by the detector of its segment; see :func:`score_frame`."""

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from ocsdf.networks.piecewise import PerFeature
+
 # References that a forward pass compares rows with at a time.
 _BLOCK = 128
 
@@ -48,22 +50,11 @@ class NearestRow(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("ocsdf")
-class NearestValues(keras.layers.Layer):
+class NearestValues(PerFeature):
     """Minus the norm of features' distances to their nearest values.
 
     See :class:`ocsdf.operations.nearest.NearestValues`.
-
-    Parameters
-    ----------
-    counts : sequence of int
-        How many values each feature has.
-    **kwargs
-        Passed to ``keras.layers.Layer``.
     """
-
-    def __init__(self, counts, **kwargs):
-        super().__init__(**kwargs)
-        self.counts = [int(count) for count in counts]
 
     def build(self, input_shape):
         self.seen = self.add_weight(
@@ -80,6 +71,3 @@ class NearestValues(keras.layers.Layer):
             columns.append(ops.minimum(above, below))
             first += count
         return -ops.norm(ops.stack(columns, axis=1), axis=1, keepdims=True)
-
-    def get_config(self):
-        return super().get_config() | {"counts": self.counts}

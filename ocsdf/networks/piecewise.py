@@ -4,14 +4,13 @@ import keras
 from keras import ops
 
 
-@keras.saving.register_keras_serializable("ocsdf")
-class Piecewise(keras.layers.Layer):
-    """Piecewise linear maps of features; see :class:`ocsdf.operations.piecewise.Piecewise`.
+class PerFeature(keras.layers.Layer):
+    """A layer with an increasing list of numbers for each feature, one list after the other.
 
     Parameters
     ----------
     counts : sequence of int
-        How many knots each feature has.
+        How many numbers each feature has.
     **kwargs
         Passed to ``keras.layers.Layer``.
     """
@@ -19,6 +18,14 @@ class Piecewise(keras.layers.Layer):
     def __init__(self, counts, **kwargs):
         super().__init__(**kwargs)
         self.counts = [int(count) for count in counts]
+
+    def get_config(self):
+        return super().get_config() | {"counts": self.counts}
+
+
+@keras.saving.register_keras_serializable("ocsdf")
+class Piecewise(PerFeature):
+    """Piecewise linear maps of features; see :class:`ocsdf.operations.piecewise.Piecewise`."""
 
     def build(self, input_shape):
         n_knots, n_features = sum(self.counts), len(self.counts)
@@ -48,6 +55,3 @@ class Piecewise(keras.layers.Layer):
             columns.append(start + ops.take(slopes, piece) * (x - ops.take(knots, knot)))
             first += count
         return ops.stack(columns, axis=1)
-
-    def get_config(self):
-        return super().get_config() | {"counts": self.counts}

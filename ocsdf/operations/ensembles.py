@@ -38,6 +38,12 @@ class _Ensemble(Operation):
         for number, member in enumerate(self.members):
             yield member.evaluate(values, scratch.of_member(number))
 
+    def _keras_layer(self, name, factors, shape):
+        members = [member.to_keras() for member in self.members]
+        layer = own_layer(f"ensembles.{name}", members, factors)
+        layer.build((None, *shape))
+        return layer
+
     def _propagated(self, norm, error, roundoff):
         return [member.pass_on(norm, error, roundoff) for member in self.members]
 
@@ -117,9 +123,7 @@ class WeightedMean(_Ensemble):
         return total
 
     def to_keras(self, shape):
-        members = [member.to_keras() for member in self.members]
-        layer = own_layer("ensembles.WeightedMean", members, self.shares)
-        layer.build((None, *shape))
+        layer = self._keras_layer("WeightedMean", self.shares, shape)
         layer.bias.assign(self.bias)
         return layer
 
@@ -199,9 +203,7 @@ class ScaledMinimum(_Ensemble):
         return graph.add("Min", *parts)
 
     def to_keras(self, shape):
-        members = [member.to_keras() for member in self.members]
-        layer = own_layer("ensembles.ScaledMinimum", members, self.scales)
-        layer.build((None, *shape))
+        layer = self._keras_layer("ScaledMinimum", self.scales, shape)
         layer.levels.assign(self.levels)
         return layer
 

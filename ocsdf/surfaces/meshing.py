@@ -57,14 +57,9 @@ class Samples(NamedTuple):
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from ocsdf.surfaces import lay_grid, sample_grid
-    >>> def ball(points):
-    ...     return 1.0 - np.linalg.norm(points, axis=1)
-    >>> grid = lay_grid([-2.0, -2.0, -2.0], [2.0, 2.0, 2.0], resolution=65)
-    >>> samples = sample_grid(ball, grid)
-    >>> samples.values.shape, samples.n_evaluations < samples.values.size // 2
-    ((65, 65, 65), True)
+    >>> from ocsdf.surfaces import Samples
+    >>> Samples._fields
+    ('values', 'n_evaluations')
     """
 
     values: np.ndarray

@@ -43,13 +43,9 @@ class Reconstruction(NamedTuple):
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from ocsdf.surfaces import reconstruct_scan
-    >>> directions = np.random.default_rng(0).normal(size=(600, 3))
-    >>> sphere = directions / np.linalg.norm(directions, axis=1, keepdims=True)
-    >>> found = reconstruct_scan(sphere, resolution=24)
-    >>> found.mesh.is_watertight, found.hole_area < 0.05
-    (True, True)
+    >>> from ocsdf.surfaces import Reconstruction
+    >>> Reconstruction._fields
+    ('mesh', 'surface', 'side', 'hole_area')
     """
 
     mesh: object

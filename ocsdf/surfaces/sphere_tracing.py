@@ -20,14 +20,9 @@ class Trace(NamedTuple):
 
     Examples
     --------
-    >>> import numpy as np
-    >>> import trimesh
-    >>> from ocsdf.surfaces import MeshDistance, trace
-    >>> field = MeshDistance(trimesh.creation.box((2.0, 2.0, 2.0)))
-    >>> origins = np.array([[3.0, 0.0, 0.0], [3.0, 5.0, 0.0]])
-    >>> rays = trace(field, origins, np.array([[-1.0, 0.0, 0.0]] * 2), farthest=9.0)
-    >>> rays.hits, rays.lengths.round(3)
-    (array([ True, False]), array([ 2., inf]))
+    >>> from ocsdf.surfaces import Trace
+    >>> Trace._fields
+    ('lengths', 'hits', 'steps')
     """
 
     lengths: np.ndarray
