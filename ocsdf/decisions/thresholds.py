@@ -65,11 +65,12 @@ def pac_threshold(calibration_scores, alpha, delta, replaced=0):
     delta : float
         Probability that the promise fails, 0 < delta < 1.
     replaced : int, default=0
-        As for :func:`marginal_threshold`, as are Returns and Raises.
+        As for :func:`marginal_threshold`.
 
     Returns
     -------
-    float
+    threshold : float
+        A ValueError says that there are too few calibration rows; see :func:`rows_needed`.
 
     Examples
     --------

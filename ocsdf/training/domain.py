@@ -100,16 +100,9 @@ class Ball:
 
     @classmethod
     def from_data(cls, points):
-        """Fit the ball to rows; the standard deviation is the columns' root mean square.
+        """Fit the ball to rows, all of which it contains, as :meth:`Box.from_data`.
 
-        Parameters
-        ----------
-        points : ndarray of shape (n_samples, n_features)
-
-        Returns
-        -------
-        Ball
-            Contains every row (OCSDF Def. 3).
+        The standard deviation is the columns' root mean square.
         """
         points = points.astype(np.float64)
         center = points.mean(axis=0).astype(np.float32)
@@ -126,18 +119,9 @@ class Ball:
         return self.center + offset * (self.radius / xp.maximum(distance, self.radius))
 
     def sample(self, n_samples, random_state):
-        """Draw uniformly from the ball.
+        """Draw uniformly from the ball, as :meth:`Box.sample`.
 
         A normal direction, and a distance of radius * u^(1/d) with u uniform.
-
-        Parameters
-        ----------
-        n_samples : int
-        random_state : numpy.random.Generator
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_features), float32
         """
         n_features = len(self.center)
         direction = random_state.standard_normal((n_samples, n_features), dtype=np.float32)

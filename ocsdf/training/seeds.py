@@ -41,22 +41,10 @@ class ClearSeeds:
             self._distance = lambda points: -nearest.evaluate(points.astype(np.float64))[:, 0]
 
     def __call__(self, n_samples, random_state):
-        """Draw seeds.
+        """Draw seeds, as :meth:`ocsdf.training.Box.sample` draws points of B.
 
-        Parameters
-        ----------
-        n_samples : int
-        random_state : numpy.random.Generator
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_features), float32
-            With repetition from up to 8,192 that are drawn at the first call.
-
-        Raises
-        ------
-        ValueError
-            If none of as many points is clear of the rows.
+        They are taken with repetition from up to 8,192 that are drawn at the first call. A
+        ValueError says that none of as many points is clear of the rows.
         """
         if self._pool is None:
             self._pool = self._draw(random_state)
