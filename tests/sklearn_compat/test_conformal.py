@@ -15,6 +15,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from ocsdf import OCSDF, ConformalDetector
 from ocsdf.attacks import pgd
 from ocsdf.sklearn_compat.distance_detectors import SubsampleDistanceDetector
+from ocsdf.utils.archives import from_archive, to_archive
 
 TINY = OCSDF(hidden_layer_sizes=(16, 16), epochs=2, random_state=0)
 FOREST = IsolationForest(n_estimators=10, random_state=0)
@@ -252,6 +253,26 @@ def test_file_refuses_what_it_must(forest, rows, tmp_path):
         ConformalDetector.load(tmp_path / "bad")
     copy = pickle.loads(pickle.dumps(forest))
     assert np.array_equal(copy.p_values(rows), forest.p_values(rows))
+
+
+def test_file_says_what_it_cannot_hold(detector, tmp_path):
+    odd = pickle.loads(pickle.dumps(detector))
+    odd.random_state = np.random.RandomState(0)
+    with pytest.warns(UserWarning, match="random_state is no integer and is not saved"):
+        odd.save(tmp_path / "file")
+    assert ConformalDetector.load(tmp_path / "file").random_state is None
+    odd.calibration_.scores = {("a", "b"): np.zeros(3)}
+    with pytest.warns(UserWarning), pytest.raises(TypeError, match="where they are text or num"):
+        odd.save(tmp_path / "file")
+
+
+@pytest.mark.parametrize("changed", [{"format": "other"}, {"groups": ["x", "y"]}, {"counts": [7]}])
+def test_file_whose_parts_do_not_fit_is_refused(detector, tmp_path, changed):
+    detector.save(tmp_path / "file")
+    meta, members = from_archive((tmp_path / "file").read_bytes())
+    (tmp_path / "file").write_bytes(to_archive(meta | changed, members))
+    with pytest.raises(ValueError, match=r"not a detector saved by ConformalDetector\.save"):
+        ConformalDetector.load(tmp_path / "file")
 
 
 @pytest.mark.parametrize(

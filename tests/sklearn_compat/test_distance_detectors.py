@@ -14,6 +14,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from ocsdf.sklearn_compat.distance_detectors import (
     NearestNeighborDistance,
+    NearestNeighborsDistance,
     SubsampleDistanceDetector,
 )
 
@@ -55,6 +56,18 @@ def test_nearest_neighbour_is_the_smallest_distance(rows):
     np.testing.assert_array_equal(detector.score_samples(train), 0.0)
     assert detector.offset_ == 0.0
     assert np.all(detector.predict(train) == 1) and np.all(detector.predict(X) == -1)
+
+
+@pytest.mark.parametrize("k", [1, 5, 500])
+def test_nearest_neighbours_are_a_root_mean_square(rows, k):
+    train, X, _ = rows
+    detector = NearestNeighborsDistance(n_neighbors=k).fit(train)
+    distances = np.sort(cdist(standardized(train, X), standardized(train, train)), axis=1)
+    expected = np.sqrt(np.square(distances[:, :k]).mean(axis=1))
+    np.testing.assert_allclose(detector.score_samples(X), -expected, rtol=1e-6)
+    assert detector.lipschitz_bound_ == 1.0
+    with pytest.raises(ValueError, match="n_neighbors must be an integer >= 1; got 0"):
+        NearestNeighborsDistance(n_neighbors=0).fit(train)
 
 
 def test_subsamples_are_a_mean_over_groups_of_two_sizes(rows):
