@@ -37,11 +37,12 @@ from experiments.shapes import (
     surrounding_box,
 )
 from ocsdf.certificate.network import CertifiedNetwork
-from ocsdf.networks.builders import build_mlp, condense
-from ocsdf.recipes.tables import boundary_level, linear_decay, nearest_neighbor_margin
+from ocsdf.networks.builders import build_mlp
+from ocsdf.recipes.tables import boundary_level, nearest_neighbor_margin
 from ocsdf.surfaces.meshing import extract_surface, lay_grid
 from ocsdf.surfaces.shape_distances import volume_iou
 from ocsdf.training.domain import Box
+from ocsdf.training.keras_state import KerasState
 from ocsdf.training.trainer import Settings, Trainer
 
 OURS, KDE, BALLS = "OCSDF", "Gaussian KDE", "union of balls"
@@ -151,18 +152,17 @@ def _fit_ours(points, box, sizes, seed):
         batch_size=256,
         min_steps_per_epoch=per_epoch,
         max_steps=sizes.n_steps,
+        decaying_rate=sizes.rate,
     )
     model = build_mlp(
         3, (sizes.width,) * 4, sizes.activation, seed=int(random_state.integers(2**31))
     )
     domain = Box(*box)
     sample_seeds = clear_seeds(domain, points, 2.0 * margin)
-    optimizer = keras.optimizers.RMSprop(sizes.rate)
-    trainer = Trainer(
-        model, points, domain, settings, optimizer, random_state, sample_seeds=sample_seeds
-    )
-    outcome = trainer.run([linear_decay(sizes.rate, trainer.epochs)])
-    network = CertifiedNetwork.from_keras(condense(model))
+    state = KerasState(model, keras.optimizers.RMSprop(sizes.rate))
+    trainer = Trainer(state, points, domain, settings, random_state, sample_seeds=sample_seeds)
+    outcome = trainer.run()
+    network = CertifiedNetwork(state.certified())
     facts = {"gradient_norm": outcome.history["gradient_norm"][-1], "margin": margin}
     return network.score, network.score(points), facts
 

@@ -12,10 +12,10 @@ from sklearn.exceptions import ConvergenceWarning
 from experiments.clear_seeds import clear_seeds
 from ocsdf import OCSDF
 from ocsdf.certificate.network import CertifiedNetwork
-from ocsdf.networks.builders import build_mlp, condense
+from ocsdf.networks.builders import build_mlp
 from ocsdf.networks.gradients import input_gradient
-from ocsdf.recipes.tables import linear_decay
 from ocsdf.training.domain import Ball
+from ocsdf.training.keras_state import KerasState
 from ocsdf.training.negatives import attract
 from ocsdf.training.trainer import Settings, Trainer
 
@@ -84,15 +84,14 @@ def _run_clear(rows, domain, sample_seeds, width, n_steps, margin, rate, seed):
         max_steps=n_steps,
         uniform_epochs=round(CLEAR_WARM_START * epochs),
         batch_size=BATCH_SIZE,
+        decaying_rate=rate,
     )
     model = build_mlp(2, (width,) * 4, seed=random_state.integers(2**31))
-    optimizer = keras.optimizers.RMSprop(rate)
+    state = KerasState(model, keras.optimizers.RMSprop(rate))
     points = rows.astype(np.float32)
-    trainer = Trainer(
-        model, points, domain, settings, optimizer, random_state, sample_seeds=sample_seeds
-    )
-    trainer.run([linear_decay(rate, trainer.epochs)])
-    return CertifiedNetwork.from_keras(condense(model))
+    trainer = Trainer(state, points, domain, settings, random_state, sample_seeds=sample_seeds)
+    trainer.run()
+    return CertifiedNetwork(state.certified())
 
 
 def fit_conventional(rows, domain, width, n_steps, margin, seed):

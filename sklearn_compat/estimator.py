@@ -90,7 +90,7 @@ class OCSDF(SignedDistance):
         Learning rate of the optimizer in the first epoch. With method="anchored" it decays linearly
         over the epochs, and "auto" is 1e-2; with method="paper" it stays, and "auto" is 1e-3.
     optimizer : str, default="rmsprop"
-        Name of a Keras optimizer.
+        Name of a Keras optimizer; others than RMSprop need TensorFlow.
     domain : {"box", "ball"}, default="box"
         B, where negatives live: 5 standard deviations around the mean, and all training rows.
     seeds : {"auto", "uniform", "clear"}, default="auto"
@@ -99,7 +99,7 @@ class OCSDF(SignedDistance):
         where `method` is "paper".
     orthogonality : {"projection", "reparametrization"}, default="projection"
         How kernels stay orthogonal: by a correction after each update, or inside the forward
-        pass as in the paper (slower).
+        pass as in the paper (slower, needs TensorFlow).
     standardize : bool, default=True
         Whether to bring features to mean 0 and standard deviation 1 first.
     contamination : float, "auto" or "estimate", default="auto"
@@ -115,8 +115,8 @@ class OCSDF(SignedDistance):
     missing : {"error", "indicate"}, default="error"
         Whether missing values are refused, or take the median of their column and a code, as far
         from that of values that are there as two categories are.
-    callbacks : list of keras.callbacks.Callback or None, default=None
-        Their train and epoch hooks are called.
+    callbacks : list of ocsdf.training.Callback or keras.callbacks.Callback, or None, default=None
+        Their train and epoch hooks are called. Keras's need TensorFlow.
     random_state : int, RandomState instance or None, default=None
         The same seed on the same machine gives the same scores.
     verbose : {0, 1, 2}, default=0
@@ -272,7 +272,7 @@ class OCSDF(SignedDistance):
             stretched, views = fit_feature_maps(drawn, is_code)
             points = _stretched(points, stretched)
         rounding = _rounding(stretched, encoder, scale)
-        # Imported here, so that the estimator can be made without loading TensorFlow.
+        # Imported here, so that a process which only scores loads nothing of training.
         from ocsdf.sklearn_compat.fitting import fit_network
 
         fit = fit_network(plain, points, views, rounding, weights, random_state)

@@ -1,21 +1,16 @@
-"""From checked points to a trained network: the part of ``fit`` that loads TensorFlow."""
+"""From checked points to a trained network; Keras is loaded where NumPy does not do alone."""
 
+from contextlib import nullcontext
 from typing import NamedTuple
 
-import keras
 import numpy as np
 
 from ocsdf.certificate.network import CertifiedNetwork
-from ocsdf.networks.builders import build_mlp, condense
-from ocsdf.networks.precision import keras_in_float32
-from ocsdf.networks.translation import translate
-from ocsdf.recipes.tables import (
-    anchored_network,
-    linear_decay,
-    nearest_neighbor_margin,
-)
+from ocsdf.recipes.tables import anchored_network, nearest_neighbor_margin
+from ocsdf.training.callbacks import is_of_keras
 from ocsdf.training.diagnosis import diagnose
 from ocsdf.training.domain import DOMAINS
+from ocsdf.training.numpy_state import NumpyState, initial_weights
 from ocsdf.training.seeds import ClearSeeds
 from ocsdf.training.trainer import Settings, Trainer
 
@@ -41,8 +36,8 @@ class Fit(NamedTuple):
     network : CertifiedNetwork
     domain : Box or Ball
     margin : float
-    scores : ndarray of shape (n_samples,)
-        Of the training points.
+    scores : ndarray of shape (n_samples,) or None
+        Of the training points; None where `contamination` is "auto", which asks for none.
     left_out : ndarray of shape (n,)
         Scores of training points that each was left out of what it is compared with, where the
         method compares with any.
@@ -60,7 +55,6 @@ class Fit(NamedTuple):
     messages: list
 
 
-@keras_in_float32()
 def fit_network(estimator, points, views, rounding, sample_weight, random_state):
     """Train a network as an estimator's parameters say.
 
@@ -98,7 +92,9 @@ def fit_network(estimator, points, views, rounding, sample_weight, random_state)
     network = CertifiedNetwork(network, *rounding)
     domain = DOMAINS[estimator.domain].from_data(points)
     _, _, margin, *outcome = learned[0]
-    return Fit(network, domain, margin, network.score(points), left_out, *outcome)
+    is_auto = isinstance(estimator.contamination, str) and estimator.contamination == "auto"
+    scores = None if is_auto else network.score(points)
+    return Fit(network, domain, margin, scores, left_out, *outcome)
 
 
 class _Learned(NamedTuple):
@@ -119,38 +115,62 @@ def _train(estimator, points, references, sample_weight, random_state):
         if estimator.margin == "auto"
         else float(estimator.margin)
     )
-    model = build_mlp(
-        points.shape[1],
-        _chosen(estimator, "hidden_layer_sizes", _HIDDEN_LAYER_SIZES),
-        estimator.activation,
-        estimator.orthogonality,
-        seed=random_state.integers(2**31),
-    )
-    rate = _chosen(estimator, "learning_rate", _LEARNING_RATE)
-    optimizer = keras.optimizers.get(
-        {"class_name": estimator.optimizer, "config": {"learning_rate": rate}}
-    )
     is_clear = _chosen(estimator, "seeds", _SEEDS) == "clear"
-    trainer = Trainer(
-        model,
-        points.astype(np.float32),
-        domain,
-        _settings(estimator, margin),
-        optimizer,
-        random_state,
-        sample_weight,
-        ClearSeeds(references, margin, domain) if is_clear else None,
-    )
-    callbacks = list(estimator.callbacks or ())
-    if estimator.method == "anchored":
-        # Training ends where it has settled, not where the last batch threw it. First, so that a
-        # callback of the user's has the last word.
-        callbacks.insert(0, linear_decay(rate, trainer.epochs))
-    outcome = trainer.run(callbacks, estimator.verbose)
-    network = CertifiedNetwork(translate(condense(model)))
+    with _precision(estimator):
+        trainer = Trainer(
+            _state(estimator, points.shape[1], random_state.integers(2**31)),
+            points.astype(np.float32),
+            domain,
+            _settings(estimator, margin),
+            random_state,
+            sample_weight,
+            ClearSeeds(references, margin, domain) if is_clear else None,
+        )
+        outcome = trainer.run(estimator.callbacks or (), estimator.verbose)
+        network = CertifiedNetwork(trainer.state.certified())
     negative_scores = network.score(trainer.uniform_negatives())
     messages = diagnose(network.score(references), negative_scores, outcome.diverged)
     return _Learned(network.network, domain, margin, outcome, messages)
+
+
+def _precision(estimator):
+    """Have Keras compute in float32, where it does."""
+    if not _needs_keras(estimator):
+        return nullcontext()
+    from ocsdf.networks.precision import keras_in_float32
+
+    return keras_in_float32()
+
+
+def _needs_keras(estimator):
+    """Tell whether NumPy cannot train alone, or has not done so where the paper was reproduced."""
+    return (
+        estimator.method == "paper"
+        or estimator.optimizer.lower() != "rmsprop"
+        or estimator.orthogonality != "projection"
+        or any(map(is_of_keras, estimator.callbacks or ()))
+    )
+
+
+def _state(estimator, n_features, seed):
+    """Make the network to train, and its optimizer: the default's has the same initial weights."""
+    sizes = _chosen(estimator, "hidden_layer_sizes", _HIDDEN_LAYER_SIZES)
+    rate = _chosen(estimator, "learning_rate", _LEARNING_RATE)
+    weights = initial_weights(n_features, sizes, seed)
+    if not _needs_keras(estimator):
+        return NumpyState(weights, estimator.activation, rate)
+    import keras
+
+    from ocsdf.networks.builders import build_mlp
+    from ocsdf.training.keras_state import KerasState
+
+    model = build_mlp(n_features, sizes, estimator.activation, estimator.orthogonality, seed)
+    if estimator.method == "anchored" and estimator.orthogonality == "projection":
+        model.set_weights(weights)
+    optimizer = keras.optimizers.get(
+        {"class_name": estimator.optimizer, "config": {"learning_rate": rate}}
+    )
+    return KerasState(model, optimizer)
 
 
 def _chosen(estimator, name, automatic):
@@ -160,6 +180,7 @@ def _chosen(estimator, name, automatic):
 
 
 def _settings(estimator, margin):
+    rate = _chosen(estimator, "learning_rate", _LEARNING_RATE)
     return Settings(
         margin=margin,
         hinge_weight=float(_chosen(estimator, "hinge_weight", _HINGE_WEIGHT)),
@@ -171,4 +192,6 @@ def _settings(estimator, margin):
         uniform_epochs=estimator.uniform_epochs,
         batch_size=estimator.batch_size,
         min_steps_per_epoch=_MIN_STEPS_PER_EPOCH[estimator.method],
+        # Training ends where it has settled, not where the last batch threw it.
+        decaying_rate=rate if estimator.method == "anchored" else None,
     )

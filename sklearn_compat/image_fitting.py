@@ -6,13 +6,14 @@ import keras
 import numpy as np
 
 from ocsdf.certificate.network import CertifiedNetwork
-from ocsdf.networks.builders import average, build_mlp, condense
+from ocsdf.networks.builders import average, build_mlp
 from ocsdf.networks.precision import keras_in_float32
 from ocsdf.recipes.image_negatives import shuffled_images
 from ocsdf.recipes.images import SHARES, are_seen, cone_part
-from ocsdf.recipes.tables import boundary_level, linear_decay
+from ocsdf.recipes.tables import boundary_level
 from ocsdf.training.diagnosis import diagnose
 from ocsdf.training.domain import Box
+from ocsdf.training.keras_state import KerasState
 from ocsdf.training.trainer import Settings, Trainer
 
 _EPOCHS = 20
@@ -90,9 +91,8 @@ def fit_image_network(estimator, rows, image_shape, random_state):
         "groupsort2",
         seed=random_state.integers(2**31),
     )
-    rate = estimator.learning_rate
     trainer = Trainer(
-        model,
+        KerasState(model, keras.optimizers.RMSprop(estimator.learning_rate)),
         points,
         domain,
         Settings(
@@ -104,14 +104,13 @@ def fit_image_network(estimator, rows, image_shape, random_state):
             uniform_epochs=0,
             batch_size=estimator.batch_size,
             min_steps_per_epoch=-(-estimator.max_steps // _EPOCHS),
+            decaying_rate=estimator.learning_rate,
         ),
-        keras.optimizers.RMSprop(rate),
         random_state,
         sample_seeds=lambda n, generator: shuffled[generator.integers(len(shuffled), size=n)],
     )
-    callbacks = [linear_decay(rate, trainer.epochs), *(estimator.callbacks or ())]
-    outcome = trainer.run(callbacks, estimator.verbose)
-    learned = CertifiedNetwork.from_keras(condense(model))
+    outcome = trainer.run(estimator.callbacks or (), estimator.verbose)
+    learned = CertifiedNetwork(trainer.state.certified())
     messages = diagnose(learned.score(points), learned.score(shuffled[:1000]), outcome.diverged)
     drawn = random_state.permutation(len(rows))
     held_out, others = rows[drawn[:n_held_out]], rows[drawn[n_held_out:]]

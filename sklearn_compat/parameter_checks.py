@@ -5,6 +5,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils import check_random_state
 
+from ocsdf.training.callbacks import is_callback
 from ocsdf.utils.checks import check_count, is_count
 
 _CHOICES = {
@@ -129,10 +130,12 @@ def _check_hidden_layers(sizes, pairs):
 
 
 def _check_optimizer(name):
-    import keras  # loads TensorFlow, which only a fit needs
-
     if not isinstance(name, str):
         raise _invalid("optimizer", "the name of a Keras optimizer, as 'rmsprop' or 'adam'", name)
+    if name.lower() == "rmsprop":
+        return
+    import keras  # loads TensorFlow, which NumPy does without
+
     try:
         keras.optimizers.get({"class_name": name, "config": {"learning_rate": 1e-3}})
     except (ValueError, TypeError, KeyError):
@@ -144,12 +147,9 @@ def _check_optimizer(name):
 def _check_callbacks(callbacks):
     if callbacks is None:
         return
-    import keras  # loads TensorFlow, which only a fit needs
-
-    if not isinstance(callbacks, list | tuple) or not all(
-        isinstance(callback, keras.callbacks.Callback) for callback in callbacks
-    ):
-        raise _invalid("callbacks", "None or a list of keras.callbacks.Callback", callbacks)
+    if not isinstance(callbacks, list | tuple) or not all(map(is_callback, callbacks)):
+        expected = "None or a list of ocsdf.training.Callback or keras.callbacks.Callback"
+        raise _invalid("callbacks", expected, callbacks)
 
 
 def _plain(value):

@@ -16,6 +16,7 @@ from experiments.speed.reference import FORMS, ReferenceProcess
 from experiments.speed.suite import REFERENCE, figure_of, spans
 from ocsdf.networks.builders import build_mlp, condense
 from ocsdf.training.domain import Box
+from ocsdf.training.keras_state import KerasState
 from ocsdf.training.trainer import Settings, Trainer
 
 NAME, ROUNDS, REQUIRES = "steps", 5, (REFERENCE,)
@@ -73,8 +74,8 @@ def _trainer(points, width, activation, settings):
     settings = settings._replace(uniform_epochs=0, batch_size=BATCH, newton_steps=NEWTON_STEPS)
     model = build_mlp(N_FEATURES, (width,) * DEPTH, activation, seed=0)
     domain, random_state = Box.from_data(points), np.random.default_rng(0)
-    optimizer = keras.optimizers.RMSprop(1e-3)
-    return Trainer(model, points, domain, settings, optimizer, random_state)
+    state = KerasState(model, keras.optimizers.RMSprop(1e-3))
+    return Trainer(state, points, domain, settings, random_state)
 
 
 def _watched(width, activation, n_steps):
@@ -84,7 +85,7 @@ def _watched(width, activation, n_steps):
     trainer = _trainer(points, width, activation, settings)
     values = []
     watch = keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: values.append(deviation(trainer.model))
+        on_epoch_end=lambda epoch, logs: values.append(deviation(trainer.state.model))
     )
     trainer.run([watch])
     at = {"quantity": DEVIATION, "width": width, "activation": activation}
@@ -92,7 +93,7 @@ def _watched(width, activation, n_steps):
         {**at, "round": step, "method": TRAINING, "value": value}
         for step, value in enumerate(values)
     ]
-    polished = deviation(condense(trainer.model))
+    polished = deviation(condense(trainer.state.model))
     return [*rows, {**at, "round": n_steps, "method": CONDENSED, "value": polished}]
 
 

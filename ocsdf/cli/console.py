@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import typer
 from typer.core import TyperGroup
 
+from ocsdf.training.callbacks import Callback
 from ocsdf.utils.text import visible
 
 _CTRL_C = 130
@@ -48,19 +49,24 @@ def warnings_told():
         say(f"warning: {text}", err=True)
 
 
-def epoch_callback(bar):
-    """Return a Keras callback that moves a bar of :func:`progress_bar` by one an epoch."""
-    import keras
+class EpochBar(Callback):
+    """Moves a bar of :func:`progress_bar` by one an epoch.
 
-    progress, task = bar
+    Parameters
+    ----------
+    bar : tuple
+    """
 
-    def begin(logs):
-        progress.update(task, total=callback.params["epochs"])
+    def __init__(self, bar):
+        self._progress, self._task = bar
 
-    callback = keras.callbacks.LambdaCallback(
-        on_train_begin=begin, on_epoch_end=lambda epoch, logs: progress.advance(task)
-    )
-    return callback
+    def on_train_begin(self, logs=None):
+        """Tell the bar how many epochs there are."""
+        self._progress.update(self._task, total=self.params["epochs"])
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Move the bar."""
+        self._progress.advance(self._task)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Table rows to a fitted detector, with a progress bar and warnings on stderr."""
 
-from ocsdf.cli.console import epoch_callback, progress_bar, warnings_told
+from ocsdf.cli.console import EpochBar, progress_bar, warnings_told
 from ocsdf.cli.loading import frame
 from ocsdf.cli.options import Protocol
 
@@ -13,7 +13,7 @@ def fit_rows(table, rows, method, margin, contamination, epochs, missing, seed):
 def fit_detector(X, *how):
     """Fit a detector; return it, and the texts of what the fit warned of."""
     with warnings_told() as told, progress_bar("training") as bar:
-        estimator = make_detector(*how).set_params(callbacks=[epoch_callback(bar)])
+        estimator = make_detector(*how).set_params(callbacks=[EpochBar(bar)])
         estimator.fit(X)
     estimator.set_params(callbacks=None)
     return estimator, tuple(told)

@@ -2,12 +2,11 @@
 
 import keras
 import numpy as np
-from scipy.linalg import polar
 
 from ocsdf.networks.ensembles import WeightedMean
 from ocsdf.networks.layers import ACTIVATIONS, BjorckDense, Orthogonal
 from ocsdf.networks.weights import to_numpy
-from ocsdf.operations.matrix_bounds import matrix_bound
+from ocsdf.operations.orthogonal import polished
 
 ORTHOGONALITY = ("projection", "reparametrization")
 
@@ -78,8 +77,9 @@ def build_mlp(
 def condense(model):
     """Turn a trained network into plain layers whose bounds are at most 1.
 
-    Each kernel is replaced by the nearest orthogonal one (polar decomposition in float64), then
-    divided by its own float64 bound until the float32 result's bound is at most 1.
+    Each kernel is replaced by the nearest orthogonal one, in float64, then divided by its own
+    float64 bound until the float32 result's bound is at most 1, see
+    :func:`ocsdf.operations.orthogonal.polished`.
 
     Parameters
     ----------
@@ -101,10 +101,7 @@ def condense(model):
     layers, weights = [keras.Input(model.input_shape[1:])], []
     for layer in model.layers:
         if isinstance(layer, keras.layers.Dense):
-            kernel = (
-                layer.orthogonal_kernel()[0] if isinstance(layer, BjorckDense) else layer.kernel
-            )
-            weights += [_polished(to_numpy(kernel)), to_numpy(layer.bias)]
+            weights += polished_weights(layer)
             # The weights are set below; drawing them first would use up global randomness.
             layers.append(keras.layers.Dense(layer.units, kernel_initializer="zeros"))
         else:
@@ -112,6 +109,22 @@ def condense(model):
     condensed = keras.Sequential(layers)
     condensed.set_weights(weights)
     return condensed
+
+
+def polished_weights(layer):
+    """Return the polished kernel of a trained dense layer, and its bias.
+
+    Parameters
+    ----------
+    layer : keras.layers.Dense
+        Of a network made by :func:`build_mlp`.
+
+    Returns
+    -------
+    kernel, bias : ndarray, float32
+    """
+    kernel = layer.orthogonal_kernel()[0] if isinstance(layer, BjorckDense) else layer.kernel
+    return polished(to_numpy(kernel)), to_numpy(layer.bias)
 
 
 def average(members, weights):
@@ -139,14 +152,3 @@ def average(members, weights):
     return keras.Sequential(
         [keras.Input(members[0].input_shape[1:]), WeightedMean(members, weights)]
     )
-
-
-def _polished(kernel):
-    """Return the nearest orthogonal float32 kernel whose float64 bound is at most 1."""
-    orthogonal, _ = polar(kernel.astype(np.float64))
-    polished = orthogonal.astype(np.float32)
-    shrink = 1.0
-    while (bound := matrix_bound(polished)) > 1.0:
-        shrink *= bound * (1.0 + 2.0**-24)
-        polished = (orthogonal / shrink).astype(np.float32)
-    return polished

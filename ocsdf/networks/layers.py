@@ -9,14 +9,15 @@ from deel.lip.layers import activations as deel_activations
 from deel.lip.normalizers import reshaped_kernel_orthogonalization
 from keras import ops
 
+from ocsdf.operations.orthogonal import (
+    FIRST_ORDER,
+    MOST_STEPS,
+    SECOND_ORDER,
+    second_order_coefficients,
+)
 from ocsdf.utils.imports import check_keras
 
 check_keras()
-
-# Bounds of the eigenvalues of Q up to which the polynomial of order 1, and that of order 2, leave
-# singular values within 2e-2 of 1.
-FIRST_ORDER, SECOND_ORDER = 0.2, 0.5
-MOST_STEPS = 12
 
 
 def orthogonalize(kernel):
@@ -81,11 +82,6 @@ def _bjorck_step(kernel):
     polynomial = identity + first * defect + second * squared
     polynomial *= ops.sqrt(shrink)
     return ops.matmul(kernel, polynomial) if tall else ops.matmul(polynomial, kernel), distance
-
-
-def second_order_coefficients(distance):
-    """Return a and b of :func:`orthogonalize` for c, a float or a scalar tensor."""
-    return 0.5 + 15.0 / 64.0 * distance**2, 0.375 + 35.0 / 128.0 * distance**2
 
 
 @keras.saving.register_keras_serializable("ocsdf")

@@ -190,30 +190,6 @@ def draw_rows(n_rows, n_drawn, random_state, sample_weight=None):
     return np.concatenate(passes)[:n_drawn]
 
 
-def linear_decay(learning_rate, n_epochs):
-    """Let the learning rate fall linearly over the epochs, to a share 1 / n_epochs in the last.
-
-    Parameters
-    ----------
-    learning_rate : float
-        In the first epoch.
-    n_epochs : int
-
-    Returns
-    -------
-    keras.callbacks.Callback
-    """
-    import keras
-
-    # Keras's own scheduler reads the old rate first, of which NumPy 2 warns at each epoch.
-    callback = keras.callbacks.LambdaCallback(
-        on_epoch_begin=lambda epoch, logs: setattr(
-            callback.model.optimizer, "learning_rate", learning_rate * (1.0 - epoch / n_epochs)
-        )
-    )
-    return callback
-
-
 def boundary_level(scores):
     """Choose the level of f that is taken for the edge of the data.
 

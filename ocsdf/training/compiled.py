@@ -96,3 +96,81 @@ def add_polynomial(squared, matrix, first, second, scale):
         squared[i, i] += np.float32(1.0)
         for j in range(len(squared)):
             squared[i, j] *= scale
+
+
+@compiled
+def pack_keys(values, bias):
+    """Add a bias to rows, and make float64 keys that sort as they do and know their columns.
+
+    A float64 has bits that float32 lacks: the lowest ones hold the column.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n, d), float32
+    bias : ndarray of shape (d,), float32
+
+    Returns
+    -------
+    ndarray of shape (n, d), float64
+    """
+    n_rows, width = values.shape
+    keys = np.empty((n_rows, width))
+    bits = keys.view(np.int64)
+    for i in range(n_rows):
+        for j in range(width):
+            # Zeros with other low bits would be subnormal, which some processors' settings take for
+            # equal; a power of two has no low bits of its own.
+            keys[i, j] = np.float64(values[i, j] + bias[j]) + 2.0**-1000
+        for j in range(width):
+            bits[i, j] |= j
+    return keys
+
+
+@compiled
+def unpack_keys(keys, values, mask):
+    """Take values and columns out of keys that :func:`pack_keys` made.
+
+    Parameters
+    ----------
+    keys : ndarray of shape (n, d), float64
+        Sorted, or not.
+    values : ndarray of shape (n, d), float32
+        Overwritten by the keys' values.
+    mask : int
+        The bits that hold a column.
+
+    Returns
+    -------
+    ndarray of shape (n, d), int64
+        The columns.
+    """
+    n_rows, width = keys.shape
+    bits = keys.view(np.int64)
+    columns = np.empty((n_rows, width), np.int64)
+    for i in range(n_rows):
+        for j in range(width):
+            values[i, j] = keys[i, j]
+            # A NaN may come with bits of its own.
+            columns[i, j] = min(bits[i, j] & mask, width - 1)
+    return columns
+
+
+@compiled
+def unsort_rows(columns, values):
+    """Put the numbers of each row back to the columns that they came from.
+
+    Parameters
+    ----------
+    columns : ndarray of shape (n, d), int64
+    values : ndarray of shape (n, d), float32
+
+    Returns
+    -------
+    ndarray of shape (n, d), float32
+    """
+    n_rows, width = values.shape
+    unsorted = np.empty((n_rows, width), values.dtype)
+    for i in range(n_rows):
+        for j in range(width):
+            unsorted[i, columns[i, j]] = values[i, j]
+    return unsorted

@@ -1,7 +1,8 @@
-"""The hinge Kantorovich-Rubinstein loss."""
+"""The hinge Kantorovich-Rubinstein loss, of arrays as of tensors."""
 
-import keras
-from keras import ops
+import numpy as np
+
+from ocsdf.training.domain import namespace_of
 
 
 def hkr(y_true, y_pred, margin, hinge_weight):
@@ -14,9 +15,9 @@ def hkr(y_true, y_pred, margin, hinge_weight):
 
     Parameters
     ----------
-    y_true : tensor of shape (n,) or (n, 1)
+    y_true : array or tensor of shape (n,) or (n, 1)
         Labels in {-1, 1}.
-    y_pred : tensor of the same shape
+    y_pred : array or tensor of the same shape
         Scores f.
     margin : float
         m, in the units of the scores.
@@ -25,61 +26,38 @@ def hkr(y_true, y_pred, margin, hinge_weight):
 
     Returns
     -------
-    tensor of shape (n,)
+    array or tensor of shape (n,)
 
     Examples
     --------
     >>> import numpy as np
     >>> from ocsdf.training import hkr
     >>> labels, scores = np.array([1.0, -1.0]), np.array([2.0, -0.5])
-    >>> hkr(labels, scores, margin=1.0, hinge_weight=10.0).numpy()
+    >>> hkr(labels, scores, margin=1.0, hinge_weight=10.0)
     array([-2. ,  4.5])
     """
-    agreement = ops.reshape(y_true * y_pred, (-1,))
-    return hinge_weight * ops.relu(margin - agreement) - agreement
+    xp = namespace_of(y_pred)
+    agreement = xp.reshape(y_true * y_pred, (-1,))
+    gap = margin - agreement
+    return hinge_weight * xp.where(gap > 0.0, gap, 0.0) - agreement
 
 
 def measure(scores, labels, margin, hinge_weight):
-    """Sum over batches what training reports of each."""
-    n_batches, size = ops.shape(scores)
-    losses = hkr(labels, scores, margin, hinge_weight)
-    inside = ops.cast(scores[:, : size // 2] >= 0.0, scores.dtype)
-    hinged = ops.cast(labels * scores < margin, scores.dtype)
-    means = ops.stack([2.0 * ops.mean(losses), ops.mean(inside), ops.mean(hinged)])
-    return means * ops.cast(n_batches, means.dtype)
-
-
-@keras.saving.register_keras_serializable("ocsdf")
-class HKR(keras.losses.Loss):
-    """:func:`hkr` as a Keras loss.
+    """Sum over batches what training reports of each.
 
     Parameters
     ----------
-    margin : float
-    hinge_weight : float
-    **kwargs
-        ``reduction``, ``name``, ``dtype`` of ``keras.losses.Loss``.
+    scores : ndarray of shape (n_batches, 2 * batch_size)
+        f at the data of each batch, then at its negatives.
+    labels : ndarray of shape (2 * batch_size,)
+    margin, hinge_weight : float
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from ocsdf.training import HKR
-    >>> loss = HKR(margin=1.0, hinge_weight=10.0)
-    >>> float(loss(np.array([[1.0], [-1.0]]), np.array([[2.0], [-0.5]])))
-    1.25
+    Returns
+    -------
+    ndarray of shape (3,)
+        The loss (Eq. 2), the share of the data with f >= 0, and that of samples with y f < margin.
     """
-
-    def __init__(self, margin, hinge_weight, name="hkr", **kwargs):
-        super().__init__(name=name, **kwargs)
-        self.margin = margin
-        self.hinge_weight = hinge_weight
-
-    def call(self, y_true, y_pred):
-        return hkr(y_true, y_pred, self.margin, self.hinge_weight)
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "margin": self.margin,
-            "hinge_weight": self.hinge_weight,
-        }
+    n_batches, size = scores.shape
+    losses = hkr(np.broadcast_to(labels, scores.shape), scores, margin, hinge_weight)
+    inside, hinged = scores[:, : size // 2] >= 0.0, labels * scores < margin
+    return n_batches * np.array([2.0 * losses.mean(), inside.mean(), hinged.mean()])

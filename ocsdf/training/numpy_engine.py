@@ -2,12 +2,15 @@
 
 from functools import partial
 
-import keras
 import numpy as np
-import tensorflow as tf
 
-from ocsdf.networks.layers import FullSort, GroupSort2, Orthogonal
-from ocsdf.training.compiled import sort_pairs, unsort_pairs
+from ocsdf.training.compiled import (
+    pack_keys,
+    sort_pairs,
+    unpack_keys,
+    unsort_pairs,
+    unsort_rows,
+)
 from ocsdf.training.losses import measure
 from ocsdf.training.negatives import attract
 from ocsdf.training.numpy_updates import WIDE, update
@@ -19,30 +22,33 @@ _ROWS = 64
 
 
 class HostTraining:
-    """Trains as ``tensorflow_engine.TrainingGraph`` does, without a graph to trace.
+    """An :class:`ocsdf.training.engine.Engine` without a graph to trace.
 
-    The same contract and, up to float32 rounding, the same results. Rows are independent, so
-    negatives are attracted, and gradients computed, in chunks of rows on all cores.
+    Dense layers with orthogonal kernels, sorting ones in between, and RMSprop. The variables are
+    the kernel and the bias of each dense layer, how many updates were made, the learning rate, and
+    the mean square of each weight's gradient. Rows are independent, so negatives are attracted, and
+    gradients computed, in chunks of rows on all cores.
 
     Parameters
     ----------
-    model : keras.Sequential
-        One that :func:`trains_on_host`.
-    optimizer : keras.optimizers.RMSprop
+    activations : sequence of {"fullsort", "groupsort2"}
+        Of the hidden layers.
     schedule : {"printed", "even"}
     n_updates : int
         K.
+    rho, epsilon : float
+        Of RMSprop; the defaults are Keras's.
     """
 
-    def __init__(self, model, optimizer, schedule, n_updates):
-        self._sorts = [_SORTS[type(layer)] for layer in model.layers[1:-1:2]]
-        self._n_weights = len(model.weights)
-        self._rho, self._epsilon = optimizer.rho, optimizer.epsilon
+    def __init__(self, activations, schedule, n_updates, rho=0.9, epsilon=1e-7):
+        self._sorts = [_SORTS[activation] for activation in activations]
+        self._n_weights = 2 * len(self._sorts) + 2
+        self._rho, self._epsilon = rho, epsilon
         self._schedule = schedule
         self._n_updates = n_updates
 
     def run(self, values, attractor, domain, batches, newton_steps, margin, hinge_weight):
-        """Train on batches; see :meth:`ocsdf.training.tensorflow_engine.TrainingGraph.run`."""
+        """Train on batches; see :meth:`ocsdf.training.engine.Engine.run`."""
         values = [np.array(value, order="C") for value in values]
         weights, (iterations, rate, *velocities) = self._weights(values), values[self._n_weights :]
         network = _Network(weights, self._sorts)
@@ -69,10 +75,10 @@ class HostTraining:
                     )
                     iterations += 1
                 scores[step] = np.concatenate([part_scores for part_scores, _ in parts])
-        return values, measure(scores, labels, margin, hinge_weight).numpy()
+        return values, measure(scores, labels, margin, hinge_weight)
 
     def gradient_norm(self, values, points):
-        """See :meth:`ocsdf.training.tensorflow_engine.TrainingGraph.gradient_norm`."""
+        """See :meth:`ocsdf.training.engine.Engine.gradient_norm`."""
         weights = [np.asarray(value) for value in self._weights(values)]
         network = _Network(weights, self._sorts)
         tasks = slices(len(points), _ROWS if _is_wide(weights) else len(points))
@@ -93,25 +99,6 @@ class HostTraining:
 
 def _is_wide(weights):
     return max(weight.size for weight in weights) > WIDE
-
-
-def trains_on_host(model, optimizer):
-    """Tell whether :class:`HostTraining` can train a model here."""
-    config, plain = optimizer.get_config(), keras.optimizers.RMSprop().get_config()
-    changed = {name for name in config if config[name] != plain.get(name)}
-    *hidden, last = model.layers
-    return (
-        not tf.config.list_logical_devices("GPU")
-        and type(optimizer) is keras.optimizers.RMSprop
-        and changed <= {"name", "learning_rate"}
-        and isinstance(config["learning_rate"], float)
-        and all(_is_orthogonal(layer) for layer in [*hidden[::2], last])
-        and all(type(layer) in _SORTS for layer in hidden[1::2])
-    )
-
-
-def _is_orthogonal(layer):
-    return type(layer) is keras.layers.Dense and isinstance(layer.kernel_constraint, Orthogonal)
 
 
 class _Network:
@@ -169,25 +156,12 @@ class _Network:
 
 
 def _sort_all(values, bias):
-    """Sort each row, as float64 keys: a value above, and in bits that float32 lacks its column."""
-    n_rows, width = values.shape
-    values += bias
-    keys = values.astype(np.float64)
-    # Zeros with other low bits would be subnormal, which some processors' settings take for equal;
-    # a power of two has no low bits of its own.
-    keys += 2.0**-1000
-    bits = keys.view(np.int64)
-    bits |= np.arange(width)
+    """Sort each row; return also the function that takes a gradient back."""
+    keys = pack_keys(values, bias)
     keys.sort(axis=1)
-    places = bits & ((1 << (width - 1).bit_length()) - 1)
-    places += width * np.arange(n_rows)[:, np.newaxis]
-    return keys.astype(np.float32), partial(_unsort_all, places.ravel())
-
-
-def _unsort_all(places, values):
-    unsorted = np.empty(values.size, values.dtype)
-    unsorted[places] = values.ravel()
-    return unsorted.reshape(values.shape)
+    width = values.shape[1]
+    columns = unpack_keys(keys, values, (1 << (width - 1).bit_length()) - 1)
+    return values, partial(unsort_rows, columns)
 
 
 def _sort_halves(values, bias):
@@ -195,4 +169,4 @@ def _sort_halves(values, bias):
     return values, partial(unsort_pairs, sort_pairs(values, bias))
 
 
-_SORTS = {FullSort: _sort_all, GroupSort2: _sort_halves}
+_SORTS = {"fullsort": _sort_all, "groupsort2": _sort_halves}

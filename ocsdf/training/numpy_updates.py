@@ -4,7 +4,12 @@ from functools import partial
 
 import numpy as np
 
-from ocsdf.networks.layers import FIRST_ORDER, MOST_STEPS, SECOND_ORDER, second_order_coefficients
+from ocsdf.operations.orthogonal import (
+    FIRST_ORDER,
+    MOST_STEPS,
+    SECOND_ORDER,
+    second_order_coefficients,
+)
 from ocsdf.training.compiled import add_polynomial, rmsprop
 
 # Entries from which an array is wide: it is worth a thread of its own. Small ones are done before

@@ -4,11 +4,14 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from ocsdf.operations.nearest import NearestRow
+from ocsdf.utils.threads import crew, slices
 
 # Share of the seeds that are uniform on B; the others lie around rows, up to so many margins off.
 _UNIFORM, _FARTHEST = 0.3, 20.0
 _CLEAR = 2.0
 _MOST_DRAWN, _MOST_CELLS, _ROUNDS = 2**13, 2**22, 8
+# Points whose distances are measured by one thread at a time.
+_AT_A_TIME = 2**10
 # Features up to which a tree finds neighbours faster than products do.
 _TREE_FEATURES = 8
 
@@ -51,25 +54,36 @@ class ClearSeeds:
         return self._pool[random_state.integers(len(self._pool), size=n_samples)]
 
     def _draw(self, random_state):
-        n_features = self._rows.shape[1]
-        n_drawn = max(1, min(_MOST_DRAWN, _MOST_CELLS // n_features))
-        n_uniform = int(np.ceil(_UNIFORM * n_drawn))
-        kept = []
+        n_drawn = max(1, min(_MOST_DRAWN, _MOST_CELLS // self._rows.shape[1]))
+        kept, n_tried, n_kept, n_next = [], 0, 0, n_drawn
         for _ in range(_ROUNDS):
-            numbers = random_state.integers(len(self._rows), size=n_drawn - n_uniform)
-            away = random_state.standard_normal((len(numbers), n_features))
-            away /= np.linalg.norm(away, axis=1, keepdims=True)
-            share = random_state.random((len(numbers), 1))
-            length = self._margin * _CLEAR * (_FARTHEST / _CLEAR) ** share
-            around = self._domain.project((self._rows[numbers] + length * away).astype(np.float32))
-            points = np.concatenate([self._domain.sample(n_uniform, random_state), around])
-            kept.append(points[self._distance(points) > _CLEAR * self._margin])
-            if sum(map(len, kept)) >= n_drawn:
+            points = self._candidates(n_next, random_state)
+            kept.append(points[self._distances(points) > _CLEAR * self._margin])
+            n_tried, n_kept = n_tried + n_next, n_kept + len(kept[-1])
+            if n_kept >= n_drawn:
                 break
-        pool = np.concatenate(kept)
-        if not len(pool):
+            # As many as should do, by the share that was clear so far.
+            n_next = min(n_drawn, -(-(n_drawn - n_kept) * n_tried // max(n_kept, 1)))
+        if not n_kept:
             raise ValueError(
-                f"none of {_ROUNDS * n_drawn} points of B is more than {_CLEAR * self._margin:g} "
+                f"none of {n_tried} points of B is more than {_CLEAR * self._margin:g} "
                 "from all rows; choose a smaller margin."
             )
-        return pool
+        return np.concatenate(kept)
+
+    def _candidates(self, n_points, random_state):
+        """Draw points uniform on B and points around rows, clear of them or not."""
+        n_uniform = int(np.ceil(_UNIFORM * n_points))
+        numbers = random_state.integers(len(self._rows), size=n_points - n_uniform)
+        away = random_state.standard_normal((len(numbers), self._rows.shape[1]))
+        away /= np.linalg.norm(away, axis=1, keepdims=True)
+        share = random_state.random((len(numbers), 1))
+        length = self._margin * _CLEAR * (_FARTHEST / _CLEAR) ** share
+        around = self._domain.project((self._rows[numbers] + length * away).astype(np.float32))
+        return np.concatenate([self._domain.sample(n_uniform, random_state), around])
+
+    def _distances(self, points):
+        """Measure the distance of each point to the nearest row, on all cores."""
+        tasks = slices(len(points), _AT_A_TIME)
+        with crew(len(tasks)) as run:
+            return np.concatenate(run(lambda part: self._distance(points[part]), tasks))

@@ -3,35 +3,17 @@
 import functools
 import json
 import threading
-from typing import NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from ocsdf.training.engine import Batches
 from ocsdf.training.losses import hkr, measure
 from ocsdf.training.negatives import attract
 from ocsdf.utils.forks import check_not_stuck
 
 _MOST_GRAPHS = 16
-
-
-class Batches(NamedTuple):
-    """What a number of training steps work on.
-
-    Attributes
-    ----------
-    data : ndarray of shape (n_steps, batch_size, n_features), float32
-        Training rows.
-    seeds : ndarray of shape (n_steps, batch_size, n_features), float32
-        Where negatives start, in B.
-    eta : ndarray of shape (n_steps, batch_size), float32
-        Their learning rates, see :func:`ocsdf.training.negatives.attract`.
-    """
-
-    data: np.ndarray
-    seeds: np.ndarray
-    eta: np.ndarray
 
 
 def training_graph(model, optimizer, domain_class, schedule, updates_per_batch):
@@ -70,10 +52,9 @@ def variables_of(model, optimizer):
 
 
 class TrainingGraph:
-    """Trains on any batches, from given values of the variables to new ones.
+    """An :class:`ocsdf.training.engine.Engine` that is traced once.
 
-    A call depends on its arguments alone. The graph works on variables of its own, so fits in
-    several threads take turns.
+    The graph works on variables of its own, so fits in several threads take turns.
 
     Parameters
     ----------
@@ -123,33 +104,10 @@ class TrainingGraph:
         self._lock = threading.Lock()
 
     def run(self, values, attractor, domain, batches, newton_steps, margin, hinge_weight):
-        """Train on batches.
-
-        Parameters
-        ----------
-        values : list of ndarray
-            Of the variables in :func:`variables_of` the fit's model and optimizer.
-        attractor : list of ndarray
-            Weights of the network that attracts negatives under Algorithm 2; else empty.
-        domain : Box or Ball
-            B.
-        batches : Batches
-        newton_steps : int
-            T; 0 leaves negatives where they are drawn.
-        margin, hinge_weight : float
-            m and lambda.
-
-        Returns
-        -------
-        values : list of array or tensor
-            After the last batch.
-        sums : ndarray of shape (3,)
-            See :func:`ocsdf.training.losses.measure`; where a batch has several updates, of the
-            last.
-        """
+        """Train on batches; see :meth:`ocsdf.training.engine.Engine.run`."""
         arrays = [tf.constant(array) for array in domain.arrays().values()]
         with self._lock:
-            values, sums = self._run(
+            values, scores = self._run(
                 [tf.constant(value) for value in values],
                 [tf.constant(value) for value in attractor],
                 arrays,
@@ -158,21 +116,11 @@ class TrainingGraph:
                 tf.constant(margin, tf.float32),
                 tf.constant(hinge_weight, tf.float32),
             )
-        return values, sums.numpy()
+        labels = np.repeat(np.float32([1.0, -1.0]), batches.data.shape[1])
+        return values, measure(scores.numpy(), labels, margin, hinge_weight)
 
     def gradient_norm(self, values, points):
-        """Average the norm of f's gradient.
-
-        Parameters
-        ----------
-        values : list of ndarray
-            As for :meth:`run`.
-        points : ndarray of shape (n, n_features), float32
-
-        Returns
-        -------
-        float
-        """
+        """See :meth:`ocsdf.training.engine.Engine.gradient_norm`."""
         with self._lock:
             norm = self._gradient_norm(
                 [tf.constant(value) for value in values], tf.constant(points)
@@ -184,8 +132,9 @@ class TrainingGraph:
         _assign(self._variables, values)
         _assign(self._attractor_variables, attractor)
         domain = self._domain_class(**dict(zip(self._domain_names, arrays, strict=True)))
-        sums = tf.zeros(3)
-        for step in tf.range(tf.shape(batches.data)[0]):
+        n_steps = tf.shape(batches.data)[0]
+        scores = tf.TensorArray(tf.float32, n_steps)
+        for step in tf.range(n_steps):
             negatives = attract(
                 self._attractor,
                 batches.seeds[step],
@@ -195,11 +144,12 @@ class TrainingGraph:
                 steps=newton_steps,
                 schedule=self._schedule,
             )
-            sums += self._train_on_batch(batches.data[step], negatives, margin, hinge_weight)
-        return [variable.value for variable in self._variables], sums
+            found = self._train_on_batch(batches.data[step], negatives, margin, hinge_weight)
+            scores = scores.write(step, found)
+        return [variable.value for variable in self._variables], scores.stack()
 
     def _train_on_batch(self, data, negatives, margin, hinge_weight):
-        """Make K updates on one batch; measure the last."""
+        """Make K updates on one batch; return f at the data and the negatives before the last."""
         points = tf.concat([data, negatives], axis=0)
         inside = tf.ones(tf.shape(data)[0])
         labels = tf.concat([inside, -inside], axis=0)
@@ -210,7 +160,7 @@ class TrainingGraph:
                 # The mean of Eq. 2 over data plus that over negatives.
                 loss = 2.0 * tf.reduce_mean(hkr(labels, scores, margin, hinge_weight))
             self._optimizer.apply(tape.gradient(loss, variables), variables)
-        return measure(scores[tf.newaxis], labels, margin, hinge_weight)
+        return scores
 
     def _mean_gradient_norm(self, values, points):
         _assign(self._variables, values)

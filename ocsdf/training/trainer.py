@@ -3,13 +3,10 @@
 import math
 from typing import NamedTuple
 
-import keras
 import numpy as np
 
-from ocsdf.networks.weights import to_numpy, weights_of
-from ocsdf.training.losses import HKR
-from ocsdf.training.numpy_engine import HostTraining, trains_on_host
-from ocsdf.training.tensorflow_engine import Batches, training_graph, variables_of
+from ocsdf.training.callbacks import Progress
+from ocsdf.training.engine import Batches
 
 _INNER_STEPS = 50
 _MOST_CELLS = 2**22
@@ -41,6 +38,9 @@ class Settings(NamedTuple):
     batch_size : int
     min_steps_per_epoch : int
         Batches that an epoch has at least; rows then come more than once.
+    decaying_rate : float or None
+        Learning rate of the first epoch, which then falls linearly, to a share 1 / epochs in the
+        last; None leaves it to the optimizer.
 
     Examples
     --------
@@ -59,6 +59,17 @@ class Settings(NamedTuple):
     uniform_epochs: int = 5
     batch_size: int = 128
     min_steps_per_epoch: int = 1
+    decaying_rate: float | None = None
+
+    @property
+    def alternates(self):
+        """Whether this is Algorithm 2: the network of the last outer step attracts negatives."""
+        return self.updates_per_batch == "converged"
+
+    @property
+    def n_updates(self):
+        """Updates that each batch gets."""
+        return 1 if self.alternates else self.updates_per_batch
 
 
 class Outcome(NamedTuple):
@@ -90,19 +101,17 @@ class Trainer:
 
     Each batch: negatives by Algorithm 1 at the level -margin from uniform seeds in B, then K
     updates of the parameters by gradient descent on the HKR risk (OCSDF Eq. 2; the printed
-    algorithms have the sign of the update wrong). NumPy does the work where it can, see
-    :func:`ocsdf.training.numpy_engine.trains_on_host`, else a TensorFlow graph.
+    algorithms have the sign of the update wrong). The state's engine does the work.
 
     Parameters
     ----------
-    model : keras.Sequential
-        As made by :func:`ocsdf.networks.builders.build_mlp`; trained in place.
+    state : NumpyState or KerasState
+        The network and its optimizer; trained in place.
     points : ndarray of shape (n_samples, n_features), float32
         Training rows.
     domain : Box or Ball
         B.
     settings : Settings
-    optimizer : keras.optimizers.Optimizer
     random_state : numpy.random.Generator
         Source of batches and negatives.
     sample_weight : ndarray of shape (n_samples,) or None
@@ -113,35 +122,30 @@ class Trainer:
 
     Examples
     --------
-    >>> import keras
     >>> import numpy as np
-    >>> from ocsdf.networks import build_mlp
-    >>> from ocsdf.training import Box, Settings, Trainer
+    >>> from ocsdf.training import Box, NumpyState, Settings, Trainer, initial_weights
     >>> rng = np.random.default_rng(0)
     >>> points = rng.normal(size=(200, 2)).astype(np.float32)
     >>> settings = Settings(margin=0.1, epochs=2, uniform_epochs=1)
-    >>> optimizer = keras.optimizers.RMSprop(1e-3)
-    >>> network = build_mlp(2, (16, 16))
-    >>> trainer = Trainer(network, points, Box.from_data(points), settings, optimizer, rng)
+    >>> state = NumpyState(initial_weights(2, (16, 16), seed=0), "fullsort", learning_rate=1e-3)
+    >>> trainer = Trainer(state, points, Box.from_data(points), settings, rng)
     >>> trainer.run().diverged
     False
     """
 
     def __init__(
         self,
-        model,
+        state,
         points,
         domain,
         settings,
-        optimizer,
         random_state,
         sample_weight=None,
         sample_seeds=None,
     ):
-        self.model = model
+        self.state = state
         self.domain = domain
         self.settings = settings
-        self.optimizer = optimizer
         self.random_state = random_state
         self.n_samples = len(points)
         self.batch_size = min(settings.batch_size, self.n_samples)
@@ -149,17 +153,7 @@ class Trainer:
         self.probability = None if sample_weight is None else sample_weight / sample_weight.sum()
         self._sample_seeds = sample_seeds or domain.sample
         self._points = np.ascontiguousarray(points, dtype=np.float32)
-        model.compile(optimizer=optimizer, loss=HKR(settings.margin, settings.hinge_weight))
-        optimizer.build(model.trainable_variables)
-        # Algorithm 2 attracts negatives with the network of the last outer step.
-        self.alternating = settings.updates_per_batch == "converged"
-        if trains_on_host(model, optimizer):
-            n_updates = 1 if self.alternating else settings.updates_per_batch
-            self._engine = HostTraining(model, optimizer, settings.schedule, n_updates)
-        else:
-            self._engine = training_graph(
-                model, optimizer, type(domain), settings.schedule, settings.updates_per_batch
-            )
+        self._engine = state.engine(settings, type(domain))
         self._begin_inner_loop()
 
     def run(self, callbacks=(), verbose=0):
@@ -167,46 +161,50 @@ class Trainer:
 
         Parameters
         ----------
-        callbacks : sequence of keras.callbacks.Callback
-            Their epoch and train hooks are called, those of batches are not.
+        callbacks : sequence of ocsdf.training.callbacks.Callback or keras.callbacks.Callback
+            Their epoch and train hooks are called, those of batches are not. Keras's need the state
+            of a Keras model.
         verbose : {0, 1, 2}
-            Silent, a progress bar, or a line an epoch.
+            Silent, one line that is written anew each epoch, or a line an epoch.
 
         Returns
         -------
         Outcome
         """
-        hooks = keras.callbacks.CallbackList(
-            list(callbacks), model=self.model, epochs=self.epochs, steps=self.steps_per_epoch
-        )
-        bar = keras.utils.Progbar(
-            self.epochs, verbose=verbose, unit_name="epoch", stateful_metrics=HISTORY
-        )
+        callbacks = [*callbacks, *([Progress(verbose)] if verbose else [])]
+        for callback in callbacks:
+            callback.set_params({"epochs": self.epochs, "steps": self.steps_per_epoch})
+            callback.set_model(self.state.watched)
         history = {name: [] for name in HISTORY}
-        self.model.stop_training = False
+        self.state.stop_training = False
         interrupted = diverged = False
-        weights = weights_of(self.model)
-        hooks.on_train_begin()
+        weights = self.state.weights
+        for callback in callbacks:
+            callback.on_train_begin({})
         try:
             for epoch in range(self.epochs):
-                hooks.on_epoch_begin(epoch)
+                if self.settings.decaying_rate is not None:
+                    share_left = 1.0 - epoch / self.epochs
+                    self.state.set_learning_rate(self.settings.decaying_rate * share_left)
+                for callback in callbacks:
+                    callback.on_epoch_begin(epoch, {})
                 logs = self._epoch(attracted=epoch >= self.settings.uniform_epochs)
                 for name in HISTORY:
                     history[name].append(logs[name])
-                hooks.on_epoch_end(epoch, logs)
-                # Finalizing each time is what prints a line an epoch at verbose=2.
-                bar.update(epoch + 1, list(logs.items()), finalize=verbose == 2 or None)
-                last_weights, weights = weights, weights_of(self.model)
+                for callback in callbacks:
+                    callback.on_epoch_end(epoch, dict(logs))
+                last_weights, weights = weights, self.state.weights
                 if not _all_finite([logs["loss"], *weights]):
-                    self.model.set_weights(last_weights)
+                    self.state.weights = last_weights
                     diverged = True
-                if diverged or self.model.stop_training:
+                if diverged or self.state.stop_training:
                     break
         except KeyboardInterrupt:
             interrupted = True
-            if not _all_finite(weights_of(self.model)):
-                self.model.set_weights(weights)
-        hooks.on_train_end()
+            if not _all_finite(self.state.weights):
+                self.state.weights = weights
+        for callback in callbacks:
+            callback.on_train_end({})
         return Outcome(history, len(history["loss"]), interrupted, diverged)
 
     def uniform_negatives(self):
@@ -225,35 +223,34 @@ class Trainer:
         totals, start = np.zeros(3), 0
         while start < n_steps:
             chunk = numbers[start : start + self._most_steps()]
-            values, sums = self._train_on_batches(chunk, attracted)
+            sums = self._train_on_batches(chunk, attracted)
             totals += sums
             start += len(chunk)
-            if self.alternating:
+            if self.settings.alternates:
                 self._end_inner_loop_if_settled(sums[0] / len(chunk), len(chunk))
         loss, share_inside, hinge_share = totals / n_steps
         rows = self._points[:: -(-self.n_samples // _GRADIENT_ROWS)]
         return {
             "loss": float(loss),
             "share_inside": float(share_inside),
-            "gradient_norm": self._engine.gradient_norm(values, rows),
+            "gradient_norm": self._engine.gradient_norm(self.state.values, rows),
             "hinge_share": float(hinge_share),
         }
 
     def _most_steps(self):
         """Return how many steps may be drawn at once: memory, and Algorithm 2, limit them."""
         most = max(1, _MOST_CELLS // (self.batch_size * self._points.shape[1]))
-        return min(most, _INNER_STEPS - self._inner_steps) if self.alternating else most
+        return min(most, _INNER_STEPS - self._inner_steps) if self.settings.alternates else most
 
     def _train_on_batches(self, numbers, attracted):
         """Train on batches, given as row numbers of shape (n_steps, batch_size).
 
-        Returns the variables' values and the sums of :meth:`TrainingGraph.run`.
+        Returns the sums of :meth:`ocsdf.training.engine.Engine.run`.
         """
         seeds = self._sample_seeds(numbers.size, self.random_state).reshape(*numbers.shape, -1)
         eta = self.random_state.random(numbers.shape, dtype=np.float32)
-        variables = variables_of(self.model, self.optimizer)
-        values, sums = self._engine.run(
-            [to_numpy(variable) for variable in variables],
+        self.state.values, sums = self._engine.run(
+            self.state.values,
             self._attractor,
             self.domain,
             Batches(self._points[numbers], seeds, eta),
@@ -261,9 +258,7 @@ class Trainer:
             self.settings.margin,
             self.settings.hinge_weight,
         )
-        for variable, value in zip(variables, values, strict=True):
-            variable.assign(value)
-        return values, sums
+        return sums
 
     def _draw_batches(self, n_steps):
         """Draw row numbers, shape (n_steps, batch_size): each row once before any twice."""
@@ -279,7 +274,7 @@ class Trainer:
     def _begin_inner_loop(self):
         """Begin an outer step of Algorithm 2: attract with the network as it is now."""
         self._inner_steps, self._inner_loss = 0, None
-        self._attractor = weights_of(self.model) if self.alternating else []
+        self._attractor = self.state.weights if self.settings.alternates else []
 
     def _end_inner_loop_if_settled(self, loss, n_steps):
         """End the inner loop once its loss has settled over an epoch, or after 50 steps."""

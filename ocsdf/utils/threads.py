@@ -23,7 +23,8 @@ def crew(n_tasks):
     Yields: ``run(task, arguments)`` returns the list of ``task(argument)``, in order.
     """
     with _turn:
-        n_threads = min(n_tasks, _n_allowed())
+        # Counting processors takes as long as a small task.
+        n_threads = 1 if n_tasks <= 1 else min(n_tasks, _n_allowed())
         with _blas().limit(limits=1):
             if n_threads <= 1:
                 yield lambda task, arguments: [task(argument) for argument in arguments]

@@ -1,7 +1,6 @@
 """Choices from the data alone, on data whose answer is known."""
 
 from fractions import Fraction
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -22,7 +21,6 @@ from ocsdf.recipes.tables import (
     anchored_network,
     boundary_level,
     draw_rows,
-    linear_decay,
     nearest_neighbor_margin,
 )
 
@@ -86,15 +84,6 @@ def test_boundary_leaves_one_row_in_a_hundred_outside():
     level = boundary_level(scores)
     assert np.sum(scores < level) == 100
     assert boundary_level(scores + 5.0) == pytest.approx(level + 5.0)
-
-
-def test_linear_decay_ends_at_the_last_share():
-    callback, rates = linear_decay(0.5, 4), []
-    callback.set_model(SimpleNamespace(optimizer=SimpleNamespace(learning_rate=None)))
-    for epoch in range(4):
-        callback.on_epoch_begin(epoch, {})
-        rates.append(callback.model.optimizer.learning_rate)
-    assert rates == [0.5, 0.375, 0.25, 0.125]
 
 
 class TestDrawnRows:

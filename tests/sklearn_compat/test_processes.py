@@ -3,6 +3,8 @@
 import gc
 import multiprocessing
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -56,8 +58,17 @@ def forked(action):
         lambda detector: detector.explain(X[:5]).distance,
         lambda detector: detector.sample_level_set(5),
         lambda detector: detector._network.value_and_gradient(X)[1],
+        lambda detector: OCSDF(random_state=0).fit(X).score_samples(X),
+        lambda detector: (
+            OCSDF(hidden_layer_sizes=(300, 300), epochs=1, random_state=0).fit(X).score_samples(X)
+        ),
+        lambda detector: (
+            OCSDF(activation="groupsort2", contamination=0.1, random_state=0)
+            .fit(X)
+            .certified_radius(X)
+        ),
     ],
-    ids=["score", "radius", "explain", "sample_level_set", "gradient"],
+    ids=["score", "radius", "explain", "sample_level_set", "gradient", "fit", "wide", "threshold"],
 )
 def test_P2_forked_processes_do_what_needs_no_tensorflow(detector, action):
     state, found = forked(lambda: action(detector))
@@ -92,12 +103,13 @@ def resident():
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="Linux tells how much memory")
-@pytest.mark.parametrize("name", ["explain", "load", "sample_level_set", "attack"])
+@pytest.mark.parametrize("name", ["fit", "explain", "load", "sample_level_set", "attack"])
 def test_P3_memory_stays_flat_over_many_calls(detector, tmp_path, name):
     from ocsdf.attacks import pgd
 
     detector.save(tmp_path / "file")
     action = {
+        "fit": lambda: OCSDF(hidden_layer_sizes=(16, 16), epochs=1, random_state=0).fit(X),
         "explain": lambda: detector.explain(X[:2]),
         "load": lambda: OCSDF.load(tmp_path / "file").score_samples(X[:1]),
         "sample_level_set": lambda: detector.sample_level_set(3),
@@ -115,3 +127,65 @@ def test_a_fresh_process_explains_without_tensorflow(detector, tmp_path):
     detector.save(tmp_path / "file")
     code = "detector.explain([[0.0, 0.0, 9.0]]); print(len(detector.sample_level_set(3)))"
     assert load_without_tensorflow(tmp_path / "file", code) == "3\n"
+
+
+BLOCKED = "import sys\nfor name in ('tensorflow', 'keras', 'deel'):\n    sys.modules[name] = None\n"
+FIT = """
+import warnings
+import numpy as np
+from ocsdf import OCSDF
+warnings.simplefilter("error")
+X = np.random.default_rng(0).normal(size=(150, 3))
+detector = OCSDF({parameters}).fit(X)
+far = [[0.0, 0.0, 9.0]]
+assert detector.predict(far) == -1
+assert detector.score_samples(X).shape == detector.certified_radius(X).shape == (150,)
+assert detector.certified_auroc(X, np.arange(150) % 2, [0.1]).shape == (1,)
+assert detector.explain(far).converged.all()
+assert detector.sample_level_set(3, level=-0.5).shape == (3, 3)
+detector.save(sys.argv[1])
+same = OCSDF.load(sys.argv[1])
+np.testing.assert_array_equal(same.score_samples(X), detector.score_samples(X))
+"""
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        "",
+        "random_state=0, contamination=0.1, verbose=2",
+        "activation='groupsort2', domain='ball', updates_per_batch='converged', random_state=0",
+        "hidden_layer_sizes=(300, 300), max_steps=20, seeds='uniform', standardize=False",
+    ],
+    ids=["default", "threshold", "settings", "wide"],
+)
+def test_T2_the_default_needs_neither_tensorflow_nor_keras(tmp_path, parameters):
+    code = BLOCKED + FIT.format(parameters=parameters)
+    command = [sys.executable, "-c", code, str(tmp_path / "file")]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert answer.stderr == ""
+
+
+def test_T2_commands_need_neither_tensorflow_nor_keras(tmp_path):
+    rows = "\n".join(",".join(map(repr, row)) for row in X.tolist())
+    (tmp_path / "table.csv").write_text(f"a,b,c\n{rows}\n")
+    code = BLOCKED + (
+        "sys.argv = ['ocsdf', *sys.argv[1:]]; from ocsdf.cli.commands import main; main()"
+    )
+    for words in (
+        "fit table.csv --output model.ocsdf --epochs 1",
+        "score model.ocsdf table.csv --output scores.csv",
+        "explain model.ocsdf table.csv --all --output reasons.csv",
+        "report breast_cancer --output report.html --epochs 1",
+    ):
+        command = [sys.executable, "-c", code, *words.split()]
+        answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert answer.returncode == 0, answer.stderr
+
+
+def test_T2_a_callback_of_keras_changes_no_bit(detector):
+    import keras
+
+    settings = {"hidden_layer_sizes": (16, 16), "epochs": 1, "random_state": 0}
+    watched = OCSDF(callbacks=[keras.callbacks.Callback()], **settings).fit(X)
+    np.testing.assert_array_equal(watched.score_samples(X), detector.score_samples(X))

@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ocsdf.training.compiled import add_polynomial, rmsprop, sort_pairs, unsort_pairs
+from ocsdf.training.compiled import (
+    add_polynomial,
+    pack_keys,
+    rmsprop,
+    sort_pairs,
+    unpack_keys,
+    unsort_pairs,
+    unsort_rows,
+)
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -63,3 +71,28 @@ def test_polynomial_has_the_bits_of_numpy(seed, width):
     expected *= scale
     add_polynomial(squared, matrix, first, second, scale)
     np.testing.assert_array_equal(squared, expected)
+
+
+@given(SEEDS, st.integers(1, 40))
+@settings(max_examples=30, deadline=None)
+def test_keys_sort_as_rows_do_and_know_their_columns(seed, width):
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=(5, width)).astype(np.float32)
+    bias = rng.integers(-2, 3, size=width).astype(np.float32)
+    summed = values + bias
+    keys = pack_keys(values, bias)
+    keys.sort(axis=1)
+    columns = unpack_keys(keys, values, (1 << (width - 1).bit_length()) - 1)
+    np.testing.assert_array_equal(values, np.sort(summed, axis=1))
+    np.testing.assert_array_equal(columns, np.argsort(summed, axis=1, kind="stable"))
+    np.testing.assert_array_equal(unsort_rows(columns, values), summed)
+
+
+@pytest.mark.parametrize("value", [np.nan, -np.nan, np.inf, -np.inf])
+def test_columns_stay_in_the_row_where_values_are_not_finite(value):
+    values = np.full((3, 5), value, np.float32)
+    keys = pack_keys(values, np.zeros(5, np.float32))
+    keys.sort(axis=1)
+    columns = unpack_keys(keys, values, 7)
+    assert columns.min() >= 0 and columns.max() < 5
+    assert not np.isfinite(values).any()

@@ -7,7 +7,8 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ocsdf.training.losses import HKR, hkr
+from ocsdf.training.keras_loss import HKR
+from ocsdf.training.losses import hkr
 from tests.reference import hkr as hkr_oracle
 
 

@@ -6,6 +6,7 @@ from scipy.spatial.distance import cdist
 
 from ocsdf.training.domain import Ball, Box
 from ocsdf.training.seeds import ClearSeeds
+from ocsdf.utils import threads
 
 
 @pytest.mark.parametrize("n_features", [2, 12])
@@ -39,3 +40,22 @@ def test_a_margin_that_leaves_no_room_is_named():
     rows = np.random.default_rng(0).normal(size=(50, 2))
     with pytest.raises(ValueError, match="choose a smaller margin"):
         ClearSeeds(rows, 100.0, Box.from_data(rows))(10, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("margin", [0.01, 0.8])
+def test_as_many_are_drawn_as_are_wanted(margin):
+    rows = np.random.default_rng(0).normal(size=(300, 3))
+    seeds = ClearSeeds(rows, margin, Box.from_data(rows))
+    seeds(1, np.random.default_rng(1))
+    # A round more than was needed draws a share of them only.
+    assert 2**13 <= len(seeds._pool) < 1.5 * 2**13
+    assert cdist(seeds._pool, rows).min() > 2.0 * margin * (1.0 - 1e-5)
+
+
+def test_the_number_of_threads_changes_no_seed(monkeypatch):
+    rows = np.random.default_rng(0).normal(size=(300, 12))
+    pools = []
+    for n_threads in (1, 3):
+        monkeypatch.setattr(threads, "_n_allowed", lambda n_threads=n_threads: n_threads)
+        pools.append(ClearSeeds(rows, 0.1, Box.from_data(rows))(500, np.random.default_rng(1)))
+    np.testing.assert_array_equal(*pools)

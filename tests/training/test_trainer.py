@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from ocsdf.networks.builders import build_mlp, condense
 from ocsdf.training.domain import Box
+from ocsdf.training.keras_state import KerasState
 from ocsdf.training.trainer import HISTORY, Settings, Trainer
 from tests.reference import forward, hkr, input_gradient, singular_values
 
@@ -35,12 +36,13 @@ def make_trainer(
 ):
     rows = toy_rows() if rows is None else rows
     settings = {"margin": 0.1, "batch_size": BATCH, "epochs": 3, "uniform_epochs": 1, **changes}
+    model = build_mlp(2, sizes, orthogonality=orthogonality, seed=seed)
+    optimizer = keras.optimizers.RMSprop(1e-3) if optimizer is None else optimizer
     return Trainer(
-        build_mlp(2, sizes, orthogonality=orthogonality, seed=seed),
+        KerasState(model, optimizer),
         rows,
         Box.from_data(rows) if domain is None else domain,
         Settings(**settings),
-        keras.optimizers.RMSprop(1e-3) if optimizer is None else optimizer,
         np.random.default_rng(seed),
         sample_weight,
     )
@@ -119,7 +121,7 @@ class TestLearning:
         np.testing.assert_array_equal(tf.random.uniform((4,)), expected)
         np.testing.assert_array_equal(np.random.uniform(size=4), expected_numpy)
         assert random.getstate() == before
-        weights = [trainer.model.get_weights() for trainer in trainers]
+        weights = [trainer.state.model.get_weights() for trainer in trainers]
         assert_same_weights(weights[0], weights[1])
         assert outcomes[0] == outcomes[1]
         assert differ(weights[0], weights[2])
@@ -137,7 +139,7 @@ class TestLearning:
         assert [len(values) for values in outcome.history.values()] == [60] * 4
         assert outcome.n_epochs == 60
         assert not outcome.interrupted
-        assert trainer.optimizer.iterations == 60 * STEPS_AN_EPOCH
+        assert trainer.state.optimizer.iterations == 60 * STEPS_AN_EPOCH
         for name in ("share_inside", "hinge_share", "gradient_norm"):
             values = np.array(outcome.history[name])
             assert (values >= 0).all()
@@ -145,12 +147,12 @@ class TestLearning:
 
     def test_projection_keeps_kernels_orthogonal(self, trained):
         trainer, _ = trained
-        for kernel in trainer.model.get_weights()[0::2]:
+        for kernel in trainer.state.model.get_weights()[0::2]:
             np.testing.assert_allclose(singular_values(kernel), 1.0, atol=4e-3)
 
     def test_last_gradient_norm_is_that_of_the_model(self, trained):
         trainer, outcome = trained
-        norms = np.linalg.norm(input_gradient(trainer.model, toy_rows()), axis=1)
+        norms = np.linalg.norm(input_gradient(trainer.state.model, toy_rows()), axis=1)
         assert outcome.history["gradient_norm"][-1] == pytest.approx(norms.mean(), abs=1e-5)
 
     def test_history_equals_the_oracle_where_nothing_moves(self):
@@ -166,15 +168,15 @@ class TestLearning:
             epochs=2,
         )
         history = trainer.run().history
-        scores = forward(trainer.model, rows)
-        repelled = forward(trainer.model, point)[0]
+        scores = forward(trainer.state.model, rows)
+        repelled = forward(trainer.state.model, point)[0]
         data_losses = hkr(np.ones(16), scores, 0.4, 7.0)
         loss = data_losses.mean() + hkr([-1.0], [repelled], 0.4, 7.0)[0]
         np.testing.assert_allclose(history["loss"], loss, rtol=1e-5)
         assert history["share_inside"] == [np.mean(scores >= 0)] * 2
         hinged = 0.5 * np.mean(scores < 0.4) + 0.5 * (-repelled < 0.4)
         np.testing.assert_allclose(history["hinge_share"], hinged)
-        norms = np.linalg.norm(input_gradient(trainer.model, rows), axis=1)
+        norms = np.linalg.norm(input_gradient(trainer.state.model, rows), axis=1)
         np.testing.assert_allclose(history["gradient_norm"], norms.mean(), rtol=1e-5)
 
     def test_an_update_goes_down_the_gradient_of_the_risk(self):
@@ -189,12 +191,12 @@ class TestLearning:
             batch_size=16,
             epochs=1,
         )
-        scores, repelled = (forward(trainer.model, z) for z in (rows, point))
+        scores, repelled = (forward(trainer.state.model, z) for z in (rows, point))
         # Eq. 2 has slopes -(1 + lambda) below the margin and -1 above, in y f.
         slope = 1.0 + weight * np.mean(-repelled < margin)
         slope -= 1.0 + weight * np.mean(scores < margin)
         trainer.run()
-        assert trainer.model.get_weights()[-1][0] == pytest.approx(-rate * slope, rel=1e-5)
+        assert trainer.state.model.get_weights()[-1][0] == pytest.approx(-rate * slope, rel=1e-5)
 
     def test_an_epoch_without_newton_steps_is_a_uniform_one(self):
         none = make_trainer(newton_steps=0, uniform_epochs=0)
@@ -202,8 +204,8 @@ class TestLearning:
         attracted = make_trainer(newton_steps=4, uniform_epochs=0)
         for trainer in (none, uniform, attracted):
             trainer.run()
-        assert_same_weights(none.model.get_weights(), uniform.model.get_weights())
-        assert differ(none.model.get_weights(), attracted.model.get_weights())
+        assert_same_weights(none.state.model.get_weights(), uniform.state.model.get_weights())
+        assert differ(none.state.model.get_weights(), attracted.state.model.get_weights())
 
     def test_uniform_negatives_are_a_batch_in_the_set(self, endless):
         points = endless.uniform_negatives()
@@ -225,7 +227,7 @@ def test_both_ways_to_stay_orthogonal_learn_the_same_function():
             rows.astype(np.float32), (32, 32), seed, orthogonality, batch_size=64, epochs=150
         )
         trainer.run()
-        return forward(condense(trainer.model), places)
+        return forward(condense(trainer.state.model), places)
 
     one, other = learned("projection", 0), learned("projection", 1)
     free = learned("reparametrization", 0)
@@ -241,28 +243,28 @@ class TestLength:
         outcome = trainer.run()
         assert outcome.n_epochs == 4
         assert [len(values) for values in outcome.history.values()] == [4] * 4
-        assert trainer.optimizer.iterations == 4 * 2
+        assert trainer.state.optimizer.iterations == 4 * 2
 
     def test_a_budget_below_the_epochs_ends_them(self):
         trainer = make_trainer(epochs=LONG, max_steps=7)
         assert trainer.run().n_epochs == 7
-        assert trainer.optimizer.iterations == 7
+        assert trainer.state.optimizer.iterations == 7
 
     def test_steps_beyond_the_epochs_change_nothing(self):
         trainer = make_trainer(epochs=2, max_steps=LONG)
         assert trainer.run().n_epochs == 2
-        assert trainer.optimizer.iterations == 2 * STEPS_AN_EPOCH
+        assert trainer.state.optimizer.iterations == 2 * STEPS_AN_EPOCH
 
     def test_updates_per_batch(self):
         trainer = make_trainer(epochs=2, updates_per_batch=3)
         trainer.run()
-        assert trainer.optimizer.iterations == 3 * 2 * STEPS_AN_EPOCH
+        assert trainer.state.optimizer.iterations == 3 * 2 * STEPS_AN_EPOCH
 
     def test_batch_is_no_larger_than_the_data(self):
         trainer = make_trainer(toy_rows(5), epochs=3)
         assert trainer.batch_size == 5
         trainer.run()
-        assert trainer.optimizer.iterations == 3
+        assert trainer.state.optimizer.iterations == 3
 
     def test_a_loss_that_is_not_finite_ends_it(self):
         trainer = make_trainer(optimizer=keras.optimizers.SGD(math.inf), epochs=LONG)
@@ -298,13 +300,13 @@ class TestCallbacks:
         trainer = make_trainer(optimizer=keras.optimizers.SGD(1.0), epochs=3)
         recorder = Recorder()
         schedule = keras.callbacks.LearningRateScheduler(lambda epoch: 0.0 if epoch else 1e-2)
-        start = trainer.model.get_weights()
+        start = trainer.state.model.get_weights()
         trainer.run([schedule, recorder])
         biases = [weights[1::2] for weights in (start, *recorder.weights)]
         assert differ(biases[0], biases[1])
         assert_same_weights(biases[1], biases[2])
         assert_same_weights(biases[2], biases[3])
-        assert trainer.optimizer.learning_rate == 0.0
+        assert trainer.state.optimizer.learning_rate == 0.0
 
     @pytest.mark.parametrize(("hook", "n_epochs"), [("begin_2", 2), ("end_2", 3), ("begin_0", 0)])
     def test_ctrl_c_keeps_what_was_learned(self, endless, hook, n_epochs):
@@ -339,11 +341,11 @@ class TestAlternating:
 
         def noted():
             begin()
-            assert_same_weights(trainer._attractor, trainer.model.get_weights())
-            renewed.append(int(trainer.optimizer.iterations))
+            assert_same_weights(trainer._attractor, trainer.state.model.get_weights())
+            renewed.append(int(trainer.state.optimizer.iterations))
 
         trainer._begin_inner_loop = noted
-        assert_same_weights(trainer._attractor, trainer.model.get_weights())
+        assert_same_weights(trainer._attractor, trainer.state.model.get_weights())
         frozen = Recorder(begin_1=lambda model: frozen.weights.append(None))
         trainer.run([frozen])
         assert renewed
@@ -361,7 +363,7 @@ class TestAlternating:
         # Ten epochs of 5 steps are one inner loop.
         hooks = {f"end_{epoch}": note for epoch in range(10)}
         recorder = Recorder(**hooks, begin_10=interrupt)
-        start = trainer.model.get_weights()
+        start = trainer.state.model.get_weights()
         trainer.run([recorder])
         for attractor in attractors[:9]:
             assert_same_weights(attractor, start)
@@ -381,7 +383,7 @@ class TestAlternating:
 
         def noted():
             begin()
-            renewed.append(int(trainer.optimizer.iterations))
+            renewed.append(int(trainer.state.optimizer.iterations))
 
         trainer._begin_inner_loop = noted
         trainer.run()
@@ -425,7 +427,7 @@ class TestDivergence:
         outcome = trainer.run([recorder])
         assert outcome.diverged
         assert outcome.n_epochs == 3
-        assert_same_weights(trainer.model.get_weights(), recorder.weights[1])
+        assert_same_weights(trainer.state.model.get_weights(), recorder.weights[1])
 
     def test_a_sound_run_has_not_diverged(self, trained):
         assert not trained[1].diverged

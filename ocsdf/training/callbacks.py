@@ -1,0 +1,100 @@
+"""What watches training, epoch by epoch: Keras's callbacks, or these, which need no Keras."""
+
+import sys
+import time
+
+
+class Callback:
+    """Watches training; the hooks are those of ``keras.callbacks.Callback``.
+
+    Attributes
+    ----------
+    params : dict
+        "epochs" and "steps", those of an epoch.
+    model : keras.Sequential or ocsdf.training.numpy_state.NumpyState
+        What is trained; setting its ``stop_training`` ends training after the epoch.
+
+    Examples
+    --------
+    >>> from ocsdf import OCSDF, load_table
+    >>> from ocsdf.training import Callback
+    >>> class StopAtOnce(Callback):
+    ...     def on_epoch_end(self, epoch, logs=None):
+    ...         self.model.stop_training = True
+    >>> OCSDF(callbacks=[StopAtOnce()]).fit(load_table("wine").X).n_iter_
+    1
+    """
+
+    params, model = None, None
+
+    def set_params(self, params):
+        """Take what training is going to do.
+
+        Parameters
+        ----------
+        params : dict
+        """
+        self.params = params
+
+    def set_model(self, model):
+        """Take what is trained.
+
+        Parameters
+        ----------
+        model : keras.Sequential or NumpyState
+        """
+        self.model = model
+
+    def on_train_begin(self, logs=None):
+        """Do something before the first epoch."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Do something before an epoch, counted from 0."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Do something after an epoch; ``logs`` has a number for each name of the history."""
+
+    def on_train_end(self, logs=None):
+        """Do something after the last epoch."""
+
+
+def is_callback(value):
+    """Tell whether a value is one of Keras's callbacks or one of these."""
+    return isinstance(value, Callback) or is_of_keras(value)
+
+
+def is_of_keras(value):
+    """Tell whether a value is one of Keras's callbacks, without loading Keras."""
+    # Where there is one, Keras has been loaded.
+    keras = sys.modules.get("keras")
+    return keras is not None and isinstance(value, keras.callbacks.Callback)
+
+
+class Progress(Callback):
+    """Writes how training goes to the standard output.
+
+    Parameters
+    ----------
+    verbose : {1, 2}
+        One line that is written anew each time, or a line an epoch.
+    """
+
+    def __init__(self, verbose):
+        self._ends = {1: "", 2: "\n"}[verbose]
+
+    def on_train_begin(self, logs=None):
+        """Start the clock."""
+        self._start = time.monotonic()
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Write the numbers of the epoch."""
+        numbers = " - ".join(f"{name}: {value:.4g}" for name, value in logs.items())
+        seconds = time.monotonic() - self._start
+        line = f"epoch {epoch + 1}/{self.params['epochs']} - {seconds:.1f}s - {numbers}"
+        sys.stdout.write(line + self._ends if self._ends else f"\r{line:<79}")
+        sys.stdout.flush()
+
+    def on_train_end(self, logs=None):
+        """End the line."""
+        if not self._ends:
+            sys.stdout.write("\n")
