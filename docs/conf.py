@@ -36,6 +36,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
+    "sphinx-mathjax-offline",  # formulas need no network
     "numpydoc",
     "myst_parser",
     "sphinx_gallery.gen_gallery",
@@ -60,6 +61,8 @@ html_theme_options = {
     "header_links_before_dropdown": 7,
 }
 html_show_sourcelink = False
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 
 sphinx_gallery_conf = {
     "examples_dirs": "gallery",
@@ -109,19 +112,23 @@ def setup(app):
 
 def write_reference(folder):
     """Write a page a package, of the names that it hands out, so that none is forgotten."""
-    folder.mkdir(exist_ok=True)
-    known = set()
+    rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    known, pages = set(), []
     for package in PACKAGES:
         module = import_module(package)
         names = [name for name in module.__all__ if name not in known | {"__version__"}]
-        # A name stands where it is handed out first.
+        # A name stands where it is handed out first; a package may have none left.
         known.update(names)
+        if not names:
+            continue
+        pages.append(package)
         lines = [package, "=" * len(package), "", module.__doc__.strip().split("\n")[0], ""]
         lines += [".. autosummary::", "   :toctree: generated", "   :nosignatures:", ""]
         lines += [f"   {package}.{name}" for name in names]
         (folder / f"{package}.rst").write_text("\n".join(lines) + "\n", encoding="utf-8")
     lines = ["API reference", "=============", "", "Every public name, by package.", ""]
-    lines += [".. toctree::", "   :maxdepth: 1", "", *(f"   {package}" for package in PACKAGES)]
+    lines += [".. toctree::", "   :maxdepth: 1", "", *(f"   {package}" for package in pages)]
     (folder / "index.rst").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
