@@ -99,6 +99,8 @@ BAD_TO_FIT = {
 }
 
 BAD_PARAMETERS = [
+    ("emphasis", "speed"),
+    ("emphasis", None),
     ("method", "newton"),
     ("method", None),
     ("margin", -0.1),
