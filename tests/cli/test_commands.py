@@ -256,7 +256,6 @@ def assert_one_line_error(result, *words):
         (["fit", "small.csv", "--output", "."], ["it is a folder"]),
         (["fit", "gaps.csv", "--output", "m.ocsdf"], ["NaN", "SimpleImputer"]),
         (["fit", "one.csv", "--output", "m.ocsdf"], ["1"]),
-        (["fit", "gaps.csv", "--missing", "zero", "--output", "m.ocsdf"], ["--missing", "zero"]),
         (
             ["report", "words.csv", "--label", "label", "--attack"],
             ["--attack is for tables of num"],
