@@ -140,6 +140,29 @@ def chunks_of(X):
     return None
 
 
+def chunks_here(X):
+    """Return chunks whose rows come to this process.
+
+    Parameters
+    ----------
+    X : see :func:`come_in_chunks`
+
+    Returns
+    -------
+    iterable
+
+    Raises
+    ------
+    TypeError
+        For a summary, which has no rows, and a data frame of Spark.
+    """
+    if isinstance(X, RowSummary) or _is_spark(X):
+        raise TypeError(
+            f"Expected chunks of rows; got a {type(X).__name__}: pass an iterator of data frames."
+        )
+    return (part.compute() for part in X.partitions) if _is_dask(X) else chunks_of(X)
+
+
 def _is_dask(X):
     return hasattr(X, "to_delayed") and hasattr(X, "npartitions") and hasattr(X, "map_partitions")
 

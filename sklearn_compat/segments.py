@@ -7,7 +7,7 @@ from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator, clone
 
 from ocsdf.data.summaries import RowSummary
-from ocsdf.sklearn_compat.chunks import chunks_of, come_in_chunks
+from ocsdf.sklearn_compat.chunks import chunks_here, come_in_chunks
 from ocsdf.sklearn_compat.saved import SavedDetector
 
 # Rows that are kept of each segment where rows come in chunks.
@@ -73,8 +73,8 @@ class SegmentedDetector(SavedDetector, BaseEstimator):
         Parameters
         ----------
         X : pandas.DataFrame of shape (n_samples, n_features + 1), or chunks of it
-            See :meth:`OCSDF.fit`; of each segment of chunks up to 8,192 rows, drawn at random,
-            are fitted on.
+            See :meth:`OCSDF.fit`, but for data frames of Spark and summaries. Of chunks up to
+            8,192 rows of each segment, drawn at random, are fitted on.
         y : Ignored
 
         Returns
@@ -92,8 +92,6 @@ class SegmentedDetector(SavedDetector, BaseEstimator):
         parts, common, columns = (
             self._summaries(X) if come_in_chunks(X) else self._parts(self._checked(X))
         )
-        if any(label is None or label != label for label in parts):
-            raise ValueError(f"column {self.by!r} has missing values: name them, e.g. 'unknown'.")
         n_rows = {label: _n_rows(part) for label, part in parts.items()}
         labels = [label for label, count in n_rows.items() if count >= self.least_rows]
         tasks = [(repr(label), parts[label]) for label in labels] + [("all rows", common)]
@@ -206,7 +204,7 @@ class SegmentedDetector(SavedDetector, BaseEstimator):
     def _summaries(self, X):
         """Summaries by segment and of all rows, from one pass over chunks; and the columns."""
         parts, common, columns = {}, RowSummary((0, 0)), None
-        for chunk in chunks_of(X):
+        for chunk in chunks_here(X):
             chunk = self._checked(chunk.to_pandas() if hasattr(chunk, "to_pandas") else chunk)
             columns = columns or list(chunk.columns)
             rows = chunk.drop(columns=self.by)

@@ -8,6 +8,7 @@ import pytest
 from sklearn.ensemble import IsolationForest
 
 from ocsdf import OCSDF, ConformalDetector
+from ocsdf.data import RowSummary
 from ocsdf.sklearn_compat import SegmentedDetector, score_frame
 from ocsdf.sklearn_compat.loading import load_detector
 
@@ -96,6 +97,14 @@ def test_segments_are_ranked(detector, frame):
 def test_bad_rows_are_one_line(change, error, told, frame):
     with pytest.raises(error, match=told):
         SegmentedDetector(SMALL, by="site").fit(change(frame))
+
+
+def test_segments_of_partitions_and_of_summaries(detector, frame):
+    dd = pytest.importorskip("dask.dataframe", reason="Dask is the extra engines")
+    fitted = SegmentedDetector(SMALL, by="site").fit(dd.from_pandas(frame, npartitions=3))
+    assert fitted.n_rows_ == detector.n_rows_
+    with pytest.raises(TypeError, match="chunks of rows; got a RowSummary"):
+        SegmentedDetector(SMALL, by="site").fit(RowSummary().update(frame))
 
 
 def test_bad_parameters_are_one_line(frame):
