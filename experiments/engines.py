@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -123,11 +124,18 @@ def one_process(detector, n_workers):
 ENGINES = {"one process": one_process, "Dask": dask, "Ray": ray, "Spark": spark}
 
 
-def run_here(engine, workers, n_rows):
+def fit_model(path):
+    """Fit the model that all engines get, unless it is there."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        rng = np.random.default_rng(0)
+        rows = pd.DataFrame(rng.normal(size=(_FITTED, _FEATURES))).rename(columns="x{}".format)
+        OCSDF(random_state=0).fit(rows).save(path)
+
+
+def run_here(engine, workers, n_rows, path):
     """Time one engine in this process; the values of its row."""
-    rng = np.random.default_rng(0)
-    rows = pd.DataFrame(rng.normal(size=(_FITTED, _FEATURES))).rename(columns="x{}".format)
-    detector, parts = OCSDF(random_state=0).fit(rows), make_parts(n_rows)
+    detector, parts = OCSDF.load(path), make_parts(n_rows)
     started = time.monotonic()
     with ENGINES[engine](detector, workers) as score:
         score(make_parts(320))
@@ -150,10 +158,11 @@ def run_here(engine, workers, n_rows):
     }
 
 
-def measure(engine, workers, rows):
+def measure(engine, workers, rows, work):
     """Time one engine in a process of its own."""
+    fit_model(work / "model.ocsdf")
     command = [sys.executable, "-m", "experiments.engines", "--rows", str(rows)]
-    command += ["--child", engine, "--workers", str(workers)]
+    command += ["--child", engine, "--workers", str(workers), "--work", str(work)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{engine} failed: {done.stderr.strip().splitlines()[-1:]}")
@@ -176,17 +185,18 @@ def describe(rows):
 
 def main():
     """Measure what has no row yet, and write the table."""
-    parser = make_parser(__doc__)
-    parser.add_argument("--rows", type=count, default=60_000, metavar="N")
+    parser = make_parser(__doc__, work="engines")
+    parser.add_argument("--rows", type=count, default=20_000, metavar="N")
     parser.add_argument("--child", choices=ENGINES, help=argparse.SUPPRESS)
     parser.add_argument("--workers", type=count, default=1, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
-        facts = run_here(arguments.child, arguments.workers, arguments.rows)
+        model = arguments.work / "model.ocsdf"
+        facts = run_here(arguments.child, arguments.workers, arguments.rows, model)
         print(json.dumps(facts))
         return
     cells = [{"engine": e, "workers": n, "rows": arguments.rows} for e, n in CELLS]
-    rows = do_cells(cells, measure, arguments, "engines")
+    rows = do_cells(cells, partial(measure, work=arguments.work), arguments, "engines")
     write_text(describe(rows), arguments.output, "engines")
 
 
