@@ -15,7 +15,6 @@ import pandas as pd
 
 from experiments.common.command import make_parser, run_experiment
 from ocsdf import OCSDF, load_table
-from ocsdf.attacks import pgd
 from ocsdf.decisions import (
     benjamini_hochberg,
     benjamini_yekutieli,
@@ -64,6 +63,9 @@ def fitted(name):
 
 def measure(table, radius):
     """Attack the rows of a table at one radius and count what the decisions promise."""
+    # Here, so that tables are made of the record without TensorFlow.
+    from ocsdf.attacks import pgd
+
     detector, pool, anomalies = fitted(table)
     network = detector._network
     clean, far = network.score(pool), network.score(anomalies)

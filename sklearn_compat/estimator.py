@@ -20,6 +20,7 @@ from ocsdf.sklearn_compat.input_checks import LazyRows
 from ocsdf.sklearn_compat.parameter_checks import check_parameters, plain_parameters
 from ocsdf.sklearn_compat.signed_distance import SignedDistance
 from ocsdf.sklearn_compat.standardization import FARTHEST, standardized
+from ocsdf.sklearn_compat.tracking import parts_untracked
 from ocsdf.utils.types import Rows
 
 
@@ -275,7 +276,8 @@ class OCSDF(SignedDistance):
         # Imported here, so that a process which only scores loads nothing of training.
         from ocsdf.sklearn_compat.fitting import fit_network
 
-        fit = fit_network(plain, points, views, rounding, weights, random_state)
+        with parts_untracked():
+            fit = fit_network(plain, points, views, rounding, weights, random_state)
         self._adopt(plain, fit, mean, scale, stretched, encoder)
         return self
 

@@ -97,6 +97,11 @@ def evaluate(estimator, X):
     Returns
     -------
     Evaluated
+
+    Raises
+    ------
+    ValueError
+        If a score is NaN.
     """
     name = type(estimator).__name__
     if isinstance(estimator, CertifiedDetector):
@@ -109,6 +114,9 @@ def evaluate(estimator, X):
             name,
         )
     scores = np.clip(np.asarray(estimator.score_samples(X), np.float64), -_LARGEST, _LARGEST)
+    n_bad = np.count_nonzero(np.isnan(scores))
+    if n_bad:
+        raise ValueError(f"{name} gives {n_bad} of {len(scores)} rows no score: NaN.")
     lipschitz = getattr(estimator, "lipschitz_bound_", None)
     slope = 0.0 if lipschitz is None else _RELATIVE_ERROR * lipschitz
     return Evaluated(scores, _RELATIVE_ERROR * np.abs(scores), slope, lipschitz, name)

@@ -15,6 +15,7 @@ from ocsdf.sklearn_compat.input_checks import (
 )
 from ocsdf.sklearn_compat.parameter_checks import check_image_parameters, plain_parameters
 from ocsdf.sklearn_compat.signed_distance import SignedDistance
+from ocsdf.sklearn_compat.tracking import parts_untracked
 from ocsdf.utils.types import Rows
 
 # What rounding may have added.
@@ -139,7 +140,8 @@ class ImageOCSDF(SignedDistance):
         # Imported here, so that the estimator can be made without loading TensorFlow.
         from ocsdf.sklearn_compat.image_fitting import fit_image_network
 
-        fit = fit_image_network(plain, rows, image_shape, np.random.default_rng(seed))
+        with parts_untracked():
+            fit = fit_image_network(plain, rows, image_shape, np.random.default_rng(seed))
         self.image_shape_ = image_shape
         # Pixels are taken as they are.
         self._adopt(plain, fit, np.zeros(rows.shape[1]), np.ones(rows.shape[1]))

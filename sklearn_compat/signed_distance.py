@@ -37,13 +37,18 @@ class SignedDistance(SavedDetector, CertifiedDetector):
 
     _file_format = "persistence"
 
-    def explain(self, X: Rows, track: Callable[[Iterable], Iterable] = iter) -> "Explanation":
+    def explain(
+        self, X: Rows, sparse: bool = False, track: Callable[[Iterable], Iterable] = iter
+    ) -> "Explanation":
         """Explain verdicts: how far the boundary is, where, and which features lead there.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             Rows in question; each takes 100 to 200 scores.
+        sparse : bool, default=False
+            True asks for boundary points that move few features: the fewest that were found to be
+            enough, at most twice as far as the nearest boundary point found. Several times slower.
         track : callable, default=iter
             Called with a list of batches of rows, which are explained as its iterator hands them
             out: for a progress bar.
@@ -57,10 +62,15 @@ class SignedDistance(SavedDetector, CertifiedDetector):
             ``shares``, ``feature_radii``. ``to_frame(top=5)`` is a table, ``sentences()`` a line
             a row. Of a table with categories, dates or missing values features are its columns:
             numbers move, categories are swapped whole, missing values stay missing.
-        """
-        return self._explain(X, self.offset_, track)
 
-    def _explain(self, X, level, track=iter):
+        Raises
+        ------
+        ValueError
+            If sparse boundary points are asked for of such a table.
+        """
+        return self._explain(X, self.offset_, sparse=sparse, track=track)
+
+    def _explain(self, X, level, sparse=False, track=iter):
         """Explain the verdicts of a threshold."""
         from ocsdf.explanation.mixed import explain_mixed
         from ocsdf.explanation.verdicts import explain
@@ -71,6 +81,8 @@ class SignedDistance(SavedDetector, CertifiedDetector):
         index = X.index if hasattr(X, "index") and hasattr(X, "iloc") else None
         radius = certified_radius(scores, level, self.lipschitz_bound_, slack)
         if self.encoder_ is not None:
+            if sparse:
+                raise ValueError("sparse=True is for tables of numbers without missing values.")
             return explain_mixed(
                 *(self._network, points, radius, self.encoder_, self.encoder_.values(X)),
                 level=level,
@@ -90,6 +102,7 @@ class SignedDistance(SavedDetector, CertifiedDetector):
             within=self._within(),
             feature_names=getattr(self, "feature_names_in_", None),
             index=index,
+            sparse=sparse,
             track=track,
         )
 

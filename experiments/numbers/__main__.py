@@ -9,6 +9,7 @@ import sys
 
 from experiments.numbers import (
     audit,
+    decisions,
     images,
     level_sets,
     odd_tables,
@@ -20,7 +21,7 @@ from experiments.numbers.markers import ROOT, fill, pages
 from ocsdf.utils.files import write_whole
 
 PARTS = audit.PARTS | images.PARTS | level_sets.PARTS | odd_tables.PARTS | speed.PARTS
-PARTS |= surfaces.PARTS | tables.PARTS
+PARTS |= decisions.PARTS | surfaces.PARTS | tables.PARTS
 
 
 def main(arguments=None):

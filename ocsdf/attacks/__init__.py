@@ -1,4 +1,4 @@
-"""What an attacker reaches: l2 PGD, steepest pairs, and the attacks of foolbox and ART."""
+"""What an attacker reaches: l2 PGD, random search, steepest pairs, attacks of foolbox and ART."""
 
 from ocsdf.utils.lazy import lazy_names
 
@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "attacked_auroc": "ocsdf.attacks.gradient_descent",
         "foolbox_attack": "ocsdf.attacks.adapters",
         "pgd": "ocsdf.attacks.gradient_descent",
+        "random_search": "ocsdf.attacks.black_box",
         "steepest_pairs": "ocsdf.attacks.pairs",
     },
 )

@@ -107,6 +107,11 @@ class Search:
         self._best_points, self._best_scores = points.copy(), self._clean.copy()
         self._excess = np.zeros(len(points))
 
+    @property
+    def best(self):
+        """The best point of each row so far, (n, d)."""
+        return self._best_points
+
     def confine(self, moved):
         """Project points, (n, k, d): k for each row."""
         moved = self._into_ball(moved)

@@ -60,7 +60,17 @@ def score_metrics(y, scores):
 
 
 def evaluate_detector(
-    children, name, X_train, X_test, y_test, *, protocol, radii, seed=0, time_limit=300
+    children,
+    name,
+    X_train,
+    X_test,
+    y_test,
+    *,
+    protocol,
+    radii,
+    seed=0,
+    time_limit=300,
+    challenge=None,
 ):
     """Fit one detector in a child process, without labels, and judge its scores of other rows.
 
@@ -82,6 +92,10 @@ def evaluate_detector(
     seed : int, default=0
     time_limit : float, default=300
         Seconds for fit and scores.
+    challenge : callable or None, default=None
+        Called in the child with a function from rows to scores (high for normal rows) of the
+        fitted detector; what it returns is under ``challenge``, or why it failed under
+        ``challenge_error``. It has twice the time.
 
     Returns
     -------
@@ -100,12 +114,23 @@ def evaluate_detector(
             scores = timed.pop("scores")
             values |= timed | {"peak_mb": peak / 2**20}
             values |= score_metrics(y_test, scores)
+            values |= _challenged(child, challenge, 2 * time_limit)
             values |= child.call(_certify, y_test, radii, time_limit=time_limit)[0]
         except TimeoutError as error:
             values |= {"error": str(error), "timed_out": True, "time_limit": time_limit}
         except (ChildError, ValueError) as error:
             values |= {"error": str(error)}
     return values
+
+
+def _challenged(child, challenge, time_limit):
+    """What a fitted detector makes of a challenge; that it fails costs nothing else."""
+    if challenge is None:
+        return {}
+    try:
+        return {"challenge": child.call(_challenge, challenge, time_limit=time_limit)[0]}
+    except (TimeoutError, ChildError) as error:
+        return {"challenge_error": str(error)}
 
 
 # What follows runs in a child.
@@ -135,10 +160,13 @@ def _fit_and_score(name, seed, protocol, X_train, X_test):
         # These tell authors of libraries about code, nothing about scores.
         for about_code in (DeprecationWarning, PendingDeprecationWarning, FutureWarning):
             warnings.simplefilter("ignore", about_code)
+        scaler = None
         if protocol in _MINMAX:
-            X_train, X_test = _scaled(MinMaxScaler(), X_train, X_test)
+            scaler = MinMaxScaler()
         elif is_pyod(flags.build(seed, n_features, X_train)):
-            X_train, X_test = _scaled(StandardScaler(), X_train, X_test)
+            scaler = StandardScaler()
+        if scaler is not None:
+            X_train, X_test = scaler.fit_transform(X_train), scaler.transform(X_test)
         joint = flags.joint and protocol not in ("ad", "adbench")
         X_fit = np.concatenate([X_train, X_test]) if joint else X_train
         detector = flags.build(seed, n_features, X_fit)
@@ -150,7 +178,7 @@ def _fit_and_score(name, seed, protocol, X_train, X_test):
         else:
             scores = score_of(detector, X_test)
         scored = time.perf_counter()
-    _fitted.update(detector=detector, rows=X_test)
+    _fitted.update(detector=detector, rows=X_test, scaler=scaler)
     # A place in the code warns many times of the same, with other figures.
     told = {(one.filename, one.lineno): _in_one_line(one) for one in caught}
     values = {"fit_seconds": fitted - start, "score_seconds": scored - fitted, "scores": scores}
@@ -161,8 +189,14 @@ def _in_one_line(warning):
     return f"{warning.category.__name__}: {' '.join(str(warning.message).split())}"
 
 
-def _scaled(scaler, X_train, X_test):
-    return scaler.fit_transform(X_train), scaler.transform(X_test)
+def _challenge(challenge):
+    """Let a challenge ask the detector that has just scored for scores of rows of its own."""
+    detector, scaler = _fitted["detector"], _fitted["scaler"]
+
+    def score(rows):
+        return -score_of(detector, rows if scaler is None else scaler.transform(rows))
+
+    return challenge(score)
 
 
 def _certify(y, radii):

@@ -18,6 +18,14 @@ def explain(
     every: Annotated[
         bool, typer.Option("--all", help="Explain all rows, not only those called anomalies.")
     ] = False,
+    sparse: Annotated[
+        bool,
+        typer.Option(
+            "--sparse",
+            help="Flips that move as few features as were found to be enough, at most twice as far "
+            "as the nearest flip found.",
+        ),
+    ] = False,
     top: Annotated[int, typer.Option(min=1, help="Features a row.")] = 5,
     output: Annotated[
         Path | None,
@@ -51,7 +59,9 @@ def explain(
     if len(rows):
         with progress_bar("explaining") as bar:
             explanation = estimator.explain(
-                X[rows] if isinstance(X, np.ndarray) else X.iloc[rows], track=tracked(bar)
+                X[rows] if isinstance(X, np.ndarray) else X.iloc[rows],
+                sparse=sparse,
+                track=tracked(bar),
             )
         reasons, said = explanation.to_frame(top), explanation.sentences(min(2, top))
     else:

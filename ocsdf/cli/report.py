@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ocsdf.cli.console import print_json, progress_bar, tracked
+from ocsdf.cli.console import print_json, progress_bar
 from ocsdf.cli.fitting import fit_rows, share_out
 from ocsdf.cli.loading import frame, known_columns, load_labelled, load_model, refuse_mixed
 from ocsdf.cli.options import (
@@ -27,6 +27,7 @@ from ocsdf.cli.options import (
     Seed,
     reads_tables,
 )
+from ocsdf.cli.report_sections import attack_rows, compare_with, other_seeds
 from ocsdf.cli.report_tables import print_summary
 from ocsdf.cli.segments import report_segments
 
@@ -93,7 +94,9 @@ def report(
         typer.Option(
             metavar="A,B,...",
             help="Also fit and judge other detectors on the same rows, by the names that "
-            "'ocsdf bench' takes, in any case; each has 300 seconds. Needs labels.",
+            "'ocsdf bench' takes, in any case; each has 300 seconds. Needs labels. With --attack "
+            "all are attacked alike, too (random search, 200 scores a row and radius, at most 200 "
+            "normal rows and 200 anomalies).",
         ),
     ] = None,
     seed: Seed = 0,
@@ -207,11 +210,17 @@ def _summarize(
         evaluation = evaluate(estimator, X, y, radii=radii, random_state=seed)
         examples = ranked_examples(estimator, X, evaluation)
     how, n_seeds = refit
+    attacked = attack_rows(estimator, X, y, radii, seed) if attack else None
+    compared, challenged = (), None
+    if rivals:
+        shared = (table, fitted, rows, radii, protocol, seed)
+        compared, challenged = compare_with(rivals, estimator if attack else None, *shared)
     return summarize(
         *(evaluation, estimator, setting, examples),
-        attacked=_attack_rows(estimator, X, y, radii, seed) if attack else None,
-        rivals=_compare_with(rivals, table, fitted, rows, radii, protocol, seed) if rivals else (),
-        seeds=_other_seeds(table, fitted, how, evaluation, X, seed, n_seeds)
+        attacked=attacked,
+        rivals=compared,
+        challenged=challenged,
+        seeds=other_seeds(table, fitted, how, evaluation, X, seed, n_seeds)
         if n_seeds > 1
         else None,
     )
@@ -261,49 +270,6 @@ def _numbers(text):
         return [float(part) for part in text.split(",")]
     except ValueError:
         raise ValueError(f"--radii must be numbers parted by commas; got {text!r}") from None
-
-
-def _attack_rows(estimator, X, y, radii, seed):
-    """Attack as many of the rows judged as there is time for."""
-    from ocsdf.report.rivals import attack, rows_to_attack
-
-    rows = rows_to_attack(y, seed)
-    X, y = X.iloc[rows], y[rows]
-    with progress_bar("attacking") as bar:
-        return attack(estimator, X, y, radii=radii, random_state=seed, track=tracked(bar))
-
-
-def _compare_with(names, table, fitted, judged, radii, protocol, seed):
-    """Fit and judge other detectors on the same rows."""
-    from ocsdf.report.rivals import compare
-
-    rows = (table.X[fitted], table.X[judged], table.y[judged])
-    known = {"radii": radii, "protocol": protocol, "random_state": seed}
-    with progress_bar("comparing") as bar:
-        return compare(names, *rows, **known, track=tracked(bar))
-
-
-def _other_seeds(table, fitted, how, evaluation, X, seed, n_seeds):
-    """Fit with other seeds on the same rows, and judge the same."""
-    import numpy as np
-
-    from ocsdf.report.seeds import seed_facts
-
-    ranking = evaluation.ranking
-    at = np.searchsorted(ranking.radii, evaluation.radii)
-    first = {
-        "seed": seed,
-        "auroc": float(ranking.certified_auroc[0]),
-        "certified_auroc": ranking.certified_auroc[at].tolist(),
-    }
-    return seed_facts(
-        lambda other: fit_rows(table, fitted, *how, other)[0],
-        X,
-        evaluation.y,
-        radii=evaluation.radii,
-        seeds=range(seed + 1, seed + n_seeds),
-        first=first,
-    )
 
 
 def _slug(name):

@@ -36,6 +36,8 @@ def print_summary(summary):
         print_table(_attack_table(summary["attack"]))
     if "comparison" in summary:
         print_table(_comparison_table(summary))
+    if "challenge" in summary:
+        print_table(_challenge_table(summary))
     say(f"report: {summary['report']}")
 
 
@@ -106,6 +108,29 @@ def _comparison_table(summary):
     failed = [f"{row['detector']} failed: {row['error']}" for row in detectors if row["error"]]
     if failed:
         table.caption = plain("\n".join(failed))  # a plain text may hold brackets
+    return table
+
+
+def _challenge_table(summary):
+    from rich.table import Table
+
+    from ocsdf.utils.html import percent
+
+    challenge = summary["challenge"]
+    table = Table(
+        title=f"AUROC of all detectors under the same attack: {challenge['queries']} scores a row "
+        f"and radius, {challenge['normal_rows']:,} normal rows and {challenge['anomalies']:,} "
+        "anomalies",
+        title_style="bold",
+    )
+    table.add_column("attack radius\n(scaled l2)", justify="right")
+    for row in challenge["detectors"]:
+        table.add_column(f"{plain(row['detector'])}\n{row['attack']}", justify="right")
+    table.add_row("0 (AUROC)", *[percent(row["auroc"]) for row in challenge["detectors"]])
+    for at, radius in enumerate(summary["radii"]):
+        left = [row["attacked_auroc"] for row in challenge["detectors"]]
+        texts = ["–" if one is None else percent(one[at]) for one in left]
+        table.add_row(str(radius["radius"]), *texts)
     return table
 
 

@@ -123,6 +123,11 @@ def group_labels(groups, n_rows):
     labels = np.asarray(groups, dtype=object)
     if labels.shape != (n_rows,):
         raise ValueError(f"groups must hold {n_rows} labels, one a row; got shape {labels.shape}.")
-    if any(label is None or label != label for label in labels.tolist()):
+    if any(_is_missing(label) for label in labels.tolist()):
         raise ValueError("groups must have no missing labels: name them, for example 'unknown'.")
     return labels
+
+
+def _is_missing(label):
+    """Tell None, NaN, NaT and pandas' NA, which equals nothing and says not even that."""
+    return label is None or type(label).__name__ == "NAType" or label != label

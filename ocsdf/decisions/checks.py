@@ -1,6 +1,6 @@
 """Checks that the functions of decisions share: vectors of scores, levels and counts."""
 
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 
@@ -34,7 +34,7 @@ def check_shift(shift, size):
 
 def check_share(value, name):
     """Refuse what is no share strictly between 0 and 1."""
-    if isinstance(value, bool) or not np.isscalar(value) or not 0.0 < float(value) < 1.0:
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0.0 < value < 1.0:
         raise ValueError(f"{name} must be a number between 0 and 1, both excluded; got {value!r}.")
     return float(value)
 

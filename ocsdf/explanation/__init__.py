@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "Explanation": "ocsdf.explanation.verdicts",
         "VerdictCounts": "ocsdf.explanation.verdicts",
         "boundary_points": "ocsdf.explanation.boundary",
+        "sparse_boundary_points": "ocsdf.explanation.sparse",
         "explain": "ocsdf.explanation.verdicts",
         "verdict_counts": "ocsdf.explanation.verdicts",
     },

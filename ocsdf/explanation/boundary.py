@@ -6,14 +6,8 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from ocsdf.explanation.field import TOLERANCE, Field, check_points
-from ocsdf.networks.gradients import unit
-from ocsdf.training.newton import newton_step
+from ocsdf.explanation.paths import section, turn, walk
 
-# Newton steps under the guard; after them it widens, since where the gradient is short they would
-# come ever nearer to the level and never get across.
-_GUARDED, _WIDENING, _WIDER = 8, 40, 1.5
-_SECTIONS = 80
-_TURNS, _LEAST_WEIGHT = 24, 2.0**-7
 _SEEDS = 256
 # Powers of two by which a boundary point is moved outward until rounding leaves it there.
 _STRETCHES = (-50, 7)
@@ -131,24 +125,28 @@ def boundary_points(
     points = check_points(network, points)
     field = Field(network, level, tolerance, within, free)
     domain = domain if free is None else None
-    return _settle(field, points, _find(field, points, domain, random_state), *units, whole)
+    return settle(field, points, _find(field, points, domain, random_state), *units, whole)
 
 
 def _find(field, points, domain, random_state=0):
     side = field.other_side(points)
-    ends = _walk(field, side, points)
+    ends = walk(field, side, points)
     if domain is not None:
         ends = _nearer(points, ends, _landmarks(field, side, points, domain, random_state))
     found = np.full(points.shape, np.nan)
     converged = np.isfinite(ends).all(axis=1)
     starts, side = points[converged], side[converged]
-    found[converged] = _turn(field, side, starts, _section(field, side, starts, ends[converged]))
+    found[converged] = turn(field, side, starts, section(field, side, starts, ends[converged]))
     return found
 
 
-def _settle(field, points, found, mean, scale, stretched, whole):
-    """Judge points as the rows that they become, and move outward what is across no longer."""
+def settle(field, points, found, mean, scale, stretched, whole=None, moves=None):
+    """Judge points as the rows that they become, and move outward what is across no longer.
+
+    Features that are not in `moves`, a row of bool each, stay those of the row; None moves all.
+    """
     side = field.other_side(points)
+    own = (points if stretched is None else stretched.inverse(points)) * scale + mean
     rows, seen = np.full((2, *points.shape), np.nan)
     left = np.flatnonzero(np.isfinite(found).all(axis=1))
     for stretch in (0.0, *(2.0 ** np.arange(*_STRETCHES))):
@@ -158,6 +156,7 @@ def _settle(field, points, found, mean, scale, stretched, whole):
         with np.errstate(over="ignore", invalid="ignore"):
             moved = (moved if stretched is None else stretched.inverse(moved)) * scale + mean
             moved = moved if whole is None else np.where(whole, np.rint(moved), moved)
+            moved = moved if moves is None else np.where(moves[left], moved, own[left])
             again = (moved - mean) / scale
             again = again if stretched is None else stretched.evaluate(again)
             again = again if field.free is None else np.where(field.free, again, points[left])
@@ -165,32 +164,19 @@ def _settle(field, points, found, mean, scale, stretched, whole):
         across = field.is_across(np.where(finite[:, None], again, points[left]), side[left])
         rows[left[across]], seen[left[across]] = moved[across], again[across]
         left = left[finite & ~across]
+    if moves is not None:
+        # What rounding does to a feature that stays is judged above, and is no move.
+        seen = np.where(moves | np.isnan(seen), seen, points)
     converged = np.isfinite(seen).all(axis=1)
     distance = np.linalg.norm(seen - points, axis=1)
     return BoundaryPoints(seen, np.where(converged, distance, np.inf), converged, rows)
-
-
-def _walk(field, side, starts):
-    """Walk from each start until across; NaN where the path ends before."""
-    places, left = starts.copy(), np.arange(len(starts))
-    for step in range(_GUARDED + _WIDENING):
-        if not len(left):
-            break
-        guard = field.lipschitz / _WIDER ** max(0, step - _GUARDED)
-        share = np.ones(len(left))
-        slope = field.toward(side[left])
-        moved = newton_step(slope, places[left], field.most / 2.0, share, guard).points
-        places[left] = field.confine(moved)
-        left = left[~(field.height(places[left], side[left]) > 0.0)]
-    places[left] = np.nan
-    return places
 
 
 def _landmarks(field, side, points, domain, random_state):
     """For each row, the nearest of the points across that are found from seeds in B."""
     seeds = domain.sample(_SEEDS, np.random.default_rng(random_state)).astype(np.float64)
     away = field.other_side(seeds)
-    walked = _walk(field, away, seeds)
+    walked = walk(field, away, seeds)
     nearest = np.full(points.shape, np.nan)
     for sign in (-1.0, 1.0):
         rows = side == sign
@@ -207,49 +193,3 @@ def _nearer(points, ends, others):
     distances = (np.linalg.norm(places - points, axis=1) for places in (others, ends))
     closer, distance = (np.where(np.isnan(length), np.inf, length) for length in distances)
     return np.where((closer < distance)[:, None], others, ends)
-
-
-def _section(field, side, starts, ends):
-    """Where the segments from starts to ends, which are across, come across.
-
-    False position and bisection in turn: the first is fast where f is nearly affine.
-    """
-    low, high = np.zeros(len(starts)), np.ones(len(starts))
-    below, above = field.height(starts, side), field.height(ends, side)
-    for turn in range(_SECTIONS):
-        rows = np.flatnonzero(above > field.most)
-        if not len(rows):
-            break
-        rest = field.most / 2.0 - below[rows]
-        share = 0.5 if turn % 2 else rest / (rest + above[rows] - field.most / 2.0)
-        place = low[rows] + share * (high[rows] - low[rows])
-        points = starts[rows] + place[:, None] * (ends[rows] - starts[rows])
-        height = field.height(points, side[rows])
-        across = height > 0.0
-        high[rows[across]], above[rows[across]] = place[across], height[across]
-        low[rows[~across]], below[rows[~across]] = place[~across], height[~across]
-    # A share of 1 is the end itself, to the last bit.
-    return np.where(high[:, None] == 1.0, ends, starts + high[:, None] * (ends - starts))
-
-
-def _turn(field, side, starts, ends):
-    """Turn the segments towards the gradient at their ends, as long as they become shorter."""
-    length, weight = np.linalg.norm(ends - starts, axis=1), np.ones(len(starts))
-    for _ in range(_TURNS):
-        rows = np.flatnonzero(weight > _LEAST_WEIGHT)
-        if not len(rows):
-            break
-        gradient = unit(side[rows, None] * field.gradients(ends[rows]))
-        direction = unit(ends[rows] - starts[rows])
-        direction = unit(direction + weight[rows, None] * (gradient - direction))
-        turned = field.confine(starts[rows] + length[rows, None] * direction)
-        across = field.height(turned, side[rows]) > 0.0
-        weight[rows[~across]] /= 2.0
-        rows, turned = rows[across], turned[across]
-        turned = _section(field, side[rows], starts[rows], turned)
-        shorter = np.linalg.norm(turned - starts[rows], axis=1)
-        better = shorter < length[rows]
-        weight[rows[~better]] /= 2.0
-        rows = rows[better]
-        ends[rows], length[rows] = turned[better], shorter[better]
-    return ends

@@ -77,15 +77,21 @@ class Field:
         """The nearest points of the set that is not left."""
         return points if self._within is None else self._within.project(points)
 
-    def toward(self, side):
+    def slopes(self, points, side, moves=None):
+        """The gradient of the height, along the features that move: all, or a row of bool each."""
+        gradient = side[:, None] * self.gradients(points)
+        return gradient if moves is None else np.where(moves, gradient, 0.0)
+
+    def toward(self, side, moves=None):
         """Height as :func:`ocsdf.training.newton.newton_step` takes it."""
-        return _Slope(self, side)
+        return _Slope(self, side, moves)
 
 
 class _Slope(NamedTuple):
     field: Field
     side: np.ndarray
+    moves: np.ndarray | None
 
     def value_and_gradient(self, points):
-        gradient = self.side[:, None] * self.field.gradients(points)
+        gradient = self.field.slopes(points, self.side, self.moves)
         return self.field.height(points, self.side), gradient

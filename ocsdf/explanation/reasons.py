@@ -38,7 +38,7 @@ def reasons_frame(explanation, top=5):
                 "share_percent": shares[feature],
             }
             lines.append(common | changes | distances)
-        if len(leading) < len(shares):
+        if np.count_nonzero(shares[np.setdiff1d(np.arange(len(shares)), leading)]):
             rest = {
                 "feature": _REST,
                 "value": np.nan,
@@ -107,7 +107,7 @@ def change_text(before, after):
     if not all(isinstance(value, int | float | np.number) for value in (before, after)):
         return f"{_text(before)} -> {_text(after)}"
     for digits in range(4, 18):
-        texts = [f"{value:,.{digits}g}" for value in (before, after)]
+        texts = [_digits(value, digits) for value in (before, after)]
         if texts[0] != texts[1] or before == after:
             break
     return " -> ".join(texts)
@@ -117,3 +117,12 @@ def _text(value):
     if value is None:
         return "missing"
     return f"{value:,.4g}" if isinstance(value, float) else str(value)
+
+
+def _digits(value, digits):
+    """A number with so many digits, whole where they do not reach the decimal point."""
+    size = np.floor(np.log10(abs(value))) if value else 0.0
+    if not -5 <= size < 15:
+        return f"{value:.{digits}g}"
+    text = f"{value:,.{max(0, digits - 1 - int(size))}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -12,6 +12,7 @@ from ocsdf.explanation.boundary import BoundaryPoints, boundary_points
 from ocsdf.explanation.field import check_points
 from ocsdf.explanation.reasons import reasons_frame, sentences
 from ocsdf.explanation.shares import change_shares, feature_radii, gradient_shares
+from ocsdf.explanation.sparse import sparse_boundary_points
 from ocsdf.utils.checks import check_radii
 from ocsdf.utils.threads import slices
 
@@ -159,6 +160,7 @@ def explain(
     within=None,
     feature_names=None,
     index=None,
+    sparse=False,
     track=iter,
 ):
     """Explain the verdicts of rows.
@@ -184,6 +186,9 @@ def explain(
         None names them x0, x1, ...
     index : sequence or None, default=None
         What the rows are called; None counts them from 0.
+    sparse : bool, default=False
+        Boundary points that move few features in place of the nearest ones found, see
+        :func:`ocsdf.explanation.sparse.sparse_boundary_points`.
     track : callable, default=iter
         Called with a list of batches of rows, which are explained as its iterator hands them out.
 
@@ -221,10 +226,15 @@ def explain(
         standardized = stretched.inverse(points)
         axes = stretched_radii(axes / scale, points, standardized, stretched) * scale
     units = np.asarray(mean), scale, stretched
-    parts = [
-        boundary_points(network, points[batch], level, domain, within=within, units=units)
-        for batch in track(list(slices(len(points), _BATCH)) or [slice(0)])
-    ]
+
+    def across(rows):
+        found = boundary_points(network, rows, level, domain, within=within, units=units)
+        if not sparse:
+            return found
+        return sparse_boundary_points(network, rows, found, level, within=within, units=units)
+
+    batches = track(list(slices(len(points), _BATCH)) or [slice(0)])
+    parts = [across(points[batch]) for batch in batches]
     found = BoundaryPoints(*map(np.concatenate, zip(*parts, strict=True)))
     shares = np.where(
         found.converged[:, None],

@@ -59,6 +59,10 @@ class Rival(NamedTuple):
         True if it was fitted on the rows to judge as well, as it can score no others.
     error : str or None
         Why it failed.
+    attacked_auroc : list of float or None, default=None
+        Of the rows of a challenge: before the attack, and after that of each radius.
+    attack_error : str or None, default=None
+        Why there is none, if one was asked for.
     """
 
     name: str
@@ -68,6 +72,8 @@ class Rival(NamedTuple):
     transductive: bool
     joint: bool
     error: str | None
+    attacked_auroc: list | None = None
+    attack_error: str | None = None
 
 
 def rows_to_attack(y, random_state=0, most=MOST_ROWS):
@@ -104,29 +110,41 @@ def attack(estimator, X, y, *, radii, random_state=0, n_restarts=3, n_steps=50, 
 
 
 def compare(
-    names, X_train, X_test, y_test, *, radii, protocol, random_state=0, time_limit=300, track=iter
+    names,
+    X_train,
+    X_test,
+    y_test,
+    *,
+    radii,
+    protocol,
+    random_state=0,
+    time_limit=300,
+    challenge=None,
+    track=iter,
 ):
     """Fit and judge other detectors on the rows that a detector was fitted and judged on.
 
     As in a benchmark: each in a child process, with its authors' defaults, on standardized rows if
-    it is one of PyOD's, and without labels; see :func:`ocsdf.benchmark.run.run_benchmark`.
+    it is one of PyOD's, and without labels; see :func:`ocsdf.benchmark.run.run_benchmark`. With a
+    :class:`ocsdf.report.challenge.Challenge` each is attacked as well.
     """
     children = Children()
     known = {"protocol": protocol, "radii": [float(radius) for radius in radii]}
     known |= {"seed": random_state, "time_limit": time_limit}
+    rows = X_train, X_test, y_test
     try:
-        return [
-            _rival(name, evaluate_detector(children, name, X_train, X_test, y_test, **known), known)
-            for name in track(names)
-        ]
+        return [_compare_one(children, name, rows, known, challenge) for name in track(names)]
     finally:
         children.close()
 
 
-def _rival(name, found, known):
+def _compare_one(children, name, rows, known, challenge):
+    flags, why_not = find_detector(name), None
+    if challenge is not None and (flags.transductive or flags.joint):
+        challenge, why_not = None, "not attacked: a row's score depends on the other rows judged"
+    found = evaluate_detector(children, name, *rows, challenge=challenge, **known)
     # The benchmark's figures are in percent.
     bounds = [found.get(f"certified_auroc_{radius}") for radius in known["radii"]]
-    flags = find_detector(name)
     return Rival(
         name=name,
         auroc=_share(found.get("auroc")),
@@ -135,6 +153,8 @@ def _rival(name, found, known):
         transductive=flags.transductive,
         joint=flags.joint and known["protocol"] == "oc",
         error=found.get("error"),
+        attacked_auroc=found.get("challenge"),
+        attack_error=why_not or found.get("challenge_error"),
     )
 
 

@@ -64,7 +64,16 @@ class Setting(NamedTuple):
     by: tuple | None = None
 
 
-def summarize(evaluation, estimator, setting, examples, attacked=None, rivals=(), seeds=None):
+def summarize(
+    evaluation,
+    estimator,
+    setting,
+    examples,
+    attacked=None,
+    rivals=(),
+    seeds=None,
+    challenged=None,
+):
     """Everything the report says in numbers, as JSON types.
 
     Parameters
@@ -81,6 +90,8 @@ def summarize(evaluation, estimator, setting, examples, attacked=None, rivals=()
         What :func:`ocsdf.report.rivals.compare` returns.
     seeds : dict, default=None
         What :func:`ocsdf.report.seeds.seed_facts` returns.
+    challenged : dict, default=None
+        What :func:`ocsdf.report.challenge.challenge_facts` returns.
 
     Returns
     -------
@@ -149,6 +160,9 @@ def summarize(evaluation, estimator, setting, examples, attacked=None, rivals=()
         summary["attack"] = _attack_facts(attacked)
     if rivals:
         summary["comparison"] = [_own_facts(summary), *map(_rival_facts, rivals)]
+    if challenged is not None:
+        detectors = [one | {"detector": one["detector"] or OURS} for one in challenged["detectors"]]
+        summary["challenge"] = challenged | {"detectors": detectors}
     summary["examples"] = {
         name: [_example_facts(evaluation, setting, *one) for one in zip(*some, strict=True)]
         for name, some in examples.items()
@@ -257,7 +271,8 @@ def _own_facts(summary):
 def _rival_facts(rival):
     bounds = rival.certified_auroc
     facts = {"detector": rival.name} | rival._asdict()
-    del facts["name"]
+    for name in ("name", "attacked_auroc", "attack_error"):
+        del facts[name]
     return facts | {"certified_auroc": None if bounds is None else bounds.tolist()}
 
 

@@ -1,5 +1,6 @@
 """The command line: what it prints, where it writes, how it fails."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -69,7 +70,8 @@ def test_report_with_an_attack_and_other_detectors(run, table, tmp_path, monkeyp
         assert (settings["n_restarts"], settings["n_steps"]) == (3, 50)
         return attacked_auroc(*arguments, **settings | {"n_restarts": 1, "n_steps": 3})
 
-    monkeypatch.setattr("ocsdf.report.rivals.attacked_auroc", short)
+    for module in ("rivals", "challenge"):
+        monkeypatch.setattr(f"ocsdf.report.{module}.attacked_auroc", short)
     words = ("report", table, "--label", "label", "--attack", "--versus", "KNN, random SUBSAMPLES")
     result = run(*words, "--radii", "0.1,3", "--json", *QUICK)
     assert result.exit_code == 0, result.stderr
@@ -85,6 +87,11 @@ def test_report_with_an_attack_and_other_detectors(run, table, tmp_path, monkeyp
     page = (tmp_path / "ocsdf-report-small.html").read_text()
     assert "Under attack" in page
     assert "Beside other detectors" in page
+    assert "All detectors under the same attack" in page
+    names = [row["detector"] for row in facts["challenge"]["detectors"]]
+    assert names == ["this model", "this model", "KNN", "random subsamples"]
+    for row in facts["challenge"]["detectors"]:
+        assert row["auroc"] >= row["attacked_auroc"][0] >= row["attacked_auroc"][1]
 
     knn["error"] = "over [the] limit"
     print_summary(facts)
@@ -92,6 +99,7 @@ def test_report_with_an_attack_and_other_detectors(run, table, tmp_path, monkeyp
     assert "l2 PGD, 50 steps from 3 starts, on 24 normal rows and 12 anomalies" in printed
     assert "none" in printed
     assert "KNN failed: over [the] limit" in printed
+    assert "under the same attack: 200 scores a row and radius" in printed
 
 
 @pytest.mark.parametrize(
@@ -127,6 +135,23 @@ def test_report_on_a_model_that_is_there(run, table, tmp_path):
     result = run(*words, "--output", "r.md")
     assert "alarms at alpha = 0.2: at most 200 of 1,000" in " ".join(result.stdout.split())
     assert (tmp_path / "r.md").read_text().startswith("# small: anomaly detection")
+
+
+def test_report_over_seeds_by_costs_and_its_origin(run, table, tmp_path):
+    words = ("report", table, "--label", "label", "--seeds", "2", "--by", "b", "--json", *QUICK)
+    result = run(*words, "--cost-miss", "10", "--cost-alarm", "2", "--output", "r.md")
+    assert result.exit_code == 0, result.stderr
+    facts = json.loads(result.stdout)
+    fits = facts["seeds"]["fits"]
+    assert [one["seed"] for one in fits] == [0, 1] and fits[0]["auroc"] == facts["auroc"]["value"]
+    assert facts["seeds"]["auroc"]["lowest"] <= facts["auroc"]["value"]
+    assert sum(group["rows"] for group in facts["subgroups"]["groups"]) == 36
+    for row in facts["costs"]["thresholds"]:
+        assert row["cost"] == 10.0 * row["missed"] + 2.0 * row["false_alarms"]
+    assert facts["made"]["data_sha256"] == hashlib.sha256(table.read_bytes()).hexdigest()
+    text = (tmp_path / "r.md").read_text()
+    for title in ("Over 2 seeds", "By b", "What the verdicts cost", "sign-off", "approved by"):
+        assert title in text
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,10 @@ SETTINGS = {
     "3.11",  # Python
     "1.0.0",  # PyOD, pinned by ADBench
     "1.13",  # torch, pinned by ADBench
-    "0.05",  # the margin of the paper's settings
+    "0.05",  # the margin of the paper's settings; a level
+    "0.01",  # a level
+    "5 %",  # a level
+    "0.9",  # one minus a delta
     "0.1",  # a radius
     "0.2",  # a radius; a lambda of the paper
     "0.3",  # l-inf radius of robust training

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from ocsdf import OCSDF, ExplanationDisplay
 from ocsdf.cli.commands import app
+from ocsdf.explanation.reasons import change_text
 from ocsdf.explanation.shares import change_shares
 from ocsdf.explanation.verdicts import Explanation
 
@@ -103,6 +104,40 @@ def test_a_sentence_word_for_word():
     assert lost.sentences()[0].startswith("no change was found that would make this row normal;")
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "text"),
+    [
+        (3100.0, 2870.0, "3,100 -> 2,870"),
+        (12345.6, 5204.0, "12,346 -> 5,204"),
+        (0.1, -0.25, "0.1 -> -0.25"),
+        (0.0, 1e-7, "0 -> 1e-07"),
+        (2.0, 2.0, "2 -> 2"),
+        (1234567.8, 1234567.2, "1,234,568 -> 1,234,567"),
+    ],
+)
+def test_numbers_as_people_write_them(before, after, text):
+    assert change_text(before, after) == text
+
+
+def test_sparse_flips_move_few_features_and_flip_the_returned_row(detector, table, explanation):
+    sparse = detector.explain(table[195:], sparse=True)
+    assert sparse.converged.all()
+    flips = pd.DataFrame(sparse.boundary, columns=table.columns)
+    assert np.array_equal(detector.predict(flips), -detector.predict(table[195:]))
+    moved = sparse.boundary != sparse.rows
+    assert moved.any(axis=1).all() and moved.sum(axis=1).mean() < 3.0
+    # What is not moved has no share, and is named nowhere.
+    assert np.all(sparse.shares[~moved] == 0.0)
+    assert sparse.shares.sum(axis=1) == pytest.approx(1.0)
+    assert np.all(sparse.distance <= 2.0 * explanation.distance)
+    assert np.all(sparse.distance >= sparse.radius)
+    assert sparse.to_frame().groupby("row").size().max() == moved.sum(axis=1).max()
+    assert not any("smaller changes" in line for line in sparse.sentences(top=6))
+    points = detector._points_of
+    length = np.linalg.norm(points(sparse.boundary) - points(sparse.rows), axis=1)
+    assert np.allclose(length, sparse.distance, rtol=1e-6)
+
+
 def test_bad_top(explanation):
     for top in (0, 1.5, True):
         with pytest.raises(ValueError, match="top must be an integer >= 1"):
@@ -138,6 +173,9 @@ def test_command_explains_flagged_rows(detector, table, tmp_path, monkeypatch):
     printed = CliRunner().invoke(app, ["explain", "m.ocsdf", "rows.csv"]).stdout
     assert f"row {flagged[-1]}: income" in printed
     assert f"{len(flagged)} of 230 rows are called anomalies" in printed
+    words = ["explain", "m.ocsdf", "rows.csv", "--sparse", "--top", "6"]
+    lines = CliRunner().invoke(app, words).stdout.splitlines()
+    assert not any("smaller changes" in line for line in lines)
     table[:1].to_csv("one.csv", index=False)
     result = CliRunner().invoke(app, ["explain", "m.ocsdf", "one.csv"])
     assert result.stdout.strip() == "0 of 1 rows are called anomalies"

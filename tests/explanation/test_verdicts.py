@@ -12,6 +12,7 @@ from ocsdf.certificate.metrics import certified_radius
 from ocsdf.certificate.network import CertifiedNetwork
 from ocsdf.explanation.boundary import boundary_points
 from ocsdf.explanation.shares import feature_radii, gradient_shares
+from ocsdf.explanation.sparse import sparse_boundary_points
 from ocsdf.explanation.verdicts import explain, verdict_counts
 from ocsdf.training.domain import Ball, Box
 from tests.assembled import build_distance
@@ -76,6 +77,31 @@ def test_affine_shares_are_those_of_the_weights(affine):
     shares = gradient_shares(affine, rows)
     expected = np.tile(WEIGHTS**2 / np.sum(WEIGHTS**2), (200, 1))
     np.testing.assert_allclose(shares, expected, atol=1e-6)
+
+
+def test_sparse_flips_of_an_affine_network_are_the_fewest_of_the_largest_weights(affine):
+    rows = np.random.default_rng(0).normal(scale=3.0, size=(50, 4))
+    gap = np.abs(rows @ WEIGHTS + BIAS)
+    nearest = boundary_points(affine, rows)
+    found = sparse_boundary_points(affine, rows, nearest)
+    order = np.argsort(-np.abs(WEIGHTS))
+    norms = np.sqrt(np.cumsum(np.square(WEIGHTS[order])))
+    # Along k features the boundary is gap / norm of their weights away.
+    count = 1 + np.argmax(norms >= np.linalg.norm(WEIGHTS) / 2.0)
+    moved = found.points != rows
+    expected = np.isin(np.arange(4), order[:count])
+    assert np.array_equal(moved, np.tile(expected, (50, 1)))
+    np.testing.assert_allclose(found.distance, gap / norms[count - 1], atol=1e-5)
+
+
+def test_sparse_flips_of_a_sphere_stay_on_the_line(affine):
+    # From (3, 0.1) at a sphere of radius 2 around 0, the first feature alone is enough.
+    network = distance_to([np.zeros(2)])
+    rows = np.array([[3.0, 0.1], [2.0, 2.0]])
+    found = sparse_boundary_points(network, rows, boundary_points(network, rows, -2.0), -2.0)
+    np.testing.assert_allclose(found.points[0], [np.sqrt(4.0 - 0.01), 0.1], atol=1e-4)
+    # Along one axis only (2, 0) would do, which is more than twice as far as the nearest point.
+    assert np.all(found.points[1] < 2.0)
 
 
 def around(center, lengths):

@@ -121,6 +121,17 @@ def test_a_batch_of_any_size(detector, rows):
         assert [len(output) for output in outputs] == [n] * 4
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_rows_that_the_package_refuses_are_certified_nothing(detector, rows, dtype):
+    scaling = detector.mean_, detector.scale_
+    model = detector_graph(detector._network, *scaling, detector.offset_, dtype, detector.stretch_)
+    missing = rows[:2].astype(dtype)
+    missing[0, 0] = np.nan
+    verdict, radius = session(model).run(["verdict", "certified_radius"], {"X": missing})
+    assert verdict[0] == -1 and radius[0] == 0.0
+    assert verdict[1] == detector.predict(missing[1:])[0]
+
+
 def test_ties_at_the_verdict():
     # f(x) = x, an offset that is one of the rows: inside, in both.
     chain = Chain((Dense([[1.0]], [0.0]),), (1,))

@@ -279,6 +279,7 @@ def test_file_whose_parts_do_not_fit_is_refused(detector, tmp_path, changed):
     ("changes", "kind", "message"),
     [
         ({"alpha": 0.0}, ValueError, "alpha must be a number between 0 and 1"),
+        ({"alpha": "5 %"}, ValueError, "alpha must be a number between 0 and 1"),
         ({"delta": 2}, ValueError, "delta must be a number between 0 and 1"),
         ({"calibration": 1.0}, ValueError, "calibration must be a share in"),
         ({"calibration": True}, ValueError, "calibration must be a share in"),
@@ -297,3 +298,19 @@ def test_bad_radius_and_method(forest, rows):
         forest.p_values(rows, radius=-1)
     with pytest.raises(ValueError, match="method must be one of 'auto', 'bh', 'by', 'e-bh'"):
         forest.discoveries(rows, method="fdr")
+
+
+def test_scores_that_are_nan_are_no_shortage_of_rows(rows):
+    class Broken(IsolationForest):
+        def score_samples(self, X):
+            return np.full(len(X), np.nan)
+
+    with pytest.raises(ValueError, match="Broken gives 60 of 60 rows no score: NaN"):
+        ConformalDetector(Broken(n_estimators=5), calibration=60).fit(rows)
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA, pd.NaT])
+def test_a_missing_group_is_named(missing, rows):
+    groups = pd.Series(["a"] * (len(rows) - 1) + [missing], dtype=object)
+    with pytest.raises(ValueError, match="groups must have no missing labels"):
+        ConformalDetector(IsolationForest()).fit(rows, groups=groups)
