@@ -16,7 +16,8 @@ from ocsdf.decisions.discoveries import (
 from ocsdf.decisions.e_values import conformal_e_values
 from ocsdf.decisions.guarantees import no_false_alarm, no_masking
 from ocsdf.decisions.p_values import conformal_p_values
-from ocsdf.sklearn_compat.evaluations import EVALUATIONS, check_radius, evaluate
+from ocsdf.sklearn_compat.evaluations import EVALUATIONS, evaluate
+from ocsdf.utils.checks import check_number
 from ocsdf.utils.types import Rows
 
 _METHODS = ("auto", "bh", "by", "e-bh")
@@ -128,7 +129,7 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
             raise ValueError(
                 f"method must be one of {', '.join(map(repr, _METHODS))}; got {method!r}."
             )
-        radius = check_radius(radius)
+        radius = check_number("radius", radius, 0.0)
         if method == "auto":
             method = "bh" if radius == 0.0 else "by" if self.replaced else "e-bh"
         if method == "e-bh":
@@ -205,8 +206,9 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
             As :meth:`p_values`.
         """
         evaluated, thresholds = self._evaluated(X, groups)
-        total = check_radius(radius) + check_radius(alarm_radius)
-        shift = evaluated.shift(total, EVALUATIONS)
+        radius = check_number("radius", radius, 0.0)
+        radius += check_number("alarm_radius", alarm_radius, 0.0)
+        shift = evaluated.shift(radius, EVALUATIONS)
         return no_masking(evaluated.scores, thresholds, shift)
 
     def no_false_alarm(
@@ -230,7 +232,8 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
             As :meth:`p_values`.
         """
         evaluated, thresholds = self._evaluated(X, groups)
-        return no_false_alarm(evaluated.scores, thresholds, evaluated.shift(check_radius(radius)))
+        shift = evaluated.shift(check_number("radius", radius, 0.0))
+        return no_false_alarm(evaluated.scores, thresholds, shift)
 
     def certified_radius(self, X: Rows, groups: ArrayLike | None = None) -> NDArray[np.float64]:
         r"""Return the l2 norm below which no change of a row flips its verdict.
@@ -266,7 +269,7 @@ class CalibratedDetector(OutlierMixin, BaseEstimator):
         return np.maximum(0.0, radius * (1.0 - 2.0**-48))
 
     def _evidence(self, X, radius, groups, measure, **options):
-        radius = check_radius(radius)
+        radius = check_number("radius", radius, 0.0)
         check_is_fitted(self)
         return self._measured(evaluate(self.estimator_, X), radius, groups, measure, **options)
 

@@ -13,7 +13,7 @@ from ocsdf.sklearn_compat.input_checks import (
     check_rows_in_chunks,
     check_varied,
     check_weights,
-    chunks_of,
+    row_slices,
     take_rows,
 )
 from ocsdf.sklearn_compat.standardization import standardization
@@ -82,7 +82,7 @@ def check_encoded(estimator, X):
     if encoder is None:
         return check_rows_in_chunks(estimator, X)
     _check_table(estimator, X, reset=False)
-    chunks = chunks_of(X)
+    chunks = row_slices(X)
     if len(chunks) < 2:
         return encoder.transform(X)
     for chunk in chunks:

@@ -1,6 +1,5 @@
 """A detector's scores of rows, with what rounding and an attack may have done to each."""
 
-from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -120,10 +119,3 @@ def evaluate(estimator, X):
     lipschitz = getattr(estimator, "lipschitz_bound_", None)
     slope = 0.0 if lipschitz is None else _RELATIVE_ERROR * lipschitz
     return Evaluated(scores, _RELATIVE_ERROR * np.abs(scores), slope, lipschitz, name)
-
-
-def check_radius(radius):
-    """Refuse what is no finite number >= 0."""
-    if isinstance(radius, bool) or not isinstance(radius, Real) or not 0.0 <= radius < np.inf:
-        raise ValueError(f"radius must be a finite number >= 0; got {radius!r}.")
-    return float(radius)

@@ -85,7 +85,7 @@ def check_rows_in_chunks(estimator, X):
     """Check all of a table as :func:`check_rows` does, but without a copy of it."""
     if issparse(X):
         X = _convert(partial(validate_data, estimator, reset=False), X)
-    chunks = chunks_of(X)
+    chunks = row_slices(X)
     if len(chunks) < 2:
         return check_rows(estimator, X, reset=False)
     if issparse(X):
@@ -120,7 +120,7 @@ def check_weights(sample_weight, rows):
     return weights / weights.max()
 
 
-def chunks_of(X):
+def row_slices(X):
     """Return slices of rows, if X has them; otherwise none."""
     shape = getattr(X, "shape", ())
     if (

@@ -1,25 +1,8 @@
-"""Checks that the functions of decisions share: vectors of scores, levels and counts."""
+"""Checks that the functions of decisions share: shifts of scores, levels and counts."""
 
 from numbers import Integral, Real
 
 import numpy as np
-
-from ocsdf.utils.checks import refuse_masked
-
-
-def check_vector(values, name):
-    """Return finite numbers, or none at all, as a float64 vector."""
-    refuse_masked(name, values)
-    array = np.asarray(values)
-    if array.ndim != 1:
-        raise ValueError(f"{name} must be a 1-d array; got shape {array.shape}.")
-    if array.dtype.kind not in "biuf":
-        raise ValueError(f"{name} must hold real numbers; got dtype {array.dtype}.")
-    array = array.astype(np.float64)
-    if not np.isfinite(array).all():
-        n_bad = np.count_nonzero(~np.isfinite(array))
-        raise ValueError(f"{name} must be finite; {n_bad} of {array.size} are NaN or infinite.")
-    return array
 
 
 def check_shift(shift, size):

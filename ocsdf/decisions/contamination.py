@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ocsdf.decisions.checks import check_vector
+from ocsdf.utils.checks import check_vector
 
 # Leys et al., 2013: between "poorly" and "very" conservative.
 _DEVIATIONS = 2.5
@@ -37,9 +37,7 @@ def estimated_threshold(scores):
     ValueError
         If there are no scores, or they are not finite.
     """
-    scores = check_vector(scores, "scores")
-    if not len(scores):
-        raise ValueError("scores must hold at least one score; got none.")
+    scores = check_vector("scores", scores)
     median = np.median(scores)
     spread = np.median(np.abs(scores - median))
     if spread == 0.0:

@@ -3,7 +3,8 @@
 import numpy as np
 from scipy.stats import false_discovery_control
 
-from ocsdf.decisions.checks import check_share, check_vector
+from ocsdf.decisions.checks import check_share
+from ocsdf.utils.checks import check_vector
 
 
 def benjamini_hochberg(p_values, fdr):
@@ -75,7 +76,7 @@ def e_benjamini_hochberg(e_values, fdr):
     >>> e_benjamini_hochberg([50.0, 30.0, 2.0, 0.1], fdr=0.1)
     array([ True,  True, False, False])
     """
-    e_values = check_vector(e_values, "e_values")
+    e_values = check_vector("e_values", e_values, least=0)
     if np.any(e_values < 0.0):
         raise ValueError(f"e_values must be 0 or more; got {e_values.min()}.")
     fdr, m = check_share(fdr, "fdr"), len(e_values)
@@ -85,7 +86,7 @@ def e_benjamini_hochberg(e_values, fdr):
 
 
 def _controlled(p_values, fdr, method):
-    p_values = check_vector(p_values, "p_values")
+    p_values = check_vector("p_values", p_values, least=0)
     if np.any((p_values < 0.0) | (p_values > 1.0)):
         raise ValueError("p_values must lie in [0, 1].")
     fdr = check_share(fdr, "fdr")

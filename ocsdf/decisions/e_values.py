@@ -3,7 +3,8 @@
 import numpy as np
 from scipy.special import expit, logsumexp
 
-from ocsdf.decisions.checks import check_shift, check_vector, lowered
+from ocsdf.decisions.checks import check_shift, lowered
+from ocsdf.utils.checks import check_vector
 
 # Ranks among n + 1 anomaly scores of the two that set the scale of the evidence.
 _UPPER, _MIDDLE = 0.75, 0.5
@@ -59,8 +60,8 @@ def conformal_e_values(calibration_scores, scores, shift=0.0):
     >>> e_values.round(1)
     array([82.8,  0. ])
     """
-    calibration = np.sort(-check_vector(calibration_scores, "calibration_scores"))
-    scores = check_vector(scores, "scores")
+    calibration = np.sort(-check_vector("calibration_scores", calibration_scores, least=0))
+    scores = check_vector("scores", scores, least=0)
     anomaly_scores = lowered(-scores, check_shift(shift, len(scores)))
     n = len(calibration)
     upper, middle = (int(np.ceil(share * (n + 1))) - 1 for share in (_UPPER, _MIDDLE))

@@ -1,6 +1,7 @@
 """What no attack can do to an alarm: silence it, or raise a false one."""
 
-from ocsdf.decisions.checks import check_shift, check_vector, lowered, raised
+from ocsdf.decisions.checks import check_shift, lowered, raised
+from ocsdf.utils.checks import check_vector
 
 
 def no_masking(scores, threshold, shift):
@@ -31,7 +32,7 @@ def no_masking(scores, threshold, shift):
     >>> no_masking([-0.2, -0.6, -1.0], threshold=0.0, shift=0.5)
     array([False,  True,  True])
     """
-    scores = check_vector(scores, "scores")
+    scores = check_vector("scores", scores, least=0)
     return raised(scores, check_shift(shift, len(scores))) < threshold
 
 
@@ -60,5 +61,5 @@ def no_false_alarm(scores, threshold, shift):
     >>> no_false_alarm([0.2, 0.6, 1.0], threshold=0.0, shift=0.5)
     array([False,  True,  True])
     """
-    scores = check_vector(scores, "scores")
+    scores = check_vector("scores", scores, least=0)
     return lowered(scores, check_shift(shift, len(scores))) >= threshold

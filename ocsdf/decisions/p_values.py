@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ocsdf.decisions.checks import check_replaced, check_shift, check_vector, raised
+from ocsdf.decisions.checks import check_replaced, check_shift, raised
+from ocsdf.utils.checks import check_vector
 
 
 def conformal_p_values(calibration_scores, scores, shift=0.0, replaced=0):
@@ -52,8 +53,8 @@ def conformal_p_values(calibration_scores, scores, shift=0.0, replaced=0):
     >>> conformal_p_values(np.arange(99.0), [-5.0, 49.5], shift=10.0)
     array([0.07, 0.61])
     """
-    calibration = np.sort(check_vector(calibration_scores, "calibration_scores"))
-    scores = check_vector(scores, "scores")
+    calibration = np.sort(check_vector("calibration_scores", calibration_scores, least=0))
+    scores = check_vector("scores", scores, least=0)
     replaced = check_replaced(replaced)
     upper = raised(scores, check_shift(shift, len(scores)))
     count = np.searchsorted(calibration, upper, side="right")

@@ -3,7 +3,8 @@
 import numpy as np
 from scipy.stats import binom
 
-from ocsdf.decisions.checks import check_replaced, check_share, check_vector
+from ocsdf.decisions.checks import check_replaced, check_share
+from ocsdf.utils.checks import check_vector
 
 
 def marginal_threshold(calibration_scores, alpha, replaced=0):
@@ -120,7 +121,7 @@ def rows_needed(alpha, delta=None, replaced=0):
 
 
 def _threshold(calibration_scores, alpha, delta, replaced):
-    calibration = np.sort(check_vector(calibration_scores, "calibration_scores"))
+    calibration = np.sort(check_vector("calibration_scores", calibration_scores, least=0))
     alpha, replaced = check_share(alpha, "alpha"), check_replaced(replaced)
     place = _place(len(calibration), alpha, delta) - replaced
     if place < 1:

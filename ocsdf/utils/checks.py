@@ -21,12 +21,13 @@ def check_rows(name, rows, width=None):
     return rows
 
 
-def check_vector(name, values):
-    """Return finite real numbers as float64."""
+def check_vector(name, values, least=1):
+    """Return finite real numbers as float64, as many as `least` at least."""
     refuse_masked(name, values)
     array = np.asarray(values)
-    if array.ndim != 1 or array.size == 0:
-        raise ValueError(f"{name} must be a non-empty 1-d array, got shape {array.shape}")
+    if array.ndim != 1 or array.size < least:
+        what = "non-empty 1-d" if least else "1-d"
+        raise ValueError(f"{name} must be a {what} array, got shape {array.shape}")
     if array.dtype.kind not in "biuf":
         raise ValueError(f"{name} must hold real numbers, got dtype {array.dtype}")
     array = array.astype(np.float64)

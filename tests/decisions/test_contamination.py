@@ -40,7 +40,7 @@ def test_at_most_half_and_no_unit_of_its_own(scores, scale):
 
 def test_equal_scores_and_none():
     assert estimated_threshold(np.append(np.ones(99), 0.0)) == pytest.approx(0.99)
-    with pytest.raises(ValueError, match="at least one score"):
+    with pytest.raises(ValueError, match="scores must be a non-empty 1-d array"):
         estimated_threshold([])
 
 

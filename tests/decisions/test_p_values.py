@@ -101,7 +101,7 @@ def test_formula():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (([np.nan], [1.0]), "calibration_scores must be finite; 1 of 1"),
+        (([np.nan], [1.0]), "calibration_scores must be finite, got 1"),
         ((["a"], [1.0]), "calibration_scores must hold real numbers"),
         (([1.0], [[1.0]]), "scores must be a 1-d array"),
         (([1.0], [1.0], -0.5), "shift must be a finite number >= 0"),
