@@ -5,6 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine may take any time; what is true does not hang on it.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 # TensorFlow reads this once, when it loads; processes that tests start inherit it.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -108,7 +108,7 @@ class TestKinds:
 
 class TestDistances:
     @given(st.data())
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=50)
     def test_a_move_of_numbers_and_k_categories(self, data):
         """sqrt(r^2 + k c^2), exactly what the certificate says."""
         n = data.draw(st.integers(6, 20))

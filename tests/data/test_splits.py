@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.model_selection import train_test_split
 
@@ -20,7 +20,6 @@ class TestReduceRows:
     @given(
         n_normals=st.integers(0, 300), n_anomalies=st.integers(0, 300), n_rows=st.integers(40, 90)
     )
-    @settings(deadline=None)
     def test_strata_and_least_anomalies(self, n_normals, n_anomalies, n_rows):
         _, y = table(n_normals, n_anomalies)
         rows = reduce_rows(y, n_rows=n_rows, least_anomalies=5)
@@ -100,7 +99,6 @@ class TestSplit:
         share=st.floats(0.0, 0.9),
         seed=st.integers(0, 3),
     )
-    @settings(deadline=None)
     def test_contaminated_share(self, n_normals, n_anomalies, share, seed):
         X, y = table(n_normals, n_anomalies)
         parts = split(X, y, "contaminated", seed, contamination=share)

@@ -19,7 +19,7 @@ def parts(cuts):
     return [FRAME.iloc[a:b] for a, b in zip(edges, edges[1:], strict=False)]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.integers(0, 1000), max_size=6))
 def test_chunks_of_any_size_make_the_same_summary(cuts):
     whole, summary = summarize_rows([FRAME], 1, 50), summarize_rows(parts(cuts), 1, 50)
@@ -29,7 +29,7 @@ def test_chunks_of_any_size_make_the_same_summary(cuts):
         assert deviation == pytest.approx(FRAME[name].std(ddof=0), rel=1e-9)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.permutations(range(4)))
 def test_merged_parts_do_not_depend_on_the_order(order):
     def merged(places):

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial import cKDTree
 
@@ -288,7 +288,6 @@ def test_a_constant_feature_has_the_radius_itself():
     assert np.all(explanation.feature_radii[:, 1] <= detector.scale_[1] * explanation.radius)
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.floats(0.0, 1e300), min_size=1, max_size=5),
     st.lists(st.floats(1e-300, 1e3), min_size=1, max_size=5),
@@ -304,7 +303,6 @@ def test_feature_radii_are_rounded_down(radius, scale):
             np.testing.assert_allclose(value, r * s, rtol=1e-15, atol=1e-320)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**31), st.integers(1, 40))
 def test_verdict_counts_are_those_of_a_loop(seed, n_rows):
     rng = np.random.default_rng(seed)

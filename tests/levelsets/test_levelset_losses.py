@@ -43,7 +43,7 @@ def level_points(network, points):
 # Geometric SVM
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=SEEDS, weight=st.floats(0.0, 2.0))
 def test_geometric_svm_is_the_soft_svm_of_affine_networks(seed, weight):
     """CNLS Eq. 11 is Eq. 10 if F is affine, alpha = -2, d = l2: the values and the gradients."""
@@ -145,7 +145,7 @@ def test_class_margin_is_the_lead_over_the_best_other_class():
     assert none.shape == (0,)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=SEEDS, weight=st.floats(0.1, 10.0))
 def test_robust_loss_one_point_at_a_time(seed, weight):
     """CNLS Eq. 12 and the rho distance of Sec. 3.2."""

@@ -238,7 +238,7 @@ def test_mesh_with_a_hole_in_its_middle():
     np.testing.assert_array_equal(np.sign(np.round(found, 5)), [-1, -1, 0, 1, 0, -1])
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(seed=st.integers(0, 2**32 - 1), n_corners=st.integers(3, 6))
 def test_any_star_shaped_polygon(seed, n_corners):
     rng = np.random.default_rng(seed)

@@ -42,7 +42,7 @@ def relu_network(n_outputs=1, seed=0):
 
 
 @pytest.mark.parametrize("n_outputs", [1, 2, 3])
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 2**32 - 1), n_more=st.integers(1, 5), at_zero=st.booleans())
 def test_one_step_is_the_orthogonal_projection_on_an_affine_level(n_outputs, seed, n_more, at_zero):
     """CNLS Lemma 1, for any level, against least squares of the displacement."""
@@ -138,7 +138,7 @@ def test_each_point_may_have_its_own_level():
 # False position
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(seed=st.integers(0, 2**32 - 1), level=st.floats(-0.5, 0.5))
 def test_false_position_stays_on_the_segment_and_ends_on_the_level(seed, level):
     rng = np.random.default_rng(seed)

@@ -100,7 +100,7 @@ def test_points_move_at_right_angles_to_the_level_set(case):
         np.testing.assert_allclose(tangents @ columns, 0.0, atol=1e-12)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 2**32 - 1), n_outputs=st.integers(1, 3))
 def test_it_equals_equation_9_far_from_the_first_weights(seed, n_outputs):
     """For an affine map A x + b whose b alone moves, p(theta) is the projection, however far."""

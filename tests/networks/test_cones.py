@@ -67,7 +67,7 @@ def test_the_nearest_cone_counts():
     np.testing.assert_array_equal(network.score(points), expected)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.integers(1, 4),
     st.integers(1, 3),

@@ -56,7 +56,7 @@ def test_one_group_of_all_rows_is_the_nearest_neighbour():
     assert np.asarray(layer(np.array([[0.0, 1.0], [3.0, 4.0]])))[:, 0] == pytest.approx([-1.0, 0.0])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.integers(1, 6),
     st.sampled_from(["l1", "l2"]),

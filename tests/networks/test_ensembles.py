@@ -131,7 +131,7 @@ def test_it_is_saved_whole(tmp_path):
     st.lists(st.floats(2.0**-20, 2.0**20), min_size=1, max_size=5),
     st.lists(st.integers(1, 2**10), min_size=5, max_size=5),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_bound_is_the_mean_of_the_bounds_rounded_up(slopes, parts):
     # Parts of 2^20: floats whose sum is 1 exactly, so that fractions can tell.
     parts = parts[: len(slopes) - 1]
@@ -237,7 +237,7 @@ def test_a_minimum_is_saved_whole(tmp_path):
 
 
 @given(st.lists(st.tuples(st.floats(2.0**-20, 2.0**20), st.floats(2.0**-9, 2.0**9)), min_size=1))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_bound_of_a_minimum_is_the_largest_scaled_bound(pairs):
     pairs = pairs[:5]
     members, scales = [affine(slope) for slope, _ in pairs], [scale for _, scale in pairs]

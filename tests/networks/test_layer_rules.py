@@ -154,7 +154,7 @@ def windows(draw, paddings=("same", "valid")):
 
 class TestPooling:
     @given(windows(), windows())
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     def test_average_is_above_the_exact_matrix(self, rows, columns):
         pool_size, strides = (rows[0], columns[0]), (rows[1], columns[1])
         layer = layers.AveragePooling2D(pool_size, strides, rows[2])
@@ -181,7 +181,7 @@ class TestPooling:
         assert bound_on(layer, (4, 1)) == pytest.approx(np.sqrt(0.5))
 
     @given(windows())
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     def test_one_pixel_attains_the_maximum_pooling(self, axis):
         window, stride, padding, length = axis
         layer = layers.MaxPooling1D(window, stride, padding)

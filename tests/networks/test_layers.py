@@ -73,7 +73,7 @@ class TestOrthogonalize:
         np.testing.assert_allclose(singular_values(orthogonal(kernel)), 1.0, atol=2e-2)
 
     @given(shapes, st.integers(0, 2**32 - 1), st.floats(0.05, 5.0))
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=20)
     def test_singular_values_from_far_away_end_near_one(self, orthogonal, shape, seed, smallest):
         rng = np.random.default_rng(seed)
         kernel = matrix_with(rng.uniform(smallest, 5.0, min(shape)), shape, rng)
@@ -82,7 +82,7 @@ class TestOrthogonalize:
         np.testing.assert_allclose(moved, nearest_orthogonal(kernel), atol=3e-2)
 
     @given(shapes, st.integers(0, 2**32 - 1), st.floats(-6, 6))
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     def test_never_diverges_from_anywhere(self, orthogonal, shape, seed, exponent):
         rng = np.random.default_rng(seed)
         kernel = (10.0**exponent * rng.normal(size=shape)).astype(np.float32)
@@ -178,7 +178,7 @@ class TestSorting:
         np.testing.assert_array_equal(*results)
 
     @given(st.integers(0, 2**32 - 1), st.sampled_from(sorted(ACTIVATIONS)))
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=20)
     def test_sorting_is_one_lipschitz_and_keeps_the_norm(self, seed, name):
         one, other = np.random.default_rng(seed).normal(size=(2, 10, 6)).astype(np.float32)
         layer = ACTIVATIONS[name]()
@@ -191,7 +191,7 @@ class TestSorting:
 
 class TestAsinh:
     @given(st.floats(1e-3, 1e3), st.floats(-1e6, 1e6), st.floats(-30, 6), st.booleans())
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     def test_slope_is_in_zero_to_one(self, scale, start, exponent, down):
         end = start + (-1.0) ** down * 10.0**exponent
         layer = Asinh(scale, dtype="float64")

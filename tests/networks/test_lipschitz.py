@@ -54,7 +54,7 @@ def dense_net(*sizes, activation="fullsort", scale=1.0, seed=0):
 
 class TestMatrixBound:
     @given(matrices())
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     def test_is_above_sigma_max_and_tight(self, matrix):
         sigma = singular_values(matrix)[0]
         bound = matrix_bound(matrix)
@@ -63,14 +63,14 @@ class TestMatrixBound:
         assert sigma * (1 - 1e-14) <= bound <= sigma * min(matrix.shape) ** 2.0**-13 * (1 + 1e-6)
 
     @given(st.lists(st.integers(-50, 50), min_size=1, max_size=9), st.integers(1, 9))
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     def test_rank_one_is_bounded_exactly(self, left, n_columns):
         right = np.arange(1, n_columns + 1)
         squared = sum(v * v for v in left) * int(np.sum(right**2))
         assert Fraction(matrix_bound(np.outer(left, right))) ** 2 >= squared
 
     @given(matrices())
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=50)
     def test_transposing_changes_nothing_but_rounding(self, matrix):
         assert matrix_bound(matrix.T) == pytest.approx(matrix_bound(matrix), rel=1e-9)
 
@@ -111,7 +111,7 @@ class TestNetworkBound:
         assert network_bound(build_distance(rows, (2, 8), softening=2.0)) == 1.0
 
     @given(st.integers(0, 2**32 - 1), st.floats(-6, 3), st.floats(-2, 3))
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     def test_no_pair_of_points_exceeds_the_bound_of_the_default(
         self, anchored, seed, exponent, spread
     ):

@@ -68,7 +68,7 @@ def kernels(draw, n_axes=2):
 
 class TestAgainstTheExactMatrix:
     @given(kernels(), st.data())
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     def test_bound_is_above_the_largest_singular_value(self, kernel, data):
         shape = [data.draw(st.integers(k, 7)) for k in kernel.shape[:2]]
         padding = data.draw(st.sampled_from(["same", "valid"]))
@@ -110,7 +110,7 @@ class TestAgainstTheExactMatrix:
 
 class TestAgainstFourierAndGram:
     @given(kernels(), st.integers(4, 9), st.integers(4, 9))
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     def test_it_is_the_maximum_over_the_frequencies(self, kernel, height, width):
         grid = [n + k - 1 for n, k in zip((height, width), kernel.shape, strict=False)]
         largest = largest_at_frequencies(kernel, grid)
@@ -129,7 +129,7 @@ class TestAgainstFourierAndGram:
         assert by_gram <= bound * min(shape[2:]) ** (1 / 2**8)
 
     @given(kernels(n_axes=1))
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     def test_every_size_is_no_less_than_a_fine_grid(self, kernel):
         finest = largest_at_frequencies(kernel, (5000,))
         assert finest * (1 - 1e-13) <= convolution_bound(kernel) <= finest * (1 + 1.3e-3)

@@ -43,7 +43,7 @@ def test_nearest_row_is_the_formula(n_references, n_features):
     assert -head.evaluate(points)[:, 0] == pytest.approx(distances.min(axis=1), abs=1e-12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 2**31),
     n_references=st.integers(1, 200),
@@ -155,7 +155,7 @@ def test_keras_computes_the_same_and_translates_back(head):
     assert np.array_equal(translate(model).evaluate(points.astype(float)), expected)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 2**32 - 1))
 def test_maps_increase_and_are_inverted(seed):
     map_ = maps(seed=seed)

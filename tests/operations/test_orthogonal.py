@@ -44,7 +44,7 @@ def test_what_training_leaves_needs_no_svd(shape, monkeypatch):
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 20), st.integers(1, 20))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_polished_kernel_has_a_bound_of_one_at_most(seed, n_in, n_out):
     kernel = kernel_with(0.98, 1.02, (n_in, n_out), seed).astype(np.float32)
     found = polished(kernel)

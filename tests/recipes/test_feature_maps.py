@@ -27,7 +27,7 @@ def table(seed=0, n_rows=600):
     return (table - table.mean(axis=0)) / np.where(deviations > 0.0, deviations, 1.0)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 2**32 - 1))
 def test_nothing_is_squeezed_and_halfway_nothing_is_stretched(seed):
     stretched, views = fit_feature_maps(table(seed))

@@ -80,7 +80,7 @@ def exact_square(query, triangle):
     return min(candidates)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 10**9), st.sampled_from([1.0, 1e-3, 1e-7, 1e-11]))
 def test_rounding_stays_within_the_slack_however_thin_the_faces(seed, flatness):
     rng = np.random.default_rng(seed)

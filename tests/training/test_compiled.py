@@ -45,7 +45,7 @@ def test_equal_pairs_stay_and_nan_is_not_lost():
 
 
 @given(SEEDS, st.integers(1, 70), st.sampled_from([1e-20, 1e-3, 1.0, 1e15]))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_rmsprop_has_the_bits_of_numpy(seed, size, scale):
     rng = np.random.default_rng(seed)
     weight, gradient = rng.normal(size=(2, size)).astype(np.float32)
@@ -61,7 +61,7 @@ def test_rmsprop_has_the_bits_of_numpy(seed, size, scale):
 
 
 @given(SEEDS, st.integers(1, 40))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_polynomial_has_the_bits_of_numpy(seed, width):
     rng = np.random.default_rng(seed)
     squared, matrix = rng.normal(size=(2, width, width)).astype(np.float32)
@@ -74,7 +74,7 @@ def test_polynomial_has_the_bits_of_numpy(seed, width):
 
 
 @given(SEEDS, st.integers(1, 40))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_keys_sort_as_rows_do_and_know_their_columns(seed, width):
     rng = np.random.default_rng(seed)
     values = rng.normal(size=(5, width)).astype(np.float32)

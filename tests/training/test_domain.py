@@ -37,7 +37,7 @@ def sample(domain, n_samples=4000, seed=0):
 
 class TestFromData:
     @given(tables(), st.sampled_from(sorted(DOMAINS)))
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     def test_contains_every_row(self, rows, name):
         domain = DOMAINS[name].from_data(rows)
         assert domain.contains(rows).all()
@@ -89,7 +89,7 @@ class TestFromData:
 
 class TestProject:
     @given(seeds, st.floats(-2, 3))
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=50)
     def test_is_the_nearest_point(self, seed, exponent):
         points = (10.0**exponent * np.random.default_rng(seed).normal(size=(20, 3))).astype("f4")
         found = BOX.project(tf.constant(points)).numpy()
@@ -108,7 +108,7 @@ class TestProject:
         assert inner.max() <= 1e-4
 
     @given(tables(), st.sampled_from(sorted(DOMAINS)), seeds)
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     def test_ends_inside_and_stays(self, rows, name, seed):
         domain = DOMAINS[name].from_data(rows)
         rng = np.random.default_rng(seed)

@@ -19,7 +19,7 @@ def samples(n_samples=64, seed=0):
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(0.01, 3.0), st.floats(0.0, 200.0))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_equals_the_oracle(seed, margin, hinge_weight):
     labels, scores = samples(seed=seed)
     found = hkr(labels, scores, margin, hinge_weight)

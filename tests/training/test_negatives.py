@@ -130,7 +130,7 @@ def test_seeds_without_gradient_stay():
     st.integers(0, 3),
     st.integers(0, 2**31 - 1),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_nothing_crosses_the_level_or_leaves_the_set(
     activation, name, schedule, steps, level, net_seed, seed
 ):

@@ -225,7 +225,7 @@ class TestSorts:
         np.testing.assert_array_equal(unsort(ordered), rows)
 
     @given(st.integers(0, 2**32 - 1), st.integers(1, 40))
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=30)
     def test_gradient_is_the_inverse_permutation_with_ties(self, seed, width):
         rows = np.random.default_rng(seed).integers(-3, 3, size=(4, width)).astype(np.float32)
         ordered, unsort = _sort_all(rows.copy(), np.zeros(width, np.float32))
