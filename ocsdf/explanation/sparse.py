@@ -48,14 +48,15 @@ def sparse_boundary_points(
     Examples
     --------
     >>> import numpy as np
-    >>> from ocsdf.certificate.network import CertifiedNetwork
+    >>> from ocsdf.certificate import CertifiedNetwork
     >>> from ocsdf.explanation import boundary_points, sparse_boundary_points
-    >>> from ocsdf.networks.builders import build_distance
-    >>> network = CertifiedNetwork.from_keras(build_distance(np.zeros((1, 2)), (1,), norm="l2"))
-    >>> row = np.array([[3.0, 0.1]])
-    >>> nearest = boundary_points(network, row, level=-2.0)
-    >>> sparse_boundary_points(network, row, nearest, level=-2.0).points.round(3)
-    array([[1.997, 0.1  ]])
+    >>> from ocsdf.operations import Chain
+    >>> from ocsdf.operations.linear import Dense
+    >>> network = CertifiedNetwork(Chain([Dense(np.array([[0.3], [0.9]]), np.zeros(1))], (2,)))
+    >>> row = np.array([[3.0, 4.0]])
+    >>> nearest = boundary_points(network, row)
+    >>> sparse_boundary_points(network, row, nearest).points.round(3)
+    array([[ 3., -1.]])
     """
     field = Field(network, level, tolerance, within)
     ranks = np.argsort(np.argsort(-np.abs(nearest.points - points), axis=1), axis=1)
