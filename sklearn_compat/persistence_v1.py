@@ -124,11 +124,11 @@ def _dense(config, weights):
 
 
 def _full_sort(config, weights):
-    return GroupSort(None, config["k_coef_lip"])
+    return GroupSort(None, coefficient=config["k_coef_lip"])
 
 
 def _group_sort_2(config, weights):
-    return SortedHalves(config["k_coef_lip"])
+    return SortedHalves(coefficient=config["k_coef_lip"])
 
 
 def _distance(config, weights):
