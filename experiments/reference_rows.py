@@ -27,7 +27,7 @@ _FEWEST, _RUNS = 2500, 5
 
 def judge(references):
     """Fit and judge the chosen half's large tables, and time the scoring of 10^5 rows."""
-    with mock.patch.object(recipe, "_MOST_REFERENCES", references):
+    with mock.patch.object(recipe, "MOST_REFERENCES", references):
         names = halves(table.name for table in odd_tables())[0]
         found = [
             _judge_table(table)

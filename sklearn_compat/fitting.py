@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ocsdf.certificate.network import CertifiedNetwork
-from ocsdf.recipes.tables import anchored_network, nearest_neighbor_margin
+from ocsdf.recipes.tables import MOST_REFERENCES, anchored_network, nearest_neighbor_margin
 from ocsdf.training.callbacks import is_of_keras
 from ocsdf.training.diagnosis import diagnose
 from ocsdf.training.domain import DOMAINS
@@ -92,8 +92,12 @@ def fit_network(estimator, points, views, rounding, sample_weight, random_state)
     network = CertifiedNetwork(network, *rounding)
     domain = DOMAINS[estimator.domain].from_data(points)
     _, _, margin, *outcome = learned[0]
-    is_auto = isinstance(estimator.contamination, str) and estimator.contamination == "auto"
-    scores = None if is_auto else network.score(points)
+    contamination = estimator.contamination if isinstance(estimator.contamination, str) else None
+    if contamination == "estimate" and len(points) > MOST_REFERENCES:
+        # Rows that are no references score lower than those that are, and do not lie apart.
+        scores = left_out
+    else:
+        scores = None if contamination == "auto" else network.score(points)
     return Fit(network, domain, margin, scores, left_out, *outcome)
 
 

@@ -18,7 +18,7 @@ from ocsdf.recipes.exact_distances import (
 SHARES = {"accuracy": (0.4, 0.1, 0.3, 0.2), "certificate": (0.5, 0.5, 0.0, 0.0)}
 # What the first and the network have of the first share.
 NETWORK_SHARES = (0.9, 0.1)
-_MOST_REFERENCES = 4096
+MOST_REFERENCES = 4096
 _QUERIES = 1000
 _SHARE_OUTSIDE = 0.01
 
@@ -72,7 +72,7 @@ def anchored_network(points, views, train, random_state, sample_weight=None, emp
     >>> bool(outside < 0.0 < inside), bool(chain.bound() <= 1.0)
     (True, True)
     """
-    n_references = min(_MOST_REFERENCES, len(points))
+    n_references = min(MOST_REFERENCES, len(points))
     drawn = draw_rows(len(points), n_references, random_state, sample_weight)
     rows = points[drawn]
     halfway, standardized = views or (None, None)

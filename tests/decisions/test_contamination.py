@@ -8,6 +8,7 @@ from scipy.stats import norm
 
 from ocsdf import OCSDF
 from ocsdf.decisions.contamination import estimated_threshold
+from ocsdf.recipes.tables import MOST_REFERENCES
 
 
 def test_normal_scores_lose_what_the_formula_says():
@@ -58,3 +59,12 @@ def test_detector_flags_what_lies_apart():
     assert (auto.predict(X) == -1).sum() < flagged.sum()
     with pytest.raises(ValueError, match="'auto', 'estimate' or a number in"):
         OCSDF(contamination="guess").fit(X)
+
+
+def test_rows_that_are_no_references_do_not_lie_apart():
+    # Of more rows than there are references, the others have nobody at distance 0: the threshold
+    # is that of rows which are left out of what they are compared with, all alike.
+    X = np.random.default_rng(0).normal(size=(MOST_REFERENCES + 1500, 2))
+    detector = OCSDF(contamination="estimate", max_steps=5, random_state=0).fit(X)
+    assert detector.offset_ == pytest.approx(estimated_threshold(detector.training_scores_))
+    assert detector.offset_ < estimated_threshold(detector.score_samples(X))
