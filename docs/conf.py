@@ -51,6 +51,7 @@ suppress_warnings = ["config.cache"]
 autosummary_generate = True
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
+autodoc_typehints = "none"  # docstrings say the types, in the words of readers
 autodoc_default_options = {"members": True, "inherited-members": False}
 
 html_theme = "pydata_sphinx_theme"
