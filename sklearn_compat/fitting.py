@@ -139,29 +139,39 @@ def _train(estimator, points, references, sample_weight, random_state):
 
 def _precision(estimator):
     """Have Keras compute in float32, where it does."""
-    if not _needs_keras(estimator):
+    if not _needs_model(estimator):
         return nullcontext()
     from ocsdf.networks.precision import keras_in_float32
 
     return keras_in_float32()
 
 
-def _needs_keras(estimator):
-    """Tell whether NumPy cannot train alone, or has not done so where the paper was reproduced."""
-    return (
-        estimator.method == "paper"
-        or estimator.optimizer.lower() != "rmsprop"
+def _needs_model(estimator):
+    """Tell whether a Keras model is trained: NumPy cannot, or a GPU can train the paper's."""
+    if (
+        estimator.optimizer.lower() != "rmsprop"
         or estimator.orthogonality != "projection"
         or any(map(is_of_keras, estimator.callbacks or ()))
-    )
+    ):
+        return True
+    if estimator.method != "paper":
+        return False
+    from ocsdf.training.keras_state import has_gpu
+
+    return has_gpu()
 
 
 def _state(estimator, n_features, seed):
-    """Make the network to train, and its optimizer: the default's has the same initial weights."""
+    """Make the network to train, and its optimizer; initial weights are the same either way."""
     sizes = _chosen(estimator, "hidden_layer_sizes", _HIDDEN_LAYER_SIZES)
     rate = _chosen(estimator, "learning_rate", _LEARNING_RATE)
-    weights = initial_weights(n_features, sizes, seed)
-    if not _needs_keras(estimator):
+    if estimator.method == "paper":
+        # Keras draws them, as it did for the tables of the papers' reproduction.
+        from ocsdf.networks.builders import initial_weights as draw
+    else:
+        draw = initial_weights
+    weights = draw(n_features, sizes, seed)
+    if not _needs_model(estimator):
         return NumpyState(weights, estimator.activation, rate)
     import keras
 
@@ -169,7 +179,7 @@ def _state(estimator, n_features, seed):
     from ocsdf.training.keras_state import KerasState
 
     model = build_mlp(n_features, sizes, estimator.activation, estimator.orthogonality, seed)
-    if estimator.method == "anchored" and estimator.orthogonality == "projection":
+    if estimator.orthogonality == "projection":
         model.set_weights(weights)
     optimizer = keras.optimizers.get(
         {"class_name": estimator.optimizer, "config": {"learning_rate": rate}}

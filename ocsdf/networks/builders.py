@@ -53,9 +53,10 @@ def build_mlp(
     (None, 1)
     """
     sizes = [*hidden_layer_sizes, 1]
-    seeds = np.random.default_rng(seed).integers(2**31, size=len(sizes))
     layers = [keras.Input((n_features,))]
-    for index, (units, layer_seed) in enumerate(zip(sizes, seeds, strict=True)):
+    for index, (units, initializer) in enumerate(
+        zip(sizes, _initializers(sizes, seed), strict=True)
+    ):
         if index:
             layers.append(ACTIVATIONS[activation]())
         if activation == "groupsort2" and index < len(hidden_layer_sizes) and units % 2:
@@ -63,7 +64,6 @@ def build_mlp(
                 f"activation='groupsort2' sorts pairs, so hidden layers need an even number of "
                 f"units; got {units} in hidden_layer_sizes={tuple(hidden_layer_sizes)}."
             )
-        initializer = keras.initializers.Orthogonal(seed=int(layer_seed))
         if orthogonality == "projection":
             layer = keras.layers.Dense(
                 units, kernel_initializer=initializer, kernel_constraint=Orthogonal()
@@ -72,6 +72,35 @@ def build_mlp(
             layer = BjorckDense(units, kernel_initializer=initializer)
         layers.append(layer)
     return keras.Sequential(layers)
+
+
+def initial_weights(n_features, hidden_layer_sizes, seed=0):
+    """Draw the weights that :func:`build_mlp` begins with, without a model.
+
+    Parameters
+    ----------
+    n_features : int
+    hidden_layer_sizes : sequence of int
+    seed : int
+
+    Returns
+    -------
+    list of ndarray, float32
+        Kernel and bias of each dense layer.
+    """
+    sizes = [*hidden_layer_sizes, 1]
+    weights, n_in = [], n_features
+    for units, initializer in zip(sizes, _initializers(sizes, seed), strict=True):
+        kernel = to_numpy(initializer((n_in, units), dtype="float32"))
+        weights += [kernel, np.zeros(units, np.float32)]
+        n_in = units
+    return weights
+
+
+def _initializers(sizes, seed):
+    """Make the initializer of each layer's kernel."""
+    seeds = np.random.default_rng(seed).integers(2**31, size=len(sizes))
+    return [keras.initializers.Orthogonal(seed=int(layer_seed)) for layer_seed in seeds]
 
 
 def condense(model):

@@ -135,6 +135,11 @@ class KerasState:
         return variables_of(self.model, self.optimizer)
 
 
+def has_gpu():
+    """Tell whether TensorFlow has a GPU to train on."""
+    return bool(tf.config.list_logical_devices("GPU"))
+
+
 def trains_on_host(model, optimizer):
     """Tell whether :class:`ocsdf.training.numpy_engine.HostTraining` can train a model here.
 
@@ -151,7 +156,7 @@ def trains_on_host(model, optimizer):
     changed = {name for name in config if config[name] != plain.get(name)}
     *hidden, last = model.layers
     return (
-        not tf.config.list_logical_devices("GPU")
+        not has_gpu()
         and type(optimizer) is keras.optimizers.RMSprop
         and changed <= {"name", "learning_rate"}
         and isinstance(config["learning_rate"], float)

@@ -9,6 +9,7 @@ from ocsdf.networks.builders import (
     average,
     build_mlp,
     condense,
+    initial_weights,
 )
 from ocsdf.networks.layers import ACTIVATIONS
 from ocsdf.networks.lipschitz import network_bound
@@ -49,6 +50,11 @@ class TestBuild:
         assert [k.shape for k in kernels] == [(3, 8), (8, 4), (4, 6), (6, 1)]
         for kernel in kernels:
             np.testing.assert_allclose(singular_values(kernel), 1.0, atol=1e-5)
+
+    def test_initial_weights_are_those_of_the_model(self):
+        weights = initial_weights(3, (8, 4, 6), seed=5)
+        for one, other in zip(weights, build_mlp(3, (8, 4, 6), seed=5).get_weights(), strict=True):
+            np.testing.assert_array_equal(one, other, strict=True)
 
     def test_seed_decides(self):
         one, same, other = (build_mlp(3, (4, 4), seed=seed).get_weights() for seed in (1, 1, 2))
