@@ -122,7 +122,7 @@ def _searched(rounds, detector):
         jobs: GridSearchCV(detector, GRID, scoring="roc_auc", n_jobs=jobs, cv=2, refit=False)
         for jobs in (1, 2)
     }
-    # Worker processes start, load TensorFlow and trace once; they stay for the rounds.
+    # Worker processes start and import once; they stay for the rounds.
     for search in searches.values():
         search.fit(X, y)
     return [
