@@ -218,9 +218,11 @@ def _parquet_frames(file, reading, wanted, features):
         if wanted is not None:
             columns = [name for name in columns if name in wanted]
         n_rows, done = max(1, content.metadata.num_rows), 0
-        for batch in content.iter_batches(BATCH_ROWS, columns=columns):
-            done += batch.num_rows
-            yield done / n_rows, batch.to_pandas(date_as_object=False)
+        # A group at a time: of chosen columns, pyarrow keeps what it has read of all groups.
+        for group in range(content.num_row_groups):
+            for batch in content.iter_batches(BATCH_ROWS, row_groups=[group], columns=columns):
+                done += batch.num_rows
+                yield done / n_rows, batch.to_pandas(date_as_object=False)
 
 
 def _sniffed(file, reading=None):

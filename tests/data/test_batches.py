@@ -53,6 +53,18 @@ def test_batches_are_the_rows_of_the_whole_table(name, frame, tmp_path, small_ba
     assert n_batches > 4 and batches.done == pytest.approx(1.0)
 
 
+def test_memory_does_not_grow_with_the_rows(tmp_path):
+    arrow = pytest.importorskip("pyarrow")
+    rows = pd.DataFrame(np.random.default_rng(0).normal(size=(200_000, 4)), columns=list("abcd"))
+    rows.to_parquet(tmp_path / "t.parquet", row_group_size=5000)
+    held = []
+    for frame, _ in Batches(tmp_path / "t.parquet", Reading(features=("a", "b", "c"))):
+        assert list(frame) == ["a", "b", "c"]
+        held.append(arrow.total_allocated_bytes())
+    # 40 groups of 120 kB each, of which no more than a few are held at a time.
+    assert max(held) - min(held) < 8 * 120_000
+
+
 def test_a_folder_is_its_files_in_the_order_of_their_names(frame, tmp_path, small_batches):
     for place, part in enumerate(np.array_split(np.arange(500), [0, 7, 400])):
         write(frame.iloc[part], tmp_path / f"part-{place}.parquet")
