@@ -2,13 +2,14 @@
 
 import math
 import time
+from typing import NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from experiments.image_data import load_images
-from ocsdf.levelsets import SampleNetwork, conv_net_2b, geometric_svm, project
+from ocsdf.levelsets import SampleNetwork, conv_net_2b, conv_net_4b, geometric_svm, project
 from ocsdf.levelsets.rows import filled_if_empty
 
 GEOMETRIC, GEOMETRIC_LINF = "geometric SVM", "geometric SVM, l-inf"
@@ -17,11 +18,32 @@ LOSSES = (GEOMETRIC, GEOMETRIC_LINF, ENTROPY, HINGE)
 # Of the geometric SVM's distances; the paper's are in l-inf.
 NORMS = {GEOMETRIC: "l2", GEOMETRIC_LINF: "linf"}
 MOMENTUM, WEIGHT_DECAY = 0.9, 1e-4
-# The geometric SVM's lambda begins at a twentieth and has grown to a cell's after a quarter of the
-# epochs; rates are halved after these shares of them (App. B.2: 0.01 to 0.2; at 50, 100, ... of
-# 200 epochs).
-_BEGINNING, _GROWTH = 0.05, 0.25
-_HALVINGS = (0.25, 0.5, 0.6, 0.7, 0.8, 0.9)
+
+
+class Course(NamedTuple):
+    """How a run goes on, by shares of its epochs (Table B2).
+
+    Attributes
+    ----------
+    halvings : tuple of float
+        After these shares the learning rate is halved.
+    beginning : float
+        Share of the geometric SVM's lambda to begin with.
+    growth : float
+        After this share of the epochs lambda has grown to a cell's, linearly.
+    """
+
+    halvings: tuple
+    beginning: float
+    growth: float
+
+
+MNIST_COURSE = Course((0.25, 0.5, 0.6, 0.7, 0.8, 0.9), 0.05, 0.25)
+OWN_COURSES = {
+    "mnist": MNIST_COURSE,
+    "fashion_mnist": MNIST_COURSE._replace(halvings=(0.25, 0.5, 0.6)),
+    "cifar10": Course((0.5,), 0.0, 0.5),
+}
 _HELD_OUT = 0.1
 # So near to a level, in the units of F, a point is on it: a tenth of the levels' distance. Of
 # tolerance 0.01, five Newton iterations miss a tenth of the points of Fashion-MNIST by a hair.
@@ -32,9 +54,12 @@ _LONGEST_GRADIENT = 1.0
 
 
 def train_and_judge(
-    images, fraction, loss, rate, weight, seed, width, epochs, iterations, batch_size, n_test
-):
+    images, fraction, loss, rate, weight, seed, width, epochs, iterations, batch_size, n_test,
+    course="mnist",
+):  # fmt: skip
     """Train one network on few rows, and judge it.
+
+    ``course="own"`` takes a set's own course of Table B2, else all go on as MNIST's.
 
     Returns: ``held_out`` and ``test``, accuracy in percent; ``held_out_loss``, the mean of
     cross-entropy, or of the hinge loss for both others; ``reached``, in percent, how often all
@@ -46,9 +71,11 @@ def train_and_judge(
     drawn = rng.permutation(len(train.labels))[: round(fraction * len(train.labels))]
     n_held_out = round(_HELD_OUT * len(drawn))
     held_out, rows = train.take(drawn[:n_held_out]), train.take(drawn[n_held_out:])
-    model = conv_net_2b(n_outputs=1, width=width, seed=rng)
+    build = conv_net_4b if images == "cifar10" else conv_net_2b
+    model = build(n_outputs=1, width=width, seed=rng)
+    course = OWN_COURSES[images] if course == "own" else MNIST_COURSE
     reached = fit(model, rows.images, parity(rows.labels), loss, rate, weight, epochs, iterations,
-                  batch_size, rng)  # fmt: skip
+                  batch_size, rng, course)  # fmt: skip
     values = predict(model, held_out.images)
     return {
         "held_out": accuracy(values, held_out.labels),
@@ -76,7 +103,10 @@ def predict(model, images):
     return model.predict(images, batch_size=500, verbose=0)[:, 0]
 
 
-def fit(model, images, labels, loss, rate, weight, epochs, iterations, batch_size, rng):
+def fit(
+    model, images, labels, loss, rate, weight, epochs, iterations, batch_size, rng,
+    course=MNIST_COURSE,
+):  # fmt: skip
     """Train a network by SGD with Nesterov's momentum, as App. B.2 does."""
     longest = _LONGEST_GRADIENT if loss in NORMS else None
     optimizer = keras.optimizers.SGD(
@@ -84,12 +114,12 @@ def fit(model, images, labels, loss, rate, weight, epochs, iterations, batch_siz
     )
     step = _make_step(model, loss, iterations, optimizer)
     n_batches = math.ceil(len(images) / batch_size)
-    halvings = [round(share * epochs) for share in _HALVINGS]
+    halvings = [round(share * epochs) for share in course.halvings]
     found = []
     for epoch in range(epochs):
         optimizer.learning_rate = rate * 0.5 ** sum(epoch >= at for at in halvings)
-        growth = min(1.0, epoch / (_GROWTH * epochs))
-        now = weight * (_BEGINNING + growth * (1.0 - _BEGINNING))
+        growth = min(1.0, epoch / (course.growth * epochs))
+        now = weight * (course.beginning + growth * (1.0 - course.beginning))
         for batch in np.array_split(rng.permutation(len(images)), n_batches):
             parts = images[batch], labels[batch], np.float32(now)
             found.append(step(*map(tf.constant, parts)))

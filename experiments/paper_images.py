@@ -60,7 +60,8 @@ class Settings(NamedTuple):
     learning_rates : tuple of float
         At the first step and at the last; linear in between.
     centered_half : bool
-        Pixels are scaled to [-1, 1]; else each channel to mean 0 and standard deviation 1.
+        Pixels are scaled to [-1, 1]; else each channel to mean 0 and standard deviation 1 over all
+        training images, of every class (App. H.2).
     width : float, default=1.0
         Factor of the channels of Table 6.
     batch_size : int, default=128
@@ -110,7 +111,7 @@ def run_cell(preset, network, digit, seed):
     train, test = load_images(settings.dataset)
     images = train.images[train.labels == digit]
     shape = images.shape[1:]
-    mean, scale = _scaling(images, settings.centered_half)
+    mean, scale = _scaling(train.images, settings.centered_half)
     points, judged = (_rows(part, mean, scale) for part in (images, test.images))
     corners = [_rows(np.full((1, *shape), end), mean, scale)[0] for end in (0.0, 1.0)]
     model = _build(network, shape, settings.width, seed)

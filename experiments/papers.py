@@ -117,6 +117,11 @@ def _oracle(rows, values):
     return means.groupby(level=0).max().mean()
 
 
+def _oracle_class(rows, values):
+    """Mean over classes of the best margin's value."""
+    return values.groupby(rows["label"]).max().mean()
+
+
 def _best_rate(rows, values):
     """Best mean over the five seeds that every learning rate has."""
     first = rows["seed"] < 5
@@ -132,6 +137,7 @@ AGGREGATES = {
     "mintable": lambda rows, values: values.groupby(rows["table"]).mean().min(),
     "maxtable": lambda rows, values: values.groupby(rows["table"]).mean().max(),
     "oracle": _oracle,
+    "oracleclass": _oracle_class,
     "best-rate": _best_rate,
 }
 

@@ -63,7 +63,7 @@ def fit_clear(rows, width, n_steps, margin, seed):
     runs = []
     for rate, share in CLEAR_RUNS.items():
         n_shared = round(share * n_steps)
-        network = _run_clear(rows, domain, sample_seeds, width, n_shared, margin, rate, seed)
+        network = run_clear(rows, domain, sample_seeds, width, n_shared, margin, rate, seed)
         data, negatives = network.score(rows), -network.score(fresh)
         risk = sum(
             np.mean(HINGE_WEIGHT * np.maximum(0.0, margin - part) - part)
@@ -73,7 +73,9 @@ def fit_clear(rows, width, n_steps, margin, seed):
     return min(runs, key=lambda run: run[-1])
 
 
-def _run_clear(rows, domain, sample_seeds, width, n_steps, margin, rate, seed):
+def run_clear(
+    rows, domain, sample_seeds, width, n_steps, margin, rate, seed, updates_per_batch=1
+):  # fmt: skip
     random_state = np.random.default_rng(seed)
     epochs = _epochs(n_steps, len(rows))
     settings = Settings(
@@ -85,6 +87,7 @@ def _run_clear(rows, domain, sample_seeds, width, n_steps, margin, rate, seed):
         uniform_epochs=round(CLEAR_WARM_START * epochs),
         batch_size=BATCH_SIZE,
         decaying_rate=rate,
+        updates_per_batch=updates_per_batch,
     )
     model = build_mlp(2, (width,) * 4, seed=random_state.integers(2**31))
     state = KerasState(model, keras.optimizers.RMSprop(rate))
@@ -94,25 +97,28 @@ def _run_clear(rows, domain, sample_seeds, width, n_steps, margin, rate, seed):
     return CertifiedNetwork(state.certified())
 
 
-def fit_conventional(rows, domain, width, n_steps, margin, seed):
+def fit_conventional(
+    rows, domain, width, n_steps, margin, seed, *, newton_steps=NEWTON_STEPS, rate=1e-3,
+    initializer="GlorotUniform",
+):  # fmt: skip
     """Train an unconstrained network by binary cross-entropy against its own negatives (App.
     E).
 
     ReLU in place of sorting, and Adam. Negatives are made as ours are: by Algorithm 1, from
-    uniform seeds in B towards the level -m of the network itself.
+    uniform seeds in B towards the level -m of the network itself; with T = 0 they stay uniform.
     """
     random_state = np.random.default_rng(seed)
     layers = [keras.Input((2,))]
     for units, activation in [(width, "relu")] * 4 + [(1, None)]:
-        initializer = keras.initializers.GlorotUniform(seed=int(random_state.integers(2**31)))
-        layers.append(keras.layers.Dense(units, activation, kernel_initializer=initializer))
+        drawn = getattr(keras.initializers, initializer)(seed=int(random_state.integers(2**31)))
+        layers.append(keras.layers.Dense(units, activation, kernel_initializer=drawn))
     model = keras.Sequential(layers)
-    optimizer = keras.optimizers.Adam()
+    optimizer = keras.optimizers.Adam(rate)
     optimizer.build(model.trainable_variables)
 
     @tf.function
     def train(data, seeds, eta):
-        negatives = attract(model, seeds, domain, level=-margin, eta=eta, steps=NEWTON_STEPS)
+        negatives = attract(model, seeds, domain, level=-margin, eta=eta, steps=newton_steps)
         points = tf.concat([data, negatives], axis=0)
         labels = tf.concat([tf.ones(len(data)), tf.zeros(len(data))], axis=0)
         with tf.GradientTape() as tape:

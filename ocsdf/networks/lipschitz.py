@@ -67,8 +67,8 @@ def layer_bound(layer, input_shape=None):
     return product(bounds)
 
 
-def network_bound(model):
-    r"""Bound the Lipschitz constant of a sequential network, l2 to l2.
+def network_bound(model, norm="l2"):
+    r"""Bound the Lipschitz constant of a sequential network.
 
     .. math:: \mathrm{Lip}(f) \le \prod_k \mathrm{Lip}(f_k)
 
@@ -79,11 +79,15 @@ def network_bound(model):
     model : keras.Sequential
         Its layers are those that :func:`layer_bound` lists; images have the size that its input
         declares.
+    norm : {"l2", "linf"}, default="l2"
+        Of the input and of what each layer gives. In l-inf (OCSDF App. I.2) a dense layer's bound
+        is the largest l1 norm of a unit's weights and a sort's is 1; no other layer has one yet.
 
     Returns
     -------
     float
         A TypeError says that the model is not sequential or has a layer without a known bound.
+        A ValueError says that the norm is neither.
 
     Examples
     --------
@@ -94,7 +98,10 @@ def network_bound(model):
     >>> network_bound(network) > 0.0
     True
     """
-    return translate(model).bound()
+    if norm not in ("l2", "linf"):
+        raise ValueError(f"norm must be 'l2' or 'linf'; got {norm!r}.")
+    network = translate(model)
+    return network.bound() if norm == "l2" else network.linf_bound()
 
 
 def float_error(model, roundoff=ROUNDOFF):

@@ -131,21 +131,16 @@ class Operation:
         raise NotImplementedError
 
     def bound(self, shape=None):
-        """Bound the Lipschitz constant, l2 to l2, for inputs of a shape.
-
-        Parameters
-        ----------
-        shape : tuple of (int or None) or None, default=None
-
-        Returns
-        -------
-        float
-        """
+        """Bound the Lipschitz constant, l2 to l2, for inputs of a shape; None: of any."""
         # Arrays cannot be written to: what was proved of them once stays.
         known = vars(self).setdefault("_bounds", {})
         if shape not in known:
             known[shape] = self._bound(shape)
         return known[shape]
+
+    def linf_bound(self, shape=None):
+        """Bound the Lipschitz constant, l-inf to l-inf, for inputs of a shape."""
+        raise TypeError(f"No l-inf bound is known for {self.label or type(self).__name__}.")
 
     def width(self, shape):
         """Return how many numbers are made of one point at a time."""

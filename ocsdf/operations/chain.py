@@ -91,6 +91,9 @@ class Chain(Operation):
         parts = zip(self.operations, self.shapes, strict=False)
         return product(part.bound(inner) for part, inner in parts)
 
+    def linf_bound(self, shape=None):
+        return product(part.linf_bound() for part in self.operations)
+
     def pass_on(self, norm, error, roundoff, shape=None):
         for part, inner in zip(self.operations, self.shapes, strict=False):
             norm, error = part.pass_on(norm, error, roundoff, inner)

@@ -7,7 +7,7 @@ import numpy as np
 from ocsdf.operations.base import Operation, Rounding, operation
 from ocsdf.operations.fields import as_array, as_number, check_width, count, freeze
 from ocsdf.operations.keras_layers import built, own_layer
-from ocsdf.operations.matrix_bounds import matrix_bound
+from ocsdf.operations.matrix_bounds import column_sum_bound, matrix_bound
 from ocsdf.operations.scratch import whole_blocks
 
 
@@ -59,6 +59,9 @@ class Dense(Operation):
 
     def _bound(self, shape):
         return matrix_bound(self.kernel)
+
+    def linf_bound(self, shape=None):
+        return column_sum_bound(self.kernel)
 
     def rounding(self, shape):
         n_places = None if shape is None else count(shape[:-1])

@@ -1,5 +1,7 @@
 """Float64 upper bound of a matrix's largest singular value, rounding included."""
 
+import math
+
 import numpy as np
 
 ROUNDOFF = 2.0**-53
@@ -65,6 +67,33 @@ def scaled_entries(array, name):
         raise ValueError(f"Cannot bound a {name} with NaN or infinite entries.")
     exponent = int(np.frexp(np.max(np.abs(array), initial=0.0))[1])
     return np.ldexp(array, -exponent), exponent
+
+
+def column_sum_bound(matrix):
+    r"""Bound how far :math:`x \mapsto x W` moves in l-inf, rounding included.
+
+    .. math:: \|x W - y W\|_\infty \le \max_j \sum_i |w_{ij}| \; \|x - y\|_\infty
+
+    Parameters
+    ----------
+    matrix : array-like of shape (n_in, n_out)
+        W.
+
+    Returns
+    -------
+    float
+        At least the largest l1 norm of a column.
+    """
+    scaled, exponent = scaled_entries(matrix, "matrix")
+    largest = max(map(_sum_above, np.abs(scaled).T.tolist()), default=0.0)
+    return float(np.ldexp(largest, exponent))
+
+
+def _sum_above(numbers):
+    """Add numbers, and round up where the sum is not exact: of 0.25 and 0.75 it stays 1."""
+    total = math.fsum(numbers)
+    rest = math.fsum([*numbers, -total])
+    return total if rest <= 0.0 else math.nextafter(total, math.inf)
 
 
 def _scaled_matrix_bound(matrix):

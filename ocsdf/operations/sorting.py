@@ -3,7 +3,7 @@
 import numpy as np
 
 from ocsdf.operations.base import EXACT, Rounding, operation
-from ocsdf.operations.fields import as_counts, count, freeze
+from ocsdf.operations.fields import as_counts, count, freeze, readings
 from ocsdf.operations.keras_layers import built, own_layer
 from ocsdf.operations.scaled import Scaled
 from ocsdf.utils.compiled import compiled
@@ -11,6 +11,10 @@ from ocsdf.utils.compiled import compiled
 
 class _Sorting(Scaled):
     """A sort times a coefficient."""
+
+    def linf_bound(self, shape=None):
+        # The k-th smallest of numbers moves no farther than the one that moves farthest.
+        return float(readings(self.coefficient))
 
     def rounding(self, shape):
         if self.coefficient == 1.0:

@@ -205,3 +205,30 @@ def test_images_that_are_not_there(fresh, tmp_path, monkeypatch):
     monkeypatch.setattr(keras.datasets.mnist, "load_data", offline)
     with pytest.raises(FileNotFoundError, match=r"images.mnist.npz .*OCSDF_DATA_HOME .no route"):
         load_images("mnist")
+
+
+def test_each_set_has_its_own_course_of_table_b2():
+    courses = few_label_training.OWN_COURSES
+    # Of 200, 200 and 100 epochs.
+    assert [200 * share for share in courses["mnist"].halvings] == [50, 100, 120, 140, 160, 180]
+    assert [200 * share for share in courses["fashion_mnist"].halvings] == [50, 100, 120]
+    assert [100 * share for share in courses["cifar10"].halvings] == [50]
+    # lambda grows from 0.01 to 0.2, and from 0 to 0.01, over 50 epochs.
+    assert 0.2 * courses["mnist"].beginning == pytest.approx(0.01)
+    assert 200 * courses["mnist"].growth == 50 == 100 * courses["cifar10"].growth
+    assert courses["cifar10"].beginning == 0.0
+    for name in ("printed", "cifar10"):
+        preset = few_labels.PRESETS[name]
+        assert preset.course == "own" and few_label_training.GEOMETRIC_LINF in preset.settings
+
+
+def test_cifar_10_is_learned_by_convnet_4b(monkeypatch):
+    rng = np.random.default_rng(0)
+    images = Images(np.float32(rng.uniform(size=(100, 32, 32, 3))), rng.integers(10, size=100))
+    monkeypatch.setattr(few_label_training, "load_images", lambda name: (images, images))
+    cell = {"images": "cifar10", "fraction": 0.2, "rate": 0.01, "weight": 0.01, "seed": 0}
+    cell |= {"width": 0.125, "epochs": 2, "iterations": 2, "batch_size": 32, "n_test": 20}
+    row = few_label_training.train_and_judge(
+        loss=few_label_training.GEOMETRIC_LINF, course="own", **cell
+    )
+    assert 0.0 <= row["test"] <= 100.0 and 0.0 <= row["reached"] <= 100.0

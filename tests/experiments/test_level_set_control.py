@@ -132,9 +132,23 @@ def test_points_of_a_network_of_one_class_learn_from_the_cross_entropy():
     network.layers[-1].kernel.assign(np.zeros((8, 2)))
     network.layers[-1].bias.assign([5.0, 0.0])
     points, labels = tf.constant([[0.1, 0.2], [0.3, 0.4]]), tf.constant([0, 1])
-    loss = control._robust("linf", network, points, labels, points[:, tf.newaxis])
+    loss = control._robust(
+        "linf", control.PRESETS["cpu"], network, points, labels, points[:, tf.newaxis]
+    )
     with tf.GradientTape() as tape:
         value = loss()
     slope = tape.gradient(value, network.layers[-1].bias).numpy()
     share = 1.0 / (1.0 + np.exp(-5.0)) / 2.0
     np.testing.assert_allclose(slope, [share, -share], rtol=1e-4)
+
+
+def test_as_printed_such_points_lose_what_the_robust_loss_says():
+    network = fc_1(2, 2, 8, seed=0)
+    points, labels = tf.constant([[0.1, 0.2], [0.3, 0.4]]), tf.constant([0, 1])
+    printed = control.PRESETS["printed"]
+    assert (printed.width, printed.batch_size, printed.radius) == (512, 1, control.EPSILON)
+    # A constant network gives no sample a place to go: p stays at x, and Eq. 12 is eps.
+    network.layers[-1].kernel.assign(np.zeros((8, 2)))
+    network.layers[-1].bias.assign([5.0, 0.0])
+    loss = control._robust("l2", printed, network, points, labels, points[:, tf.newaxis])
+    assert float(loss()) == pytest.approx(control.EPSILON, rel=1e-3)

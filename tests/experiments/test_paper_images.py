@@ -70,6 +70,39 @@ def test_channels_are_scaled_to_mean_0_and_deviation_1():
     np.testing.assert_allclose(rows.std(axis=0), 1.0, rtol=1e-5)
 
 
+def test_channels_are_scaled_by_all_classes(generated, monkeypatch):
+    """App. H.2: what one class's images are like does not enter their scale."""
+    told = []
+    scaling = paper_images._scaling
+    monkeypatch.setattr(
+        paper_images,
+        "_scaling",
+        lambda images, *rest: told.append(images) or scaling(images, *rest),
+    )
+    run_cell("smoke", "downsampling", 0, 0)
+    assert len(told[0]) == 60
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("preset", "shape"), [("paper", (28, 28, 1)), ("paper_cifar10", (32, 32, 3))]
+)
+def test_the_papers_presets_run_at_full_size(preset, shape):
+    """Two steps of Table 6's network, all channels, T as printed; eight images a batch, not 128."""
+    settings = PRESETS[preset]._replace(n_steps=2, batch_size=8)
+    # The first step with T = 0, the second with T = 16 or 32.
+    settings = settings._replace(epochs=2, uniform_epochs=1)
+    model = build_convnet(shape, seed=0)
+    assert model.count_params() > 2_000_000
+    n_pixels = int(np.prod(shape))
+    points = np.float32(np.random.default_rng(0).uniform(-1.0, 1.0, size=(16, n_pixels)))
+    before = [weight.copy() for weight in model.get_weights()]
+    losses = train_network(model, points, Box(-np.ones(n_pixels), np.ones(n_pixels)), settings, 0)
+    assert losses.shape == (2,) and np.isfinite(losses).all()
+    changed = [np.abs(a - b).max() for a, b in zip(before, model.get_weights(), strict=True)]
+    assert max(changed) > 1e-5 and np.isfinite(changed).all()
+
+
 class TestTraining:
     points = np.float32(np.random.default_rng(1).uniform(0.5, 1.0, size=(30, 16)))
     domain = Box(-np.ones(16), np.ones(16))

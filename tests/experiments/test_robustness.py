@@ -239,6 +239,23 @@ def test_networks_of_coloured_images_are_trained_and_attacked(
     assert row[f"accuracy_{method}"] == 100.0 * np.unpackbits(packed, count=20).mean()
 
 
+@pytest.mark.slow
+def test_resnet_18_with_batch_normalization_takes_two_robust_steps_at_full_size():
+    model = resnet_18(seed=0, batch_norm=True)
+    n_trained = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
+    assert n_trained == 11_173_962
+    network, rng = Counted(model), np.random.default_rng(0)
+    optimizer = keras.optimizers.Adam(1e-3)
+    optimizer.build(model.trainable_variables)
+    step = robust_training._make_step(network, "ours", PROBLEMS["ResNet-18"], 4, optimizer)
+    images = tf.constant(rng.uniform(size=(4, 32, 32, 3)), tf.float32)
+    labels, before = tf.constant([0, 3, 5, 9]), [w.copy() for w in model.get_weights()]
+    losses = [float(step(images, labels, tf.constant([1, k]))) for k in range(2)]
+    assert np.isfinite(losses).all()
+    changed = [np.abs(a - b).max() for a, b in zip(before, model.get_weights(), strict=True)]
+    assert max(changed) > 1e-4 and np.isfinite(changed).all()
+
+
 def test_resnet_18_has_the_size_of_the_papers_and_sees_one_image_at_a_time():
     assert resnet_18().count_params() == 11_173_962
     model = resnet_18(width=0.125, seed=0)

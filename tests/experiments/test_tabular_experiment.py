@@ -234,3 +234,18 @@ class TestRanks:
             rows, {"musk": (90.0, 8)}, script.read_baselines(tmp_path, "ad")
         )
         assert ranks.loc["musk", "default"] == 1.0
+
+
+def test_speech_gets_its_row_where_its_file_is(script, tmp_path, monkeypatch):
+    from ocsdf.data.tables import load_table
+
+    assert "36_speech" not in script.PAPER["ad"]
+    (tmp_path / "adbench").mkdir()
+    monkeypatch.setenv("OCSDF_DATA_HOME", str(tmp_path))
+    assert script.paper_tables() == script.PAPER
+    rng = np.random.default_rng(0)
+    path = tmp_path / "adbench" / "36_speech.npz"
+    np.savez(path, X=rng.normal(size=(30, 400)), y=np.repeat([0, 1], [25, 5]))
+    found = script.paper_tables()
+    assert found["ad"]["36_speech"] == (46.0, 15) and found["oc"] == script.PAPER["oc"]
+    assert load_table("speech").X.shape == (30, 400)
