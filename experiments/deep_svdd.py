@@ -27,6 +27,7 @@ from sklearn.metrics import roc_auc_score
 
 from experiments.common.command import file_name, keep_committed, make_parser, run_experiment
 from experiments.deep_svdd_training import DeepSVDD, Effort
+from experiments.image_attacks import PAPER_ATTACKED
 from experiments.image_data import load_images
 from experiments.images import ATTACK_RADII, digits
 from ocsdf.attacks.gradient_descent import attacked_auroc
@@ -38,11 +39,6 @@ _HIDDEN = {PYOD: [64, 32], WIDE: [512] * 4}
 # Table 7, means; its third column is the best of ten runs of `repository`, chosen by AUROC.
 PAPER = {ARTICLE: 79.8, REPOSITORY: 88.6, PYOD: 85.0}
 PAPER_BEST, PAPER_CIFAR10 = 94.0, 64.8
-# Tables 10 and 12, means.
-PAPER_ATTACKED = {
-    "mnist": (90.2, 89.7, 88.2, 84.5, 74.1, 61.9),
-    "cifar10": (54.4, 46.5, 28.4, 9.2, 0.7, 0.1),
-}
 _RADII = tuple(round(255 * radius) for radius in ATTACK_RADII)
 
 
