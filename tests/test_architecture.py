@@ -39,7 +39,8 @@ MOST_LINES = 320
 KERAS_METHODS = {"build", "call", "get_config", "load_own_variables", "save_own_variables"}
 # Methods that operations override, documented by ocsdf.operations.base.Operation.
 OPERATION_METHODS = {
-    "evaluate", "linearize", "output_shape", "pass_on", "rounding", "to_keras", "to_onnx", "width"
+    "evaluate", "linearize", "linf_bound", "output_shape", "pass_on", "rounding", "to_keras",
+    "to_onnx", "width",
 }  # fmt: skip
 
 
