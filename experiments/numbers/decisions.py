@@ -86,7 +86,7 @@ def exports():
     outside = sum(rows[f"{dtype}_differ_outside_slack"].sum() for dtype in ("float64", "float32"))
     above = sum(rows[f"{dtype}_radius_above"].sum() for dtype in ("float64", "float32"))
     return (
-        f"On {len(rows)} tables and {rows['rows'].sum():,} rows in both types, {int(outside)} "
+        f"on {len(rows)} tables and {rows['rows'].sum():,} rows in both types, {int(outside)} "
         f"verdicts differed outside the float slack, and {int(above)} radii of the graph were "
         "above the package's"
     )
@@ -96,7 +96,7 @@ def reasons():
     """How far the shares of `explain` agree with SHAP's."""
     rows = record("reasons")
     return (
-        f"On {len(rows)} tables the mean rank correlation of its shares with SHAP's "
+        f"on {len(rows)} tables the mean rank correlation of its shares with SHAP's "
         f"(PermutationExplainer) is {nearest(rows['change_and_shap'].mean(), 2)}; the first "
         f"feature is the same in {nearest(100 * rows['same_first_feature'].mean(), 0)} % of rows"
     )
