@@ -166,6 +166,11 @@ class ColumnEncoder:
         encoder._set_coordinates()
         return encoder
 
+    @property
+    def coded_names(self):
+        """Names of the columns that have a code: categories, and where values may be missing."""
+        return [column.name for column in self.columns_ if any(column.is_code)]
+
     def _pairs(self, X):
         """Pair the columns of fit with those of a table."""
         frame = _frame(X)

@@ -227,6 +227,7 @@ def _model_facts(estimator, setting):
             {"name": str(name), "mean": float(mean), "scale": float(scale), "slope": float(slope)}
             for name, mean, scale, slope in zip(*columns, strict=True)
         ],
+        "coded": [] if encoder is None else encoder.coded_names,
     }
 
 

@@ -75,6 +75,9 @@ def test_report_on_it_is_whole_and_parts_it_by_a_category(run, table):
     assert sorted(group["group"] for group in groups) == ["north", "south"]
     assert sum(group["rows"] for group in groups) == facts["rows_judged"]
     assert [one["name"] for one in facts["model"]["features"]] == ["size", "day"]
+    assert facts["model"]["coded"] == ["shop", "code"]
+    page = Path("ocsdf-report-sales.html").read_text()
+    assert "Columns with a code (shop, code)" in page
     run(*words, "--format", "md")
     assert "AUROC" in Path("ocsdf-report-sales.md").read_text()
 
