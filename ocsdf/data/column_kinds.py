@@ -31,7 +31,8 @@ def column_kind(series):
         Python objects.
     """
     dtype, name = series.dtype, series.name
-    if dtype.is_numeric() or dtype == nw.Boolean:
+    # Of pandas also long doubles, sparse columns, and numbers of another byte order.
+    if dtype.is_numeric() or dtype == nw.Boolean or _numpy_kind(series) in set("biuf"):
         return "number"
     if dtype == nw.Time:
         raise _refused(name, "times of day", "make numbers of them, such as seconds")
@@ -90,7 +91,12 @@ def value_key(value):
 
 def _holds_objects(series):
     """Tell a pandas column of Python objects, whatever they are."""
-    return str(getattr(series.to_native(), "dtype", "")) == "object"
+    return _numpy_kind(series) == "O" and str(series.to_native().dtype) == "object"
+
+
+def _numpy_kind(series):
+    """Return the letter of a pandas column's kind; None of other libraries."""
+    return getattr(getattr(series.to_native(), "dtype", None), "kind", None)
 
 
 def _refused(name, what, how):

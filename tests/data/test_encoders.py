@@ -100,6 +100,10 @@ class TestKinds:
             (mixed()[["age", "proto"]], None, "error", False),
             (mixed()[["when"]], "from_dtype", "error", True),
             ([[1, 2], [3, 4]], "from_dtype", "error", False),
+            (pd.DataFrame({"x": np.ones(3, ">f8")}), "from_dtype", "error", False),
+            (pd.DataFrame({"x": np.ones(3, np.longdouble)}), "from_dtype", "error", False),
+            (pd.DataFrame({"x": pd.arrays.SparseArray([0.0, 1.0])}), "from_dtype", "error", False),
+            (pd.DataFrame([[1, 2]], columns=["x", "x"]), "from_dtype", "error", False),
         ],
     )
     def test_who_needs_an_encoder(self, X, features, missing, needed):
@@ -271,6 +275,18 @@ class TestOtherKinds:
         encoder = ColumnEncoder().fit(pd.DataFrame({"x": given}))
         with pytest.raises(ValueError, match=message):
             encoder.transform(pd.DataFrame({"x": now}))
+
+    def test_numbers_of_other_types_beside_text(self):
+        frame = pd.DataFrame(
+            {
+                "a": np.array([1.0, 2.0, 3.0], ">f8"),
+                "b": pd.arrays.SparseArray([0.0, 1.0, 0.0]),
+                "c": pd.array([1, 2, 3], dtype="int64[pyarrow]"),
+                "d": list("xyz"),
+            }
+        )
+        rows = ColumnEncoder().fit(frame).transform(frame)
+        np.testing.assert_array_equal(rows[:, :3], [[1, 0, 1], [2, 1, 2], [3, 0, 3]])
 
     def test_integers_that_float64_rounds(self):
         frame = pd.DataFrame({"x": [2**53 + 1, 1], "y": ["a", "b"]})
