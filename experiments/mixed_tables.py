@@ -104,9 +104,9 @@ def main():
     arguments = parser.parse_args()
     cells = [
         {"table": table, "method": method, "seed": seed}
+        for seed in SEEDS
         for table in arguments.tables
         for method in METHODS
-        for seed in SEEDS
     ]
     rows = do_cells(cells, measure, arguments, "mixed_tables")
     write_text(describe(rows), arguments.output, "mixed_tables")
