@@ -10,7 +10,9 @@ from ocsdf.surfaces.winding import solve
 # Least-size vectors are wanted, not exact winding numbers: much ridge, few steps.
 _RIDGE, _STEPS = 0.2, 12
 # Neighbours that normals agree with; what the winding number weighs against each of them.
-_NEIGHBOURS, _POWER, _TRUST = 12, 4, 0.3
+_NEIGHBOURS, _POWER, _TRUST = 12, 4, 1.0
+# How fast a neighbour counts less the farther it is from the plane of a normal.
+_FLATNESS = 8
 
 
 def orient(points, normals, areas, grid):
@@ -20,10 +22,13 @@ def orient(points, normals, areas, grid):
     they begin (parametric Gauss reconstruction, Lin et al., 2022). With their cosines u to the
     normals, signs s minimize
 
-    .. math:: \sum_{ij} |c_{ij}|^4 (s_i - \mathrm{sign}(c_{ij}) s_j)^2
+    .. math:: \sum_{ij} |c_{ij}|^4 e_{ij}^8 (s_i - \mathrm{sign}(c_{ij}) s_j)^2
        + \tau \sum_i (s_i - u_i)^2, \qquad c_{ij} = n_i^T n_j,
 
     over neighbours i, j: a convex problem, so that no tree of decisions carries one mistake on.
+    With o the unit vector from one to the other,
+    :math:`e_{ij} = 1 - \max((o^T n_i)^2, (o^T n_j)^2)` is 1 along a surface and 0 across a thin
+    sheet, whose two sides look apart.
 
     Parameters
     ----------
@@ -46,6 +51,10 @@ def orient(points, normals, areas, grid):
     rows, columns = np.repeat(np.arange(n_points), n_others), neighbours[:, 1:].ravel()
     cosines = np.sum(normals[rows] * normals[columns], axis=1)
     weights = np.sign(cosines) * np.abs(cosines) ** _POWER
+    offsets = points[columns] - points[rows]
+    squares = np.maximum(np.sum(offsets**2, axis=1), np.finfo(float).tiny)
+    across = [np.sum(offsets * normals[ends], axis=1) ** 2 / squares for ends in (rows, columns)]
+    weights *= np.maximum(1.0 - np.maximum(*across), 0.0) ** _FLATNESS
     graph = coo_matrix((weights, (rows, columns)), (n_points, n_points)).tocsr()
     graph = (graph + graph.T) / 2.0
     degrees = np.asarray(abs(graph).sum(axis=1)).ravel()
