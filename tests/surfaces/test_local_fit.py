@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import trimesh
 
 from ocsdf.surfaces.local_fit import LocalSurface, smooth
 from ocsdf.surfaces.orientation import orient
@@ -128,3 +129,13 @@ def test_given_normals_decide_the_side_alone():
     outward = LocalSurface(points)
     assert inward.curvatures == pytest.approx(-outward.curvatures)
     assert np.median(outward.curvatures, axis=0) == pytest.approx([-2.0, 0.0, -2.0], abs=0.05)
+
+
+def test_the_sides_of_a_thin_sheet_do_not_pull_each_other_into_one_direction():
+    box = trimesh.creation.box((1.0, 1.0, 0.03))
+    points, faces = trimesh.sample.sample_surface(box, 3_000, seed=0)
+    outward = box.face_normals[faces]
+    surface = LocalSurface(np.asarray(points))
+    # The sheet is as thin as the points are apart; a pull across it turns every third one.
+    wrong = np.sum(surface.normals * outward, axis=1)[np.abs(outward[:, 2]) > 0.5] < 0.0
+    assert wrong.mean() < 0.23
