@@ -14,7 +14,8 @@ from ocsdf.surfaces.meshing import import_surface_package
 # Side of a cell in typical distances of points, and the most cells along a block.
 _FINE, _MOST_CELLS = 0.6, 32
 # Standard deviation of a point's weight in its own spacing; bounds in cells and in the median.
-_WIDTH, _NARROWEST, _WIDEST = 0.85, 0.5, 2.5
+# Wider ones reach across folds and make pockets there (gargoyle, daratech, homer, cow).
+_WIDTH, _NARROWEST, _WIDEST = 0.5, 0.5, 1.2
 _REACH = 3.0
 # Blocks along the side of the bricks that marching cubes takes at a time.
 _BRICK = 16
