@@ -15,7 +15,7 @@ from ocsdf.surfaces.meshing import import_surface_package
 _FINE, _MOST_CELLS = 0.6, 32
 # Standard deviation of a point's weight in its own spacing; bounds in cells and in the median.
 # Wider ones reach across folds and make pockets there (gargoyle, daratech, homer, cow).
-_WIDTH, _NARROWEST, _WIDEST = 0.5, 0.5, 1.2
+_WIDTH, _NARROWEST, _WIDEST = 0.8, 0.5, 1.2
 _REACH = 3.0
 # Blocks along the side of the bricks that marching cubes takes at a time.
 _BRICK = 16
