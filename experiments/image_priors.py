@@ -132,6 +132,7 @@ def describe(rows, sizes):
             found.rename(columns=columns).reset_index().to_markdown(index=False, floatfmt=".3g"),
             "\n## AUROC by class\n",
             by_class.reset_index().to_markdown(index=False, floatfmt=".1f"),
+            *[f"\nNot run: {name}." for name in sizes.sets if name not in set(rows["images"])],
             "",
         ]
     )
