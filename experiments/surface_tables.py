@@ -18,7 +18,8 @@ _PLAIN = {"normal_consistency": "normals", "slope_near": "slope near", "slope_fa
 
 
 def describe(rows, methods, sizes):
-    """Write the comparison as Markdown."""
+    """Write the comparison as Markdown, of the methods that have rows."""
+    methods = [method for method in methods if (rows["method"] == method).any()]
     some, many = (rows[rows["n_points"] == n] for n in (sizes.n_points, sizes.many))
     distance = (some["to_truth"] + some["from_truth"]) / 2.0
     mean = some.assign(distance=1e3 * distance).pivot_table("distance", "shape", "method")
