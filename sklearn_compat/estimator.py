@@ -105,7 +105,8 @@ class OCSDF(SignedDistance):
         Whether to bring features to mean 0 and standard deviation 1 first.
     contamination : float, "auto" or "estimate", default="auto"
         "auto": f = 0 is the verdict's boundary and ``offset_`` is 0. A float in (0, 0.5]:
-        ``offset_`` is that quantile of the training scores. "estimate", where rows may
+        ``offset_`` is that quantile of the scores of rows that are left out of what they are
+        compared with, and no row is compared with those below it. "estimate", where rows may
         hold anomalies: ``offset_`` sets aside the rows that lie apart from the others, see
         :func:`ocsdf.decisions.contamination.estimated_threshold`.
     categorical_features : "from_dtype", None, or array-like of str, int or bool

@@ -86,14 +86,15 @@ def fit_network(estimator, points, views, rounding, sample_weight, random_state)
         learned.append(_train(estimator, rows, references, sample_weight, random_state))
         return learned[0].network
 
+    contamination = estimator.contamination
+    share = None if isinstance(contamination, str) else contamination
     network, left_out = anchored_network(
-        points, views, train, random_state, sample_weight, estimator.emphasis
+        points, views, train, random_state, sample_weight, estimator.emphasis, share
     )
     network = CertifiedNetwork(network, *rounding)
     domain = DOMAINS[estimator.domain].from_data(points)
     _, _, margin, *outcome = learned[0]
-    contamination = estimator.contamination if isinstance(estimator.contamination, str) else None
-    if contamination == "estimate" and len(points) > MOST_REFERENCES:
+    if share is not None or len(points) > MOST_REFERENCES:
         # Rows that are no references score lower than those that are, and do not lie apart.
         scores = left_out
     else:

@@ -28,7 +28,8 @@ class OCSDFDetector(BaseDetector):
         ``estimator__margin``. It is cloned, and of the clone ``contamination`` is replaced.
         None takes ``OCSDF()``.
     contamination : float or thresholder, default=0.1
-        Share of the training rows to call anomalies, in (0, 0.5]. Or an object as those of
+        Share of the training rows to call anomalies, in (0, 0.5]: no other row is compared with
+        them. Or an object as those of
         PyThresh, whose ``fit`` labels the training scores; the threshold is then one that gives
         these labels.
     random_state : int, RandomState instance or None, default=None
@@ -44,7 +45,8 @@ class OCSDFDetector(BaseDetector):
     decision_scores_ : ndarray of shape (n_samples,)
         The training rows' scores.
     threshold_ : float
-        Their quantile of 1 - contamination, or what a thresholder chose. It may be set: verdicts
+        The quantile of 1 - contamination of such scores, each row left out of what it is compared
+        with; or what a thresholder chose. It may be set: verdicts
         and certificates are those of the threshold that stands here.
     labels_ : ndarray of shape (n_samples,), int
         Verdicts on the training rows: 0 is normal, 1 is an anomaly.
@@ -91,7 +93,7 @@ class OCSDFDetector(BaseDetector):
         else:
             detector.fit(X)
         scores = -detector.score_samples(X)
-        threshold = self._choose_threshold(scores)
+        threshold = self._choose_threshold(detector, scores)
         self.detector_, self.decision_scores_ = detector, scores
         self.calibrated_ = calibrated
         self._set_n_classes(None)
@@ -206,7 +208,7 @@ class OCSDFDetector(BaseDetector):
 
     def _process_decision_scores(self):
         """Set what PyOD derives from ``decision_scores_``; its users call this, too."""
-        self._adopt_threshold(self._choose_threshold(self.decision_scores_))
+        self._adopt_threshold(self._choose_threshold(self.detector_, self.decision_scores_))
         return self
 
     def _adopt_threshold(self, threshold):
@@ -214,9 +216,11 @@ class OCSDFDetector(BaseDetector):
         self.labels_ = (self.decision_scores_ > self.threshold_).astype(int)
         self._mu, self._sigma = np.mean(self.decision_scores_), np.std(self.decision_scores_)
 
-    def _choose_threshold(self, scores):
+    def _choose_threshold(self, detector, scores):
         if isinstance(self.contamination, Real):
-            return np.percentile(scores, 100.0 * (1.0 - float(self.contamination)))
+            # Training rows vouch for themselves: new ones score as those that were left out.
+            left_out = -detector.training_scores_
+            return np.percentile(left_out, 100.0 * (1.0 - float(self.contamination)))
         self.contamination.fit(scores)
         return _threshold_of(self.contamination, scores)
 

@@ -32,7 +32,7 @@ NUMBERS = [
     "training",
 ]
 # What else there is: files, pages, processes and tables.
-OTHERS = ["benchmark", "cli", "data", "data_files", "displays", "experiments", "fuzz"]
+OTHERS = ["benchmark", "cli", "data", "data_files", "displays", "engines", "experiments", "fuzz"]
 OTHERS += ["report", "utils"]
 
 NUMPY, ONEDNN = "NPY_DISABLE_CPU_FEATURES", "TF_ENABLE_ONEDNN_OPTS"

@@ -76,12 +76,13 @@ def value_key(value):
         return "text", str(value)
     if isinstance(value, bool | np.bool_):
         return "booleans", bool(value)
+    # NumPy's durations are integers to Python.
+    if isinstance(value, _DATES):
+        return "dates", repr(value)
     if isinstance(value, int | np.integer):
         return "numbers", int(value)
     if isinstance(value, float | np.floating | Decimal | Fraction):
         return "numbers", float(value)
-    if isinstance(value, _DATES):
-        return "dates", repr(value)
     if isinstance(value, complex | np.complexfloating):
         return "complex numbers", repr(value)
     if type(value).__name__ == "Period":

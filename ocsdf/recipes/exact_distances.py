@@ -27,7 +27,7 @@ class Part(NamedTuple):
     operation : Operation
         Maps (n, n_features) to (n, 1): minus a distance.
     scores : ndarray of shape (n_queries,)
-        At the first of the rows, up to 1,000, each left out of what it is compared with.
+        At the first of the rows, each left out of what it is compared with.
     """
 
     operation: object
@@ -76,7 +76,7 @@ def neighbor_setbacks(points):
     return _SETBACK * np.sqrt(np.square(found[:, 1:]).mean(axis=1))
 
 
-def nearest_trusted_row(points, setbacks):
+def nearest_trusted_row(points, setbacks, n_queries=N_QUERIES):
     r"""Minus the distance to the nearest row, each set back by an amount of its own.
 
     .. math:: f(x) = -\min_i (\|x - r_i\| + s_i)
@@ -88,6 +88,8 @@ def nearest_trusted_row(points, setbacks):
     ----------
     points : ndarray of shape (n_references, n_features)
     setbacks : ndarray of shape (n_references,)
+    n_queries : int, default=1000
+        How many of the rows, the first, are scored.
 
     Returns
     -------
@@ -98,13 +100,13 @@ def nearest_trusted_row(points, setbacks):
     _, first = np.unique(points[order], axis=0, return_index=True)
     kept = np.sort(order[first])
     operation = NearestRow(points[kept], setbacks[kept])
-    queries = np.arange(min(N_QUERIES, len(points)))
+    queries = np.arange(min(n_queries, len(points)))
     distances = cdist(points[queries], points) + setbacks
     distances[queries, queries] = np.inf
     return Part(operation, -distances.min(axis=1))
 
 
-def nearest_values(points, rows):
+def nearest_values(points, rows, n_queries=N_QUERIES):
     """Minus the l2 norm of each feature's distance to the nearest training value.
 
     It tells values that were never seen, however common their neighbours are. Of a feature with
@@ -116,12 +118,14 @@ def nearest_values(points, rows):
         All training rows.
     rows : ndarray of shape (n_references, n_features)
         Those of them whose scores are wanted.
+    n_queries : int, default=1000
+        How many of these, the first, are scored.
 
     Returns
     -------
     Part
     """
-    queries = rows[:N_QUERIES]
+    queries = rows[:n_queries]
     seen, gaps = [], np.zeros(len(queries))
     for column, wanted in zip(points.T, queries.T, strict=True):
         values, copies = np.unique(column, return_counts=True)

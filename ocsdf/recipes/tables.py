@@ -23,7 +23,15 @@ _QUERIES = 1000
 _SHARE_OUTSIDE = 0.01
 
 
-def anchored_network(points, views, train, random_state, sample_weight=None, emphasis="accuracy"):
+def anchored_network(
+    points,
+    views,
+    train,
+    random_state,
+    sample_weight=None,
+    emphasis="accuracy",
+    contamination=None,
+):
     r"""Make the default's f from rows in the units of the certificate.
 
     .. math:: f = 0.4 \, (0.9 \, h_1 + 0.1 \, g) + 0.1 \, h_2 + 0.3 \, h_3 + 0.2 \, h_4 - c
@@ -54,12 +62,15 @@ def anchored_network(points, views, train, random_state, sample_weight=None, emp
     sample_weight : ndarray of shape (n_samples,) or None
         References are drawn in proportion to it.
     emphasis : {"accuracy", "certificate"}, default="accuracy"
+    contamination : float or None, default=None
+        Share of the rows that is no reference, of those that lie farthest outside; None takes
+        those of 5.
 
     Returns
     -------
     Part
-        f as a Chain, and its values at up to 1,000 of the rows, each left out of what it is
-        compared with.
+        f as a Chain, and its values at up to 1,000 of the rows, at all references where there is a
+        contamination, each left out of what it is compared with.
 
     Examples
     --------
@@ -84,16 +95,22 @@ def anchored_network(points, views, train, random_state, sample_weight=None, emp
     if train is not None:
         network = train(points if halfway is None else halfway.evaluate(points), near)
 
+    n_queries = N_QUERIES if contamination is None else n_references
+
     def combine(kept, points, level=0.0):
-        first = nearest_trusted_row(near[kept], setbacks[kept])
+        first = nearest_trusted_row(near[kept], setbacks[kept], n_queries)
         if train is not None:
-            learned = Part(network, network.evaluate(near[kept][:N_QUERIES])[:, 0])
+            learned = Part(network, network.evaluate(near[kept][:n_queries])[:, 0])
             first = _mean([first, learned], NETWORK_SHARES, points)
         parts = [
             _after(halfway, first, points),
-            nearest_trusted_row(rows[kept], isolation[kept]),
-            _after(standardized, nearest_trusted_row(plain[kept], np.zeros(kept.sum())), points),
-            nearest_values(points, rows[kept]),
+            nearest_trusted_row(rows[kept], isolation[kept], n_queries),
+            _after(
+                standardized,
+                nearest_trusted_row(plain[kept], np.zeros(kept.sum()), n_queries),
+                points,
+            ),
+            nearest_values(points, rows[kept], n_queries),
         ]
         return _mean(parts, SHARES[emphasis], points, -level)
 
@@ -101,7 +118,8 @@ def anchored_network(points, views, train, random_state, sample_weight=None, emp
     scores = combine(kept, points).scores
     level = boundary_level(scores)
     # What lies outside is no reference: it would vouch for itself.
-    outside = drawn[: len(scores)][scores < level]
+    edge = level if contamination is None else np.percentile(scores, 100.0 * contamination)
+    outside = drawn[: len(scores)][scores < edge]
     kept &= ~np.isin(drawn, outside)
     mean = combine(kept, np.delete(points, outside, axis=0), level).operation
     return Part(_chain(mean, points), scores - level)

@@ -185,7 +185,7 @@ class TestFrames:
     def test_calibrated_and_in_the_contract_of_pyod(self):
         calibrated = ConformalDetector(OCSDF(**TINY), calibration=0.3, random_state=0).fit(FRAME)
         scores = score_frame(calibrated, FRAME.iloc[:5])
-        assert list(scores) == ["score", "verdict", "certified_radius", "p_value"]
+        assert list(scores)[:4] == ["score", "verdict", "certified_radius", "p_value"]
         detector = OCSDFDetector(OCSDF(**TINY), contamination=0.1).fit(FRAME)
         np.testing.assert_array_equal(detector.decision_function(FRAME), detector.decision_scores_)
 

@@ -97,8 +97,10 @@ def test_decision_function_is_score_minus_offset(X, X_test):
     verdicts = detector.predict(X_test)
     np.testing.assert_array_equal(verdicts, np.where(scores >= detector.offset_, 1, -1))
     assert set(verdicts) == {-1, 1}
-    # The offset is the quantile of the training scores that leaves this share outside.
-    assert detector.offset_ == pytest.approx(np.quantile(detector.score_samples(X), 0.1))
+    # The offset is the quantile of scores of rows that were left out, and new rows fare alike.
+    assert detector.offset_ == pytest.approx(np.quantile(detector.training_scores_, 0.1))
+    others = np.random.default_rng(5).normal(size=(2000, 3)) * [1.0, 10.0, 0.1] + [0.0, 5.0, 1.0]
+    assert 0.02 < np.mean(detector.predict(others) == -1) < 0.2
     assert np.mean(detector.predict(X) == -1) == pytest.approx(0.1, abs=1.0 / len(X))
 
 

@@ -149,20 +149,33 @@ def test_T5_masks_of_weights_are_refused_and_empty_masks_taken(detector):
 
 DAY, HOUR = datetime.date(2024, 1, 1), datetime.time(1, 2)
 DATED = {
-    "a date": [DAY],
-    "a time": [HOUR],
-    "a duration": [datetime.timedelta(days=1)],
-    "a time stamp": [datetime.datetime(2024, 1, 1)],
+    "dates": [DAY, DAY + datetime.timedelta(days=1)],
+    "durations": [datetime.timedelta(days=1), datetime.timedelta(days=2)],
+    "time stamps": [datetime.datetime(2024, 1, 1), datetime.datetime(2024, 1, 2)],
 }
 
 
 @pytest.mark.parametrize("values", DATED.values(), ids=DATED)
 @pytest.mark.parametrize("library", [pl.DataFrame, pa.table, pd.DataFrame])
-@pytest.mark.parametrize("beside", [[0.5], [1]])
-def test_T5_dates_of_data_frames_are_refused(library, values, beside):
-    detector = NearestNeighborDistance().fit(pd.DataFrame(ROWS, columns=["x", "t"]))
-    X = library({"x": beside * 2, "t": values * 2})
-    refuses(detector, X, "Input X holds dates or durations in column 't'; every column must be")
+def test_T5_dates_of_data_frames_are_read_as_such_or_refused(library, values):
+    """Never as bare integers: a day more is a day more, or the column is named."""
+    X = library({"x": [0.5, 1.5], "t": values})
+    try:
+        fitted = OCSDF(**TINY).fit(X)
+    except ValueError as error:
+        assert library is pd.DataFrame and "Column 't' holds dates or durations" in str(error)
+    else:
+        assert fitted.encoder_ is not None and np.all(np.isfinite(fitted.score_samples(X)))
+    numbers = OCSDF(**TINY).fit(library({"x": [0.5, 1.5], "t": [1.0, 2.0]}))
+    with pytest.raises(ValueError, match="'t'"):
+        numbers.score_samples(X)
+
+
+@pytest.mark.parametrize("library", [pl.DataFrame, pa.table, pd.DataFrame])
+def test_T5_times_of_day_are_refused(library):
+    X = library({"x": [0.5, 1.5], "t": [HOUR, HOUR]})
+    with pytest.raises(ValueError, match="'t'"):
+        OCSDF(**TINY).fit(X)
 
 
 DATED_OBJECTS = {
@@ -180,9 +193,11 @@ def test_T5_dates_among_objects_are_refused(detector, value):
     for X in (
         np.array([[value, 1.0], [value, 2.0]], dtype=object),
         [[value, 1.5], [value, 2.5]],
-        pd.DataFrame({"t": pd.Series([value] * 2, dtype=object), "x": [0.5, 1.5]}),
     ):
         refuses(detector, X, "holds dates or durations")
+    frame = pd.DataFrame({"t": pd.Series([value] * 2, dtype=object), "x": [0.5, 1.5]})
+    with pytest.raises(ValueError, match="'t'"):
+        OCSDF(**TINY).fit(frame)
 
 
 SPARSE = {
