@@ -1,5 +1,6 @@
 """Files of tables: delimited text, Parquet, NumPy and MATLAB archives, as arrays."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -116,7 +117,10 @@ def _read_mat(path):
     from scipy.io import loadmat
 
     try:
-        content = loadmat(str(path), appendmat=False, variable_names=("X", "y"))
+        with warnings.catch_warnings():
+            # SciPy tells of another class of sparse arrays to come; none is taken here.
+            warnings.filterwarnings("ignore", "The default value for `spmatrix`")
+            content = loadmat(str(path), appendmat=False, variable_names=("X", "y"))
     except NotImplementedError as error:
         message = "it is MATLAB v7.3 (HDF5); save it again with save(..., '-v7')"
         raise ValueError(message) from error
