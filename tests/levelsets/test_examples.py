@@ -24,7 +24,7 @@ def names():
 
 def test_a_loss_on_samples_moves_a_fitted_edge(names):
     losses = names["losses"]
-    assert losses[-1] < 0.5 * losses[0]
+    assert np.mean(losses[-10:]) < 0.6 * losses[0]
     # What lay beyond the edge by half of the way is inside now.
     between = 0.5 * (names["edge"] + names["goal"])
     before, after = (
