@@ -40,7 +40,7 @@ def main():
     """Make the environment, serve a model in it, and fail where it is too large, slow or wrong."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("folder", type=Path, help="Where the environment goes; made anew.")
-    folder = arguments.parse_args().folder
+    folder = arguments.parse_args().folder.resolve()
     venv.create(folder, clear=True, with_pip=False)
     python = folder / "bin" / "python"
     install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
