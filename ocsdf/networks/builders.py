@@ -127,10 +127,26 @@ def condense(model):
     >>> network_bound(condense(build_mlp(3, (16, 16)))) <= 1.0
     True
     """
+    return with_plain_layers(model, polished_weights)
+
+
+def with_plain_layers(model, polish):
+    """Rebuild a network of dense and sorting layers from plain ones.
+
+    Parameters
+    ----------
+    model : keras.Sequential
+    polish : callable
+        Takes a dense layer; returns its kernel and its bias, as they are to be.
+
+    Returns
+    -------
+    keras.Sequential
+    """
     layers, weights = [keras.Input(model.input_shape[1:])], []
     for layer in model.layers:
         if isinstance(layer, keras.layers.Dense):
-            weights += polished_weights(layer)
+            weights += polish(layer)
             # The weights are set below; drawing them first would use up global randomness.
             layers.append(keras.layers.Dense(layer.units, kernel_initializer="zeros"))
         else:
@@ -146,7 +162,7 @@ def polished_weights(layer):
     Parameters
     ----------
     layer : keras.layers.Dense
-        Of a network made by :func:`build_mlp`.
+        A layer of a network made by :func:`build_mlp`.
 
     Returns
     -------

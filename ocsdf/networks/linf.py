@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from ocsdf.networks.builders import with_plain_layers
 from ocsdf.networks.layers import ACTIVATIONS
 from ocsdf.networks.weights import to_numpy
 from ocsdf.operations.matrix_bounds import column_sum_bound
@@ -109,7 +110,7 @@ def condense_linf(model):
     Returns
     -------
     keras.Sequential
-        Of ``Dense`` and sorting layers, with
+        The function's ``Dense`` and sorting layers, with
         :func:`ocsdf.networks.lipschitz.network_bound` in l-inf at most 1.
 
     Examples
@@ -118,16 +119,9 @@ def condense_linf(model):
     >>> network_bound(condense_linf(build_linf_mlp(3, (8, 8))), norm="linf") <= 1.0
     True
     """
-    layers, weights = [keras.Input(model.input_shape[1:])], []
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.Dense):
-            weights += [_polished(to_numpy(layer.kernel)), to_numpy(layer.bias)]
-            layers.append(keras.layers.Dense(layer.units, kernel_initializer="zeros"))
-        else:
-            layers.append(type(layer).from_config(layer.get_config()))
-    condensed = keras.Sequential(layers)
-    condensed.set_weights(weights)
-    return condensed
+    return with_plain_layers(
+        model, lambda layer: (_polished(to_numpy(layer.kernel)), to_numpy(layer.bias))
+    )
 
 
 def _first_kernel(n_in, units, random_state):
