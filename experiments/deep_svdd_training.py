@@ -72,7 +72,7 @@ class DeepSVDD:
     Attributes
     ----------
     losses : list of float
-        Of DeepSVDD, an entry an epoch.
+        The loss of DeepSVDD, an entry an epoch.
     """
 
     def __init__(self, shape, batch_norm, soft_boundary, effort, seed):

@@ -36,7 +36,7 @@ def summarize_chunks(X, random_state=0, refuse_missing=True):
     ----------
     X : see :func:`come_in_chunks`
     random_state : int, default=0
-        Of the sample.
+        Seed of the sample.
     refuse_missing : bool, default=True
         Whether missing values are an error, as infinite ones are: at the chunk that has them.
 

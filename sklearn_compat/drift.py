@@ -20,7 +20,7 @@ class Drift(NamedTuple):
     Attributes
     ----------
     scores : ScoreDrift
-        Of all rows.
+        Drift of all rows' scores.
     columns : pandas.DataFrame
         A line a column of numbers, the farthest first: ``column``; ``shift``, how far its mean has
         moved, in standard deviations of the training rows; ``spread``, its standard deviation
@@ -113,7 +113,7 @@ def drift_of_summary(detector, summary):
     detector : ConformalDetector or OCSDF
         Fitted, with a reference and without groups.
     summary : RowSummary
-        Of frames with the features and the column :data:`SCORE`.
+        Summary of frames with the features and the column :data:`SCORE`.
 
     Returns
     -------

@@ -37,7 +37,7 @@ class Fit(NamedTuple):
     domain : Box or Ball
     margin : float
     scores : ndarray of shape (n_samples,) or None
-        Of the training points; None where `contamination` is "auto", which asks for none.
+        Scores of the training points; None where `contamination` is "auto", which asks for none.
     left_out : ndarray of shape (n,)
         Scores of training points that each was left out of what it is compared with, where the
         method compares with any.

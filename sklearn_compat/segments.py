@@ -37,7 +37,7 @@ class SegmentedDetector(SavedDetector, BaseEstimator):
     ----------
     segments_ : dict of label to detector
     common_ : detector
-        Of all rows.
+        The model of all rows.
     n_rows_ : dict of label to int
         Rows of each segment that was seen, few or many.
     feature_names_in_ : ndarray of shape (n_features + 1,)

@@ -18,7 +18,7 @@ class CategoryColumn:
     ----------
     name : str
     keys : list of pairs
-        Of the categories with a coordinate of their own: the kind of value, see
+        The categories with a coordinate of their own, each as the kind of its value, see
         :func:`ocsdf.data.column_kinds.value_key`, and the value.
     kinds : list of str
         Kinds of all values of training; others are refused.

@@ -14,7 +14,7 @@ class Moments:
     Attributes
     ----------
     count, mean, squares : ndarray of shape (n_columns,)
-        Of the values that are there: their number, mean, and sum of squared deviations.
+        Each column's number of values that are there, their mean, and sum of squared deviations.
     """
 
     def __init__(self, n_columns):
@@ -72,7 +72,7 @@ class RowSummary:
     Parameters
     ----------
     random_state : int or tuple of int, default=0
-        Of the keys. Parts that are summarized apart need different ones, such as (seed, part).
+        Seed of the keys. Parts that are summarized apart need different ones, such as (seed, part).
     n_rows : int or None, default=None
         Size of the sample; None is 32,768, or fewer where these are above 2^24 numbers.
 
@@ -104,7 +104,7 @@ class RowSummary:
         Parameters
         ----------
         rows : data frame or array-like of shape (n, n_columns)
-            Of the columns of those before.
+            They have the columns of those before.
 
         Returns
         -------

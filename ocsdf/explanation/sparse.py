@@ -35,7 +35,7 @@ def sparse_boundary_points(
     network : CertifiedNetwork
     points : ndarray of shape (n, n_features)
     nearest : BoundaryPoints
-        Of :func:`ocsdf.explanation.boundary.boundary_points`, for the same rows.
+        What :func:`ocsdf.explanation.boundary.boundary_points` returns, for the same rows.
     level, tolerance, within, units
         As there.
 

@@ -30,8 +30,8 @@ def boundary_by_swaps(network, points, level, units, *, is_held, codes, whole=No
     is_held : ndarray of shape (n_coordinates,), bool
         Coordinates that are no numbers, or those of numbers that are missing.
     codes : list of pairs
-        Of each column of categories: its first coordinate, and how many categories it may be
-        swapped to, that of all others the last. A row without any of them is not swapped.
+        A pair for each column of categories: its first coordinate, and how many categories it
+        may be swapped to, that of all others the last. A row without any of them is not swapped.
     whole : ndarray of shape (n_coordinates,), bool, or None, default=None
 
     Returns

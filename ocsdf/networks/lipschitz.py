@@ -80,8 +80,9 @@ def network_bound(model, norm="l2"):
         Its layers are those that :func:`layer_bound` lists; images have the size that its input
         declares.
     norm : {"l2", "linf"}, default="l2"
-        Of the input and of what each layer gives. In l-inf (OCSDF App. I.2) a dense layer's bound
-        is the largest l1 norm of a unit's weights and a sort's is 1; no other layer has one yet.
+        The norm of the input and of what each layer gives. In l-inf (OCSDF App. I.2) a dense
+        layer's bound is the largest l1 norm of a unit's weights and a sort's is 1; no other layer
+        has one yet.
 
     Returns
     -------

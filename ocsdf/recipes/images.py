@@ -29,8 +29,9 @@ _LEAST_ANGLE, _LARGEST_ANGLE = 1e-3, 1.5
 def cone_part(rows, n_channels, random_state):
     r"""Make the exact part of the default: how far an image lies from cones around the others.
 
-    Of images without their brightness. Where they are grey, the mean over two clusterings (k-means,
-    20 clusters) of the signed distance to the edge of the cones around the clusters' subspaces,
+    The cones are of images without their brightness. Where they are grey, the mean over two
+    clusterings (k-means, 20 clusters) of the signed distance to the edge of the cones around the
+    clusters' subspaces,
     each of the 15 first singular vectors; the cones' common angle is the median of the images'
     angles to their own subspace. Where they have colours, few directions do not tell one kind of
     them from another: each image, of 5,000 at most, has a cone of its own; the angle is the

@@ -217,7 +217,7 @@ def boundary_level(scores):
     Parameters
     ----------
     scores : ndarray of shape (n_samples,)
-        Of the training rows.
+        Scores of the training rows.
 
     Returns
     -------

@@ -60,7 +60,7 @@ class Rival(NamedTuple):
     error : str or None
         Why it failed.
     attacked_auroc : list of float or None, default=None
-        Of the rows of a challenge: before the attack, and after that of each radius.
+        AUROC on the rows of a challenge: before the attack, and after that of each radius.
     attack_error : str or None, default=None
         Why there is none, if one was asked for.
     """

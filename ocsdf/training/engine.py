@@ -35,7 +35,7 @@ class Engine(Protocol):
         Parameters
         ----------
         values : list of ndarray
-            Of the weights and of the optimizer's variables.
+            Arrays of the weights and of the optimizer's variables.
         attractor : list of ndarray
             Weights of the network that attracts negatives under Algorithm 2; else empty.
         domain : Box or Ball

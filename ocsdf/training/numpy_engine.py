@@ -32,12 +32,12 @@ class HostTraining:
     Parameters
     ----------
     activations : sequence of {"fullsort", "groupsort2"}
-        Of the hidden layers.
+        Sorting layers that follow the hidden ones.
     schedule : {"printed", "even"}
     n_updates : int
         K.
     rho, epsilon : float
-        Of RMSprop; the defaults are Keras's.
+        Constants of RMSprop; the defaults are Keras's.
     """
 
     def __init__(self, activations, schedule, n_updates, rho=0.9, epsilon=1e-7):
@@ -109,8 +109,8 @@ class _Network:
     weights : list of ndarray
         Kernel and bias of each layer; may be changed in place.
     sorts : list of callable
-        Of the hidden layers: from values to the sorted ones, and a function that takes a gradient
-        back.
+        The hidden layers' sorts: from values to the sorted ones, and a function that takes a
+        gradient back.
     """
 
     def __init__(self, weights, sorts):
