@@ -20,7 +20,7 @@ import pandas as pd
 from sklearn.datasets import make_moons
 from sklearn.exceptions import ConvergenceWarning
 
-from experiments.common.command import make_parser, run_experiment
+from experiments.common.command import as_table, make_parser, page, run_experiment
 from ocsdf import OCSDF, load_table
 from ocsdf.attacks.adapters import art_attack, foolbox_attack
 from ocsdf.attacks.gradient_descent import pgd
@@ -124,16 +124,13 @@ def describe(rows):
     columns = ["data", "method", "orthogonality", "width", "activation", "lipschitz_bound"]
     columns += [f"{name}_points" for name in _ATTACKERS if f"{name}_points" in rows]
     columns += ["starts", "steepest", "pairs_beyond"]
-    return "\n".join(
-        [
-            "# Attacks on the certificate\n",
-            f"{tried:,.0f} points tried on {len(rows)} models, each against |f(x') - f(x)| <= "
-            f"L ||x' - x|| (l2, standardized units): {beyond:,.0f} rows with a point beyond the "
-            f"bound. {rows['starts'].sum():,} searches for the steepest pair of points: "
-            f"{rows['pairs_beyond'].sum():,} beyond the bound.\n",
-            rows[columns].to_markdown(index=False, floatfmt=".6g"),
-            "",
-        ]
+    return page(
+        "Attacks on the certificate",
+        f"{tried:,.0f} points tried on {len(rows)} models, each against |f(x') - f(x)| <= "
+        f"L ||x' - x|| (l2, standardized units): {beyond:,.0f} rows with a point beyond the "
+        f"bound. {rows['starts'].sum():,} searches for the steepest pair of points: "
+        f"{rows['pairs_beyond'].sum():,} beyond the bound.\n",
+        as_table(rows[columns], ".6g"),
     )
 
 

@@ -7,7 +7,7 @@ Each table: one fit of the default on all rows, without their labels.
 
 import numpy as np
 
-from experiments.common.command import as_table, run_tables
+from experiments.common.command import as_table, page, run_tables
 from ocsdf import OCSDF, load_table
 
 TABLES = (
@@ -38,16 +38,13 @@ def describe(rows):
         name: float(np.mean(np.abs(rows[f"{name}_flags"] - rows["anomalies"])))
         for name in ("auto", "estimate")
     }
-    return "\n".join(
-        [
-            "# What is flagged among training rows that hold anomalies\n",
-            f"{len(rows)} tables, fitted on all rows. Shares of all rows; the share flagged is off "
-            f"by {100 * error['auto']:.1f} points on average with 'auto', by "
-            f"{100 * error['estimate']:.1f} with 'estimate'. No constant was chosen on these "
-            "tables: 2.5 deviations are those of the source.\n",
-            as_table(rows),
-            "",
-        ]
+    return page(
+        "What is flagged among training rows that hold anomalies",
+        f"{len(rows)} tables, fitted on all rows. Shares of all rows; the share flagged is off "
+        f"by {100 * error['auto']:.1f} points on average with 'auto', by "
+        f"{100 * error['estimate']:.1f} with 'estimate'. No constant was chosen on these "
+        "tables: 2.5 deviations are those of the source.\n",
+        as_table(rows),
     )
 
 

@@ -18,7 +18,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from experiments.common.command import count, make_parser, write_text
+from experiments.common.command import as_table, count, make_parser, page, write_text
 from experiments.common.results import do_cells
 from ocsdf import OCSDF
 from ocsdf.sklearn_compat import score_frame
@@ -171,15 +171,12 @@ def measure(engine, workers, rows, work):
 
 def describe(rows):
     """Write the rows as Markdown."""
-    return "\n".join(
-        [
-            "# One model by three engines\n",
-            f"{_FEATURES} features, 16 uneven parts, one of them empty. Seconds of scoring include "
-            "the way of rows to workers and back; workers compute by one thread each. A "
-            "difference over slack below 1 is within what the certificate takes off.\n",
-            rows.drop(columns=["commit"], errors="ignore").to_markdown(index=False),
-            "",
-        ]
+    return page(
+        "One model by three engines",
+        f"{_FEATURES} features, 16 uneven parts, one of them empty. Seconds of scoring include "
+        "the way of rows to workers and back; workers compute by one thread each. A "
+        "difference over slack below 1 is within what the certificate takes off.\n",
+        as_table(rows, "g"),
     )
 
 

@@ -9,7 +9,7 @@ onnxruntime on normal rows and anomalies, beside the package.
 import numpy as np
 import onnxruntime as ort
 
-from experiments.common.command import run_tables
+from experiments.common.command import as_table, page, run_tables
 from ocsdf import OCSDF, load_table
 from ocsdf.export.detector import detector_graph
 
@@ -69,16 +69,13 @@ def describe(rows):
     columns += [f"{dtype}_{name}" for dtype in ROUNDOFF for name in names]
     outside = sum(int(rows[f"{dtype}_differ_outside_slack"].sum()) for dtype in ROUNDOFF)
     above = sum(int(rows[f"{dtype}_radius_above"].sum()) for dtype in ROUNDOFF)
-    return "\n".join(
-        [
-            "# The exported graph beside the package\n",
-            f"{len(rows)} tables, {rows['rows'].sum():,} rows in two float types: {outside} "
-            f"verdicts differ outside the float slack, {above} radii of the graph are above the "
-            "package's. Worst: the largest difference of scores, as a share of its bound. Kept: "
-            "the graph's radii, as a share of the package's.\n",
-            rows[columns].to_markdown(index=False, floatfmt=".4g"),
-            "",
-        ]
+    return page(
+        "The exported graph beside the package",
+        f"{len(rows)} tables, {rows['rows'].sum():,} rows in two float types: {outside} "
+        f"verdicts differ outside the float slack, {above} radii of the graph are above the "
+        "package's. Worst: the largest difference of scores, as a share of its bound. Kept: "
+        "the graph's radii, as a share of the package's.\n",
+        as_table(rows[columns], ".4g"),
     )
 
 

@@ -14,11 +14,12 @@ The network alone, without the cones of the default: dense, 3 x 256, HKR with m 
 """
 
 import time
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 
-from experiments.common.command import file_name, make_parser, run_experiment
+from experiments.common.command import page, run_presets
 from experiments.image_networks import RADII, fit_network, judge, one_class, steps
 from ocsdf.recipes.image_negatives import shuffled_images
 
@@ -119,37 +120,31 @@ def describe(rows, sizes):
     found = rows.groupby(["images", "prior"], sort=False)[[*columns, "seconds"]].mean()
     by_class = rows.pivot_table("certified_0", ["images", "prior"], "label", sort=False)
     labels = ", ".join(map(str, sizes.labels))
-    return "\n".join(
-        [
-            "# Priors of the negatives, each alone (OCSDF Sec. 7)\n",
-            f"The network alone, {sizes.n_steps:,} batches of 128; means over the classes "
-            f"{labels}, {rows['seed'].nunique()} seed. Certified AUROC in percent at l2 radii of "
-            "R / 255 in "
-            "[0,1] pixel units. The paper leaves other priors than uniform to future work; its own "
-            "network, with uniform seeds and T = 16, has 95.5 on MNIST over ten digits. That "
-            "shuffled images are the default's was chosen with test images in view; Perlin noise "
-            "and Fourier phases have no such choice behind them.\n",
-            found.rename(columns=columns).reset_index().to_markdown(index=False, floatfmt=".3g"),
-            "\n## AUROC by class\n",
-            by_class.reset_index().to_markdown(index=False, floatfmt=".1f"),
-            *[f"\nNot run: {name}." for name in sizes.sets if name not in set(rows["images"])],
-            "",
-        ]
+    return page(
+        "Priors of the negatives, each alone (OCSDF Sec. 7)",
+        f"The network alone, {sizes.n_steps:,} batches of 128; means over the classes "
+        f"{labels}, {rows['seed'].nunique()} seed. Certified AUROC in percent at l2 radii of "
+        "R / 255 in "
+        "[0,1] pixel units. The paper leaves other priors than uniform to future work; its own "
+        "network, with uniform seeds and T = 16, has 95.5 on MNIST over ten digits. That "
+        "shuffled images are the default's was chosen with test images in view; Perlin noise "
+        "and Fourier phases have no such choice behind them.\n",
+        found.rename(columns=columns).reset_index().to_markdown(index=False, floatfmt=".3g"),
+        "\n## AUROC by class\n",
+        by_class.reset_index().to_markdown(index=False, floatfmt=".1f"),
+        *[f"\nNot run: {name}." for name in sizes.sets if name not in set(rows["images"])],
     )
+
+
+def cells_of(sizes):
+    """List each prior on each class."""
+    keys = product(sizes.sets, sizes.labels, PRIORS)
+    return [{"images": i, "prior": prior, "label": n, "seed": 0} for i, n, prior in keys]
 
 
 def main():
     """Do the cells that have no row yet, then write the table."""
-    arguments = make_parser(__doc__, PRESETS).parse_args()
-    sizes = PRESETS[arguments.preset]
-    cells = [
-        {"images": images, "prior": prior, "label": label, "seed": 0, "preset": arguments.preset}
-        for images in sizes.sets
-        for label in sizes.labels
-        for prior in PRIORS
-    ]
-    name = file_name("image_priors", arguments.preset)
-    run_experiment(cells, run_cell, arguments, name, describe, sizes)
+    run_presets(__doc__, PRESETS, cells_of, run_cell, "image_priors", describe)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ where it was stopped. ``--preset smoke`` takes seconds, on one toy set.
 """
 
 import time
+from itertools import product
 from typing import NamedTuple
 
 import keras
@@ -26,7 +27,7 @@ import pandas as pd
 from scipy.spatial import cKDTree
 from sklearn.preprocessing import StandardScaler
 
-from experiments.common.command import file_name, make_parser, run_experiment
+from experiments.common.command import run_presets
 from experiments.toy2d_data import TOY_SETS, draw_toy_set
 from ocsdf.certificate.metrics import certified_auroc
 from ocsdf.certificate.network import CertifiedNetwork
@@ -186,18 +187,15 @@ def describe(rows, sizes):
     return "\n".join(lines)
 
 
+def cells_of(sizes):
+    """List each network on each data set, seed by seed."""
+    keys = product(range(sizes.n_seeds), sizes.data, NETWORKS)
+    return [{"data": data, "network": network, "seed": seed} for seed, data, network in keys]
+
+
 def main():
     """Do the cells that have no row yet, then write the table."""
-    arguments = make_parser(__doc__, PRESETS).parse_args()
-    sizes = PRESETS[arguments.preset]
-    cells = [
-        {"data": data, "network": network, "seed": seed, "preset": arguments.preset}
-        for seed in range(sizes.n_seeds)
-        for data in sizes.data
-        for network in NETWORKS
-    ]
-    name = file_name("linf", arguments.preset)
-    run_experiment(cells, run_cell, arguments, name, describe, sizes)
+    run_presets(__doc__, PRESETS, cells_of, run_cell, "linf", describe)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ whether the rows that are returned have the other verdict.
 import numpy as np
 from scipy.stats import spearmanr
 
-from experiments.common.command import as_table, run_tables
+from experiments.common.command import as_table, page, run_tables
 from ocsdf import OCSDF, load_table
 from ocsdf.explanation.shares import gradient_shares
 
@@ -65,21 +65,18 @@ def describe(rows):
     columns = ["change_and_shap", "slope_and_shap", "same_first_feature"]
     columns += ["sparse_features", "sparse_length"]
     means = rows[columns].mean()
-    return "\n".join(
-        [
-            "# Shares beside SHAP's\n",
-            f"Mean Spearman correlation with SHAP's magnitudes over {len(rows)} tables: "
-            f"{means['change_and_shap']:.2f} for the shares of the change that flips the verdict "
-            f"(what `explain` gives), {means['slope_and_shap']:.2f} for those of the slope. The "
-            f"first feature is the same in {100 * means['same_first_feature']:.0f} % of rows.\n",
-            f"Sparse flips move {means['sparse_features']:.1f} of {rows['features'].mean():.1f} "
-            f"features on average and are {means['sparse_length']:.2f} times as long as the "
-            f"nearest found. Of {rows['rows'].sum()} rows asked for, flips of "
-            f"{rows['flips_found'].sum()} were found, of which {rows['flips_verified'].sum()} have "
-            "the other verdict as rows.\n",
-            as_table(rows),
-            "",
-        ]
+    return page(
+        "Shares beside SHAP's",
+        f"Mean Spearman correlation with SHAP's magnitudes over {len(rows)} tables: "
+        f"{means['change_and_shap']:.2f} for the shares of the change that flips the verdict "
+        f"(what `explain` gives), {means['slope_and_shap']:.2f} for those of the slope. The "
+        f"first feature is the same in {100 * means['same_first_feature']:.0f} % of rows.\n",
+        f"Sparse flips move {means['sparse_features']:.1f} of {rows['features'].mean():.1f} "
+        f"features on average and are {means['sparse_length']:.2f} times as long as the "
+        f"nearest found. Of {rows['rows'].sum()} rows asked for, flips of "
+        f"{rows['flips_found'].sum()} were found, of which {rows['flips_verified'].sum()} have "
+        "the other verdict as rows.\n",
+        as_table(rows),
     )
 
 

@@ -26,7 +26,7 @@ import pandas as pd
 import tensorflow as tf
 
 from experiments import curves
-from experiments.common.command import file_name, make_parser, run_experiment
+from experiments.common.command import run_presets
 from experiments.level_set_fits import fit_cloud
 from experiments.level_set_geometry import both_ways
 from experiments.shapes import load_shape
@@ -200,16 +200,16 @@ def _table(rows, columns, factor):
     return shown.to_markdown(index=False, disable_numparse=True) + "\n"
 
 
-def main():
-    """Do the cells that have no row yet, then write the tables."""
-    arguments = make_parser(__doc__, PRESETS).parse_args()
-    sizes = PRESETS[arguments.preset]
+def cells_of(sizes):
+    """List each variant of the loss on each curve and on each surface."""
     cells = [("curve", seed, variant) for seed in range(sizes.n_curves) for variant in CURVES]
     cells += [("surface", shape, variant) for shape in sizes.shapes for variant in SURFACES]
-    names = ("kind", "name", "variant")
-    cells = [dict(zip(names, c, strict=True)) | {"preset": arguments.preset} for c in cells]
-    name = file_name("reconstruction_loss", arguments.preset)
-    run_experiment(cells, run_cell, arguments, name, describe, sizes)
+    return [dict(zip(("kind", "name", "variant"), cell, strict=True)) for cell in cells]
+
+
+def main():
+    """Do the cells that have no row yet, then write the tables."""
+    run_presets(__doc__, PRESETS, cells_of, run_cell, "reconstruction_loss", describe)
 
 
 if __name__ == "__main__":

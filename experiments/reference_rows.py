@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.ensemble import IsolationForest
 from sklearn.metrics import roc_auc_score
 
-from experiments.common.command import make_parser, write_text
+from experiments.common.command import as_table, make_parser, page, write_text
 from experiments.common.results import do_cells
 from experiments.development_halves import halves
 from experiments.oddbench import odd_tables
@@ -64,18 +64,13 @@ def _time():
 
 def describe(rows):
     """Write the rows as Markdown."""
-    return "\n".join(
-        [
-            "# Training rows that are kept as references\n",
-            f"{rows['tables'].iloc[0]} tables of OddBench's chosen half with at least {_FEWEST:,} "
-            "training rows, at most 5,000, one seed; AUROC and certified AUROC in percent. Seconds "
-            "to score 10^5 rows of 20 features over IsolationForest's, median of "
-            f"{_RUNS} runs.\n",
-            rows.drop(columns=["commit", "tables"], errors="ignore").to_markdown(
-                index=False, floatfmt=".2f"
-            ),
-            "",
-        ]
+    return page(
+        "Training rows that are kept as references",
+        f"{rows['tables'].iloc[0]} tables of OddBench's chosen half with at least {_FEWEST:,} "
+        "training rows, at most 5,000, one seed; AUROC and certified AUROC in percent. Seconds "
+        "to score 10^5 rows of 20 features over IsolationForest's, median of "
+        f"{_RUNS} runs.\n",
+        as_table(rows.drop(columns="tables", errors="ignore"), ".2f"),
     )
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.common.command import count, make_parser, write_text
+from experiments.common.command import as_table, count, make_parser, page, write_text
 from experiments.common.results import do_cells
 
 STEPS = ("pass", "fit", "IsolationForest", "score")
@@ -118,16 +118,13 @@ def measure(step, rows, columns, work):
 
 def describe(rows):
     """Write the rows as Markdown."""
-    return "\n".join(
-        [
-            "# Tables larger than memory\n",
-            "Generated Parquet, each step a process of its own. `pass` reads all rows once for "
-            "moments and a sample; `fit` and `score` are the commands; IsolationForest scores the "
-            "same batches in a loop. Seconds include the start of the process; on a machine that "
-            "others used at the same time, only ratios within one number of rows mean much.\n",
-            rows.drop(columns=["commit"], errors="ignore").to_markdown(index=False),
-            "",
-        ]
+    return page(
+        "Tables larger than memory",
+        "Generated Parquet, each step a process of its own. `pass` reads all rows once for "
+        "moments and a sample; `fit` and `score` are the commands; IsolationForest scores the "
+        "same batches in a loop. Seconds include the start of the process; on a machine that "
+        "others used at the same time, only ratios within one number of rows mean much.\n",
+        as_table(rows, "g"),
     )
 
 

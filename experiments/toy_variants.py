@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from experiments.clear_seeds import clear_seeds
-from experiments.common.command import file_name, make_parser, run_experiment
+from experiments.common.command import run_presets
 from experiments.toy2d_data import SHAPES, TOY_SETS, draw_ring, draw_toy_set
 from experiments.toy2d_networks import fit_conventional, run_clear, slope_of
 from experiments.toy2d_tables import PAPER_SLOPES
@@ -170,18 +170,17 @@ def describe(rows, sizes):
     )
 
 
-def main():
-    """Do the cells that have no row yet, then write the tables."""
-    arguments = make_parser(__doc__, PRESETS).parse_args()
-    sizes = PRESETS[arguments.preset]
+def cells_of(sizes):
+    """List the variants: of points, of both algorithms, of conventional training."""
     keys = [(FIX_POINTS, "disc", "exact")]
     keys += [(ALGORITHMS, name, variant) for name in sizes.shapes for variant in UPDATES]
     keys += [(CONVENTIONAL, name, variant) for name in sizes.sets for variant in VARIANTS]
-    names = ("part", "name", "variant")
-    common = {"seed": 0, "preset": arguments.preset}
-    cells = [dict(zip(names, key, strict=True)) | common for key in keys]
-    name = file_name("toy_variants", arguments.preset)
-    run_experiment(cells, run_cell, arguments, name, describe, sizes)
+    return [dict(zip(("part", "name", "variant"), key, strict=True)) | {"seed": 0} for key in keys]
+
+
+def main():
+    """Do the cells that have no row yet, then write the tables."""
+    run_presets(__doc__, PRESETS, cells_of, run_cell, "toy_variants", describe)
 
 
 if __name__ == "__main__":

@@ -15,16 +15,8 @@ _MERGED = 8
 def come_in_chunks(X):
     """Tell whether X gives its rows a chunk at a time.
 
-    Parameters
-    ----------
-    X : object
-
-    Returns
-    -------
-    bool
-        For iterators, lists of tables, Arrow datasets, scanners and readers, data frames of Dask
-        and Spark, datasets of Ray, and a :class:`ocsdf.data.RowSummary`. Tables of rows are none
-        of these.
+    So do iterators, lists of tables, Arrow datasets, scanners and readers, data frames of Dask and
+    Spark, datasets of Ray, and a :class:`ocsdf.data.RowSummary`; tables of rows are none of these.
     """
     return chunks_of(X) is not None
 
@@ -91,18 +83,7 @@ def exact_standardization(summary, names, mean, scale):
 
 
 def check_values(summary, refuse_missing):
-    """Refuse numbers that are infinite or, where that is an error, missing.
-
-    Parameters
-    ----------
-    summary : RowSummary
-    refuse_missing : bool
-
-    Raises
-    ------
-    ValueError
-        With the names of the columns.
-    """
+    """Refuse numbers that are infinite or, where that is an error, missing, by column."""
     if summary.n_seen == 0:
         return
     missing, infinite = summary.unfit()

@@ -66,6 +66,7 @@ class CertifiedDetector(OutlierMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Rows in the units of those that it was fitted on.
 
         Returns
         -------

@@ -127,17 +127,7 @@ def drift_of_summary(detector, summary):
 
 
 def column_shifts(detector, summary):
-    """How far the means and spreads of columns have moved; see :class:`Drift`.
-
-    Parameters
-    ----------
-    detector : estimator
-    summary : RowSummary
-
-    Returns
-    -------
-    pandas.DataFrame
-    """
+    """Measure how far the means and spreads of columns have moved; see :class:`Drift`."""
     import pandas as pd
 
     standardizing, lines = getattr(detector, "estimator_", detector), []

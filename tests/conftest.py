@@ -63,7 +63,7 @@ def anchored():
     import numpy as np
 
     from ocsdf.networks.builders import average, build_mlp, condense
-    from tests.assembled import build_distance, least
+    from tests.samples import build_distance, least
 
     rng = np.random.default_rng(0)
     learned = condense(build_mlp(3, (16, 16), seed=1))

@@ -109,6 +109,11 @@ def write_text(text, output, name):
     print(text)
 
 
+def page(title, *parts):
+    """Join a title and the parts of a page, each of which ends its own paragraph, as Markdown."""
+    return "\n".join([f"# {title}\n", *parts, ""])
+
+
 def as_table(rows, floatfmt=".3g"):
     """Write rows of a record as a table of Markdown, without the commits they were made at."""
     rows = rows.drop(columns=COMMIT, errors="ignore")
@@ -147,6 +152,18 @@ def run_tables(description, tables, work, name, describe):
     """Be the command line of an experiment with a cell a table; see :func:`run_experiment`."""
     cells = [{"table": table} for table in tables]
     run_experiment(cells, work, make_parser(description).parse_args(), name, describe)
+
+
+def run_presets(description, presets, cells_of, work, name, describe):
+    """Be the command line of an experiment with presets of sizes; see :func:`run_experiment`.
+
+    ``cells_of(sizes)`` lists the cells of a preset, whose name each is given; `describe` is given
+    its sizes after the rows.
+    """
+    arguments = make_parser(description, presets).parse_args()
+    sizes = presets[arguments.preset]
+    cells = [cell | {"preset": arguments.preset} for cell in cells_of(sizes)]
+    run_experiment(cells, work, arguments, file_name(name, arguments.preset), describe, sizes)
 
 
 def all_there(paths):

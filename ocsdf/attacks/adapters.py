@@ -70,8 +70,7 @@ def foolbox_attack(
     >>> import numpy as np
     >>> from ocsdf.attacks import foolbox_attack
     >>> from ocsdf.certificate import CertifiedNetwork
-    >>> from ocsdf.operations import Chain
-    >>> from ocsdf.operations.linear import Dense
+    >>> from ocsdf.operations import Chain, Dense
     >>> network = CertifiedNetwork(Chain([Dense(np.array([[0.6], [0.8]]), np.zeros(1))], (2,)))
     >>> attack = foolbox_attack(network, [[0.0, 0.5]], direction=-1, radius=0.25)
     >>> attack.scores.round(3)
@@ -127,21 +126,22 @@ def art_attack(
     Raises
     ------
     ImportError
-        If ART is missing.
+        If ART (``pip install adversarial-robustness-toolbox``) is missing.
     ValueError
-        As :func:`ocsdf.attacks.search.evaluate_candidates`.
+        As :func:`foolbox_attack`.
 
     Examples
     --------
-    >>> import numpy as np
+    ART finds no point beyond what the certificate allows, in units of X:
+
+    >>> from sklearn.datasets import load_wine
+    >>> from ocsdf import OCSDF
     >>> from ocsdf.attacks import art_attack
-    >>> from ocsdf.certificate import CertifiedNetwork
-    >>> from ocsdf.operations import Chain
-    >>> from ocsdf.operations.linear import Dense
-    >>> network = CertifiedNetwork(Chain([Dense(np.array([[0.6], [0.8]]), np.zeros(1))], (2,)))
-    >>> attack = art_attack(network, [[0.0, 0.5]], direction=-1, radius=0.25)
-    >>> attack.scores.round(3)
-    array([0.15])
+    >>> wine = load_wine().data
+    >>> detector = OCSDF(max_steps=20, random_state=0).fit(wine[:40])
+    >>> attack = art_attack(detector, wine[40:45], direction=-1, radius=0.25)
+    >>> bool((attack.scores >= detector.score_samples(wine[40:45]) - 0.25 - 1e-6).all())
+    True
     """
     classification = _import_extra(
         "art.estimators.classification", "adversarial-robustness-toolbox"

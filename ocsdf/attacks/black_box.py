@@ -39,12 +39,8 @@ def random_search(
     ----------
     network : OCSDF or another detector of this package, or a network
         As for :func:`ocsdf.attacks.pgd`; a network needs ``score(points)`` alone.
-    points : array-like of shape (n_samples, n_features)
-        Rows x, in the units of X for a detector, in its own for a network.
-    direction : {-1, 1}, array-like of shape (n_samples,) or None
-        1 pushes a score up, -1 pushes it down; None pushes each towards the other verdict.
-    radius : float
-        eps >= 0, in units of the certificate.
+    points, direction, radius
+        As for :func:`ocsdf.attacks.pgd`.
     landmarks : array-like of shape (n_landmarks, n_features) or None, default=None
         Normal rows that the attacker knows, such as training rows, in the units of `points`.
     n_queries : int, default=200
@@ -66,6 +62,8 @@ def random_search(
 
     Examples
     --------
+    An attacker who knows a normal row looks along the way to it:
+
     >>> from types import SimpleNamespace
     >>> import numpy as np
     >>> from ocsdf.attacks import random_search

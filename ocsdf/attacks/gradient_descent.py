@@ -53,7 +53,7 @@ def pgd(
     direction : {-1, 1}, array-like of shape (n_samples,) or None
         1 pushes a score up, -1 pushes it down; None pushes each towards the other verdict.
     radius : float
-        eps >= 0, in units of the certificate.
+        eps >= 0, in units of the certificate: how far from its row a point may go, in l2.
     domain : Box or Ball, default=None
         None lets iterates go anywhere in the ball.
     n_restarts : int, default=3
@@ -81,11 +81,12 @@ def pgd(
 
     Examples
     --------
+    On an affine f of unit gradient, an attack of radius 1 gains 1:
+
     >>> import numpy as np
     >>> from ocsdf.attacks import pgd
     >>> from ocsdf.certificate import CertifiedNetwork
-    >>> from ocsdf.operations import Chain
-    >>> from ocsdf.operations.linear import Dense
+    >>> from ocsdf.operations import Chain, Dense
     >>> network = CertifiedNetwork(Chain([Dense(np.array([[0.6], [0.8]]), np.zeros(1))], (2,)))
     >>> attack = pgd(network, [[3.0, 4.0]], direction=1, radius=1.0)
     >>> network.score(np.array([[3.0, 4.0]])), attack.scores.round(3)

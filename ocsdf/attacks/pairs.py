@@ -21,14 +21,13 @@ class SteepPairs(NamedTuple):
 
     Examples
     --------
+    The ratio is that of the scores at the two ends:
+
     >>> import numpy as np
-    >>> from ocsdf.attacks import steepest_pairs
-    >>> from ocsdf.certificate import CertifiedNetwork
-    >>> from ocsdf.operations import Chain
-    >>> from ocsdf.operations.linear import Dense
-    >>> network = CertifiedNetwork(Chain([Dense(np.array([[0.6], [0.8]]), np.zeros(1))], (2,)))
-    >>> steepest_pairs(network, [[0.0, 0.0]]).ratios.round(6)
-    array([1.])
+    >>> from ocsdf.attacks import SteepPairs
+    >>> first, second = np.array([[0.0, 3.0]]), np.array([[4.0, 0.0]])
+    >>> SteepPairs(np.array([0.8]), first, second).ratios * np.linalg.norm(first - second)
+    array([4.])
     """
 
     ratios: np.ndarray
@@ -75,15 +74,16 @@ def steepest_pairs(network, starts, *, longest=1.0, shortest=1e-3, n_steps=50, r
 
     Examples
     --------
+    An affine f of unit gradient is as steep as its bound allows, everywhere:
+
     >>> import numpy as np
     >>> from ocsdf.attacks import steepest_pairs
     >>> from ocsdf.certificate import CertifiedNetwork
-    >>> from ocsdf.operations import Chain
-    >>> from ocsdf.operations.linear import Dense
+    >>> from ocsdf.operations import Chain, Dense
     >>> network = CertifiedNetwork(Chain([Dense(np.array([[0.6], [0.8]]), np.zeros(1))], (2,)))
     >>> pairs = steepest_pairs(network, [[0.0, 0.0], [5.0, 5.0]])
-    >>> bool(np.all(pairs.ratios <= network.lipschitz_bound + 1e-9))
-    True
+    >>> pairs.ratios.round(6), bool(np.all(pairs.ratios <= network.lipschitz_bound + 1e-9))
+    (array([1., 1.]), True)
     """
     subject = take_subject(network, starts, "starts")
     network, middles = subject.network, subject.points.copy()

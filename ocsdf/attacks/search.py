@@ -33,15 +33,17 @@ class Attack(NamedTuple):
 
     Examples
     --------
-    >>> import numpy as np
+    No attack of a radius below the certified one flips a verdict:
+
+    >>> from sklearn.datasets import load_wine
+    >>> from ocsdf import OCSDF
     >>> from ocsdf.attacks import pgd
-    >>> from ocsdf.certificate import CertifiedNetwork
-    >>> from ocsdf.operations import Chain
-    >>> from ocsdf.operations.linear import Dense
-    >>> network = CertifiedNetwork(Chain([Dense(np.array([[0.6], [0.8]]), np.zeros(1))], (2,)))
-    >>> attack = pgd(network, [[3.0, 4.0]], direction=1, radius=1.0)
-    >>> attack.scores.round(3), bool(attack.excess[0] < 1e-9)
-    (array([6.]), True)
+    >>> wine = load_wine().data
+    >>> detector = OCSDF(max_steps=20, random_state=0).fit(wine[:40])
+    >>> attack = pgd(detector, wine[40:60], direction=None, radius=0.1)
+    >>> flipped = detector.predict(attack.points) != detector.predict(wine[40:60])
+    >>> bool((flipped & (attack.certified > 0.1)).any()), bool((attack.excess < 1e-6).all())
+    (False, True)
     """
 
     points: np.ndarray
@@ -55,28 +57,8 @@ def evaluate_candidates(
 ):
     """Evaluate what any attacker proposes, as :func:`ocsdf.attacks.pgd` does its own iterates.
 
-    Parameters
-    ----------
-    network : OCSDF or another detector of this package, or a network
-        As for :func:`ocsdf.attacks.pgd`; a network needs no gradient.
-    points : array-like of shape (n_samples, n_features)
-        As for :func:`ocsdf.attacks.pgd`.
-    candidates : array-like of shape (n_samples, n_features)
-        A proposal for each, in their units; they are projected as in :func:`ocsdf.attacks.pgd`.
-        Those that are not finite are replaced by their rows.
-    direction : {-1, 1}, array-like of shape (n_samples,) or None
-    radius : float
-    domain : Box or Ball, default=None
-    lipschitz : float, default=None
-
-    Returns
-    -------
-    Attack
-
-    Raises
-    ------
-    ValueError
-        As :func:`ocsdf.attacks.pgd`, and if the candidates have another shape than the points.
+    The candidates, (n_samples, n_features), are a proposal for each point, in their units; they are
+    projected, and those that are not finite replaced by the points. A network needs no gradient.
     """
     subject = take_subject(network, points, lipschitz=lipschitz)
     points = subject.points

@@ -52,10 +52,11 @@ class CertifiedNetwork:
 
     Examples
     --------
+    The bound is that of the float64 weights, not 1 by decree:
+
     >>> import numpy as np
     >>> from ocsdf.certificate import CertifiedNetwork
-    >>> from ocsdf.operations import Chain
-    >>> from ocsdf.operations.linear import Dense
+    >>> from ocsdf.operations import Chain, Dense
     >>> line = Dense(np.array([[0.6], [0.8]]), np.array([-1.0]))
     >>> network = CertifiedNetwork(Chain([line], (2,)))
     >>> network.score(np.array([[3.0, 4.0]]))
@@ -118,10 +119,12 @@ class CertifiedNetwork:
         Parameters
         ----------
         constant : float
+            What every score becomes larger by.
 
         Returns
         -------
         CertifiedNetwork
+            With the same bound; its float slack is computed anew.
         """
         *before, last = self.network.operations
         shifted = Chain((*before, last.shifted(constant)), self.network.input_shape)
@@ -148,6 +151,7 @@ class CertifiedNetwork:
         Parameters
         ----------
         points : ndarray of shape (n_samples, n_features)
+            Rows in units of the certificate.
 
         Returns
         -------

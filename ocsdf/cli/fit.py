@@ -5,50 +5,36 @@ from typing import Annotated
 
 import typer
 
+from ocsdf.cli import options
 from ocsdf.cli.batches import open_batches, summarize_normal
 from ocsdf.cli.console import print_json, say
 from ocsdf.cli.fitting import fit_detector
 from ocsdf.cli.loading import frame, kinds_of_columns, load_labelled
-from ocsdf.cli.options import (
-    Anomaly,
-    Contamination,
-    Data,
-    Epochs,
-    Json,
-    Label,
-    Margin,
-    Method,
-    MethodOption,
-    Missing,
-    MissingOption,
-    Seed,
-    reads_tables,
-)
 
 
-@reads_tables
+@options.reads_tables
 def fit(
-    data: Data,
+    data: options.Data,
     output: Annotated[
         Path,
         typer.Option(
             metavar="MODEL.ocsdf", help="Where the model goes; with --by, the folder of models."
         ),
     ],
-    label: Label = None,
-    anomaly: Anomaly = None,
-    method: MethodOption = Method.ANCHORED,
-    margin: Margin = "auto",
-    contamination: Contamination = "auto",
-    epochs: Epochs = None,
-    missing: MissingOption = Missing.ERROR,
+    label: options.Label = None,
+    anomaly: options.Anomaly = None,
+    method: options.MethodOption = options.Method.ANCHORED,
+    margin: options.Margin = "auto",
+    contamination: options.Contamination = "auto",
+    epochs: options.Epochs = None,
+    missing: options.MissingOption = options.Missing.ERROR,
     by: Annotated[
         str | None,
         typer.Option(metavar="COLUMN", help="Fit a model for each value of a column."),
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="With --by: models fitted at a time.")] = 1,
-    seed: Seed = 0,
-    as_json: Json = False,
+    seed: options.Seed = 0,
+    as_json: options.Json = False,
     *,
     reading,
 ):

@@ -8,25 +8,10 @@ from typing import Annotated
 
 import typer
 
+from ocsdf.cli import options
 from ocsdf.cli.console import print_json, progress_bar
 from ocsdf.cli.fitting import fit_rows, share_out
 from ocsdf.cli.loading import frame, known_columns, load_labelled, load_model, refuse_mixed
-from ocsdf.cli.options import (
-    Anomaly,
-    Contamination,
-    Data,
-    Epochs,
-    Json,
-    Label,
-    Margin,
-    Method,
-    MethodOption,
-    Missing,
-    MissingOption,
-    Protocol,
-    Seed,
-    reads_tables,
-)
 from ocsdf.cli.report_sections import attack_rows, compare_with, other_seeds
 from ocsdf.cli.report_tables import print_summary
 from ocsdf.cli.segments import report_segments
@@ -40,11 +25,11 @@ class Format(StrEnum):
     JSON = "json"
 
 
-@reads_tables
+@options.reads_tables
 def report(
-    data: Data,
-    label: Label = None,
-    anomaly: Anomaly = None,
+    data: options.Data,
+    label: options.Label = None,
+    anomaly: options.Anomaly = None,
     model: Annotated[
         Path | None,
         typer.Option(
@@ -54,12 +39,12 @@ def report(
         ),
     ] = None,
     protocol: Annotated[
-        Protocol,
+        options.Protocol,
         typer.Option(
             help="'oc': fit on half of the normal rows, judge the other half and all anomalies. "
             "'ad': fit on all rows and judge the same."
         ),
-    ] = Protocol.OC,
+    ] = options.Protocol.OC,
     radii: Annotated[
         str, typer.Option(metavar="R,R,...", help="Attack radii to certify, scaled l2.")
     ] = "0.05,0.1,0.2,0.3,0.5",
@@ -72,11 +57,11 @@ def report(
         str | None,
         typer.Option(metavar="COLUMN", help="A feature to part the rows in subgroups by."),
     ] = None,
-    method: MethodOption = Method.ANCHORED,
-    margin: Margin = "auto",
-    contamination: Contamination = "auto",
-    epochs: Epochs = None,
-    missing: MissingOption = Missing.ERROR,
+    method: options.MethodOption = options.Method.ANCHORED,
+    margin: options.Margin = "auto",
+    contamination: options.Contamination = "auto",
+    epochs: options.Epochs = None,
+    missing: options.MissingOption = options.Missing.ERROR,
     seeds: Annotated[
         int,
         typer.Option(min=1, help="Fit with so many seeds, to see how much figures depend on it."),
@@ -99,7 +84,7 @@ def report(
             "normal rows and 200 anomalies).",
         ),
     ] = None,
-    seed: Seed = 0,
+    seed: options.Seed = 0,
     output: Annotated[
         Path | None,
         typer.Option(help="Where the report goes.", show_default="ocsdf-report-DATA.html"),
@@ -108,7 +93,7 @@ def report(
         Format | None,
         typer.Option("--format", help="What to write.", show_default="by the suffix, or html"),
     ] = None,
-    as_json: Json = False,
+    as_json: options.Json = False,
     *,
     reading,
 ):
@@ -251,11 +236,11 @@ def _refuse_with_model(model, how, seeds, rivals):
         return
     method, margin, contamination, epochs, missing = how
     given = {
-        "--method": method is not Method.ANCHORED,
+        "--method": method is not options.Method.ANCHORED,
         "--margin": margin != "auto",
         "--contamination": contamination != "auto",
         "--epochs": epochs is not None,
-        "--missing": missing is not Missing.ERROR,
+        "--missing": missing is not options.Missing.ERROR,
         "--seeds": seeds > 1,
         "--versus": bool(rivals),
     }

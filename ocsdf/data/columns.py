@@ -112,16 +112,9 @@ class NumberColumn:
         return values
 
     def decode(self, coordinates):
-        """Return the values that coordinates stand for.
+        """Return the values that coordinates, (n_rows, n_coordinates), stand for.
 
-        Parameters
-        ----------
-        coordinates : ndarray of shape (n_rows, n_coordinates)
-
-        Returns
-        -------
-        ndarray of shape (n_rows,), object
-            None where missing; NaN where the coordinate is NaN.
+        They are objects: None where missing; NaN where the coordinate is NaN.
         """
         values = self._values(coordinates[:, 0])
         if self.may_lack:

@@ -146,21 +146,7 @@ class ColumnEncoder:
 
     @classmethod
     def from_description(cls, description):
-        """Make the encoder that :meth:`describe` described.
-
-        Parameters
-        ----------
-        description : list of dict
-
-        Returns
-        -------
-        ColumnEncoder
-
-        Raises
-        ------
-        ValueError
-            If it describes none.
-        """
+        """Make the encoder that :meth:`describe` described; a ValueError if there is none."""
         encoder = cls()
         encoder.columns_ = [column_from(one) for one in description]
         encoder._set_coordinates()

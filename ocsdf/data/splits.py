@@ -127,6 +127,8 @@ def split(X, y, protocol, seed, contamination=None):
 
     Examples
     --------
+    A tenth of the rows to fit on are anomalies:
+
     >>> import numpy as np
     >>> from sklearn.datasets import load_wine
     >>> from ocsdf.data import split

@@ -128,21 +128,12 @@ class RowSummary:
         return self
 
     def merge(self, other):
-        """Take in the summary of other rows.
+        """Take in the summary of other rows; see :meth:`update` for what is returned and raised.
 
         Parameters
         ----------
         other : RowSummary
-
-        Returns
-        -------
-        RowSummary
-            Itself.
-
-        Raises
-        ------
-        ValueError
-            If the columns are not the same.
+            It is left as it is. Its keys come from another seed than those of this one.
         """
         if other._kept is None:
             return self

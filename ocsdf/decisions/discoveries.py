@@ -19,12 +19,19 @@ def benjamini_hochberg(p_values, fdr):
     Parameters
     ----------
     p_values : array-like of shape (m,)
+        In [0, 1], small for anomalies.
     fdr : float
-        Level, 0 < fdr < 1.
+        Level, 0 < fdr < 1: the share of false discoveries that is allowed on average.
 
     Returns
     -------
-    ndarray of shape (m,), bool
+    discovered : ndarray of shape (m,), bool
+        True for the rows that are called anomalies.
+
+    Raises
+    ------
+    ValueError
+        If a p-value or the level is out of range.
 
     Examples
     --------
@@ -64,11 +71,7 @@ def e_benjamini_hochberg(e_values, fdr):
     e_values : array-like of shape (m,)
         Not negative, of expectation at most 1 for normal rows.
     fdr : float
-        Level, 0 < fdr < 1.
-
-    Returns
-    -------
-    ndarray of shape (m,), bool
+        As for :func:`benjamini_hochberg`; so is what is returned.
 
     Examples
     --------

@@ -28,15 +28,16 @@ class BoundaryPoints(NamedTuple):
 
     Examples
     --------
+    Where f has no such value, there is no such point:
+
     >>> import numpy as np
     >>> from ocsdf.certificate import CertifiedNetwork
     >>> from ocsdf.explanation import boundary_points
-    >>> from ocsdf.operations import Chain
-    >>> from ocsdf.operations.linear import Dense
-    >>> network = CertifiedNetwork(Chain([Dense(np.array([[0.6], [0.8]]), np.zeros(1))], (2,)))
-    >>> found = boundary_points(network, np.array([[3.0, 4.0]]))
-    >>> found.distance.round(4)
-    array([5.])
+    >>> from ocsdf.operations import Chain, Dense
+    >>> constant = CertifiedNetwork(Chain([Dense(np.zeros((2, 1)), np.ones(1))], (2,)))
+    >>> found = boundary_points(constant, np.array([[3.0, 4.0]]))
+    >>> found.converged, found.distance
+    (array([False]), array([inf]))
     """
 
     points: np.ndarray
@@ -112,11 +113,12 @@ def boundary_points(
 
     Examples
     --------
+    The nearest point of height 1 to a point of height 5 lies 4 away, along the gradient:
+
     >>> import numpy as np
     >>> from ocsdf.certificate import CertifiedNetwork
     >>> from ocsdf.explanation import boundary_points
-    >>> from ocsdf.operations import Chain
-    >>> from ocsdf.operations.linear import Dense
+    >>> from ocsdf.operations import Chain, Dense
     >>> network = CertifiedNetwork(Chain([Dense(np.array([[0.6], [0.8]]), np.zeros(1))], (2,)))
     >>> found = boundary_points(network, np.array([[3.0, 4.0]]), level=1.0)
     >>> found.points.round(3), found.distance.round(3)

@@ -50,8 +50,7 @@ def sparse_boundary_points(
     >>> import numpy as np
     >>> from ocsdf.certificate import CertifiedNetwork
     >>> from ocsdf.explanation import boundary_points, sparse_boundary_points
-    >>> from ocsdf.operations import Chain
-    >>> from ocsdf.operations.linear import Dense
+    >>> from ocsdf.operations import Chain, Dense
     >>> network = CertifiedNetwork(Chain([Dense(np.array([[0.3], [0.9]]), np.zeros(1))], (2,)))
     >>> row = np.array([[3.0, 4.0]])
     >>> nearest = boundary_points(network, row)

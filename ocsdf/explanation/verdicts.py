@@ -204,11 +204,12 @@ def explain(
 
     Examples
     --------
+    A feature's share is that of its square in the squared distance to the boundary point:
+
     >>> import numpy as np
     >>> from ocsdf.certificate import CertifiedNetwork
     >>> from ocsdf.explanation import explain
-    >>> from ocsdf.operations import Chain
-    >>> from ocsdf.operations.linear import Dense
+    >>> from ocsdf.operations import Chain, Dense
     >>> network = CertifiedNetwork(Chain([Dense(np.array([[0.6], [0.8]]), np.zeros(1))], (2,)))
     >>> explanation = explain(network, np.array([[3.0, 4.0]]), radius=np.array([4.9]))
     >>> explanation.shares.round(2), explanation.distance.round(4)

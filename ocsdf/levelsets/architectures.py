@@ -96,8 +96,9 @@ def conv_net_4b(input_shape=COLOURED, n_outputs=10, width=1.0, seed=None):
     Examples
     --------
     >>> from ocsdf.levelsets import conv_net_4b
-    >>> conv_net_4b(seed=0).count_params()
-    2466858
+    >>> network = conv_net_4b(seed=0)
+    >>> network.count_params(), network.output_shape
+    (2466858, (None, 10))
     """
     convolutions = [_Convolution(n, 3 + s - 1, s) for n in (32, 64) for s in (1, 2)]
     layers = [*convolutions, 512, 512]
@@ -153,7 +154,7 @@ def fc_2(input_dim=3, output_dim=1, width=512, seed=None):
     Raises
     ------
     ValueError
-        If width is not above input_dim.
+        If width is not above input_dim: the layer in the middle would have no unit left.
 
     Examples
     --------

@@ -115,6 +115,7 @@ def axis_distance(points, samples, directions):
     Returns
     -------
     tensor of shape (n,)
+        Not negative, in the units of the points.
 
     Examples
     --------
@@ -150,6 +151,7 @@ def robust(values, distances, radius, weight=1.0):
     Returns
     -------
     tensor of shape (n,)
+        A loss for each point: 0 where it is on the right side and the boundary is `radius` away.
 
     Examples
     --------

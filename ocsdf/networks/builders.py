@@ -75,19 +75,7 @@ def build_mlp(
 
 
 def initial_weights(n_features, hidden_layer_sizes, seed=0):
-    """Draw the weights that :func:`build_mlp` begins with, without a model.
-
-    Parameters
-    ----------
-    n_features : int
-    hidden_layer_sizes : sequence of int
-    seed : int
-
-    Returns
-    -------
-    list of ndarray, float32
-        Kernel and bias of each dense layer.
-    """
+    """Draw the weights that :func:`build_mlp` begins with, kernel and bias in turn, as float32."""
     sizes = [*hidden_layer_sizes, 1]
     weights, n_in = [], n_features
     for units, initializer in zip(sizes, _initializers(sizes, seed), strict=True):
@@ -113,13 +101,13 @@ def condense(model):
     Parameters
     ----------
     model : keras.Sequential
-        As made by :func:`build_mlp`.
+        As made by :func:`build_mlp`; it is left as it is.
 
     Returns
     -------
-    keras.Sequential
+    model : keras.Sequential
         The same function up to the polishing, of ``Dense`` and sorting layers only; with
-        :func:`ocsdf.networks.lipschitz.network_bound` at most 1.
+        :func:`ocsdf.networks.lipschitz.network_bound` at most 1 in l2.
 
     Examples
     --------

@@ -37,14 +37,7 @@ class _Ensemble(keras.layers.Layer):
     def from_config(cls, config):
         """Make the layer that :meth:`get_config` described, with its members.
 
-        Parameters
-        ----------
-        config : dict
-            Members as Keras describes them; a file holds all weights, theirs too.
-
-        Returns
-        -------
-        Layer
+        Members are as Keras describes them; a file holds all weights, theirs too.
         """
         members = [keras.saving.deserialize_keras_object(m) for m in config.pop("members")]
         return cls(members, **config)
@@ -54,20 +47,7 @@ class _Ensemble(keras.layers.Layer):
 class WeightedMean(_Ensemble):
     """Weighted mean of networks; see :class:`ocsdf.operations.ensembles.WeightedMean`.
 
-    Parameters
-    ----------
-    members : sequence of keras.Sequential
-        f_i, each maps (n, n_features) to (n, 1).
-    weights : sequence of float
-        w_i > 0, whose sum is 1.
-    **kwargs
-        Passed to ``keras.layers.Layer``.
-
-    Raises
-    ------
-    ValueError
-        If the weights do not fit the members, or are not positive, or do not sum to 1, or a member
-        has more than one output.
+    Its weights are positive and sum to 1, else it raises a ValueError.
     """
 
     def __init__(self, members, weights, **kwargs):
@@ -91,19 +71,7 @@ class WeightedMean(_Ensemble):
 class ScaledMinimum(_Ensemble):
     """Scaled minimum of networks; see :class:`ocsdf.operations.ensembles.ScaledMinimum`.
 
-    Parameters
-    ----------
-    members : sequence of keras.Sequential
-        f_i, each maps (n, n_features) to (n, 1).
-    scales : sequence of float
-        s_i > 0, finite, one a member.
-    **kwargs
-        Passed to ``keras.layers.Layer``.
-
-    Attributes
-    ----------
-    levels : keras.Variable of shape (n_members,)
-        c_i, at first 0.
+    Its scales are positive and finite, one a member; its variable ``levels`` is 0 at first.
     """
 
     def __init__(self, members, scales, **kwargs):

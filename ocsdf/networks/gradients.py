@@ -33,8 +33,7 @@ def input_gradient(network):
     >>> import numpy as np
     >>> from ocsdf.certificate import CertifiedNetwork
     >>> from ocsdf.networks import input_gradient
-    >>> from ocsdf.operations import Chain
-    >>> from ocsdf.operations.linear import Dense
+    >>> from ocsdf.operations import Chain, Dense
     >>> network = CertifiedNetwork(Chain([Dense(np.array([[0.6], [0.8]]), np.zeros(1))], (2,)))
     >>> input_gradient(network)(np.array([[1.0, 2.0]]))
     array([[0.6, 0.8]])

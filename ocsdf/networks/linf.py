@@ -26,10 +26,12 @@ def project_to_l1_ball(kernel):
     Parameters
     ----------
     kernel : tensor of shape (n_in, n_out)
+        W, a column a unit.
 
     Returns
     -------
     tensor of shape (n_in, n_out)
+        Columns of an l1 norm of at most 1, up to rounding.
     """
     sizes = ops.flip(ops.sort(ops.abs(kernel), axis=0), axis=0)
     counts = ops.reshape(ops.arange(1, kernel.shape[0] + 1, dtype=kernel.dtype), (-1, 1))
@@ -102,16 +104,13 @@ def build_linf_mlp(n_features, hidden_layer_sizes, activation="groupsort2", seed
 def condense_linf(model):
     """Turn a trained network into plain layers whose l-inf bounds are at most 1.
 
+    As :func:`condense`, with each unit's weights divided by their l1 norm where it is above 1:
+    the l-inf :func:`network_bound` of the result, a keras.Sequential, is at most 1.
+
     Parameters
     ----------
     model : keras.Sequential
         As made by :func:`build_linf_mlp`.
-
-    Returns
-    -------
-    keras.Sequential
-        The function's ``Dense`` and sorting layers, with
-        :func:`ocsdf.networks.lipschitz.network_bound` in l-inf at most 1.
 
     Examples
     --------

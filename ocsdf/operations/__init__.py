@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
         "Chain": "ocsdf.operations.chain",
+        "Dense": "ocsdf.operations.linear",
         "Operation": "ocsdf.operations.base",
         "convolution_bound": "ocsdf.operations.convolution_bounds",
         "matrix_bound": "ocsdf.operations.matrix_bounds",

@@ -27,8 +27,7 @@ class Chain(Operation):
     Examples
     --------
     >>> import numpy as np
-    >>> from ocsdf.operations import Chain
-    >>> from ocsdf.operations.linear import Dense
+    >>> from ocsdf.operations import Chain, Dense
     >>> from ocsdf.operations.sorting import GroupSort
     >>> first = Dense(np.array([[0.0, -1.0], [1.0, 0.0]]), np.zeros(2))
     >>> last = Dense(np.array([[0.6], [0.8]]), np.zeros(1))

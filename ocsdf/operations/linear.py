@@ -24,6 +24,19 @@ class Dense(Operation):
         W.
     bias : ndarray of shape (n_out,)
         b.
+
+    Raises
+    ------
+    ValueError
+        If the bias has another length than the kernel has columns.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.operations import Dense
+    >>> dense = Dense(np.array([[0.6], [0.8]]), np.array([1.0]))
+    >>> dense.evaluate(np.array([[3.0, 4.0]])), round(dense.bound((2,)), 6)
+    (array([[6.]]), 1.0)
     """
 
     kernel: np.ndarray

@@ -38,6 +38,7 @@ def matrix_bound(matrix):
     Parameters
     ----------
     matrix : array-like of shape (n_rows, n_columns)
+        W, of finite numbers; it need not be square.
 
     Returns
     -------

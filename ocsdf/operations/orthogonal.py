@@ -74,14 +74,6 @@ def polished(kernel):
     """Return the nearest orthogonal kernel in float32, its float64 bound at most 1.
 
     What rounding adds to the bound is taken off the whole kernel.
-
-    Parameters
-    ----------
-    kernel : ndarray of shape (n_in, n_out)
-
-    Returns
-    -------
-    ndarray of shape (n_in, n_out), float32
     """
     orthogonal = nearest_orthogonal(kernel)
     rounded = orthogonal.astype(np.float32)

@@ -170,6 +170,8 @@ def nearest_neighbor_margin(points, share, random_state):
 
     Examples
     --------
+    Half the distance between neighbours that lie 1 apart:
+
     >>> import numpy as np
     >>> from ocsdf.recipes import nearest_neighbor_margin
     >>> rows = np.arange(10.0)[:, np.newaxis]

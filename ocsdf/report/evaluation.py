@@ -128,6 +128,8 @@ def evaluate(estimator, X, y=None, *, radii, random_state=0, n_resamples=RESAMPL
 
     Examples
     --------
+    Each row that is not fitted on has a score, a verdict and a radius:
+
     >>> from sklearn.datasets import load_wine
     >>> from ocsdf import OCSDF
     >>> from ocsdf.report import evaluate

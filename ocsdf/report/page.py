@@ -45,19 +45,31 @@ def render_html(facts):
 def render_markdown(facts):
     """Write the same as Markdown: the tables of the page, without its pictures.
 
+    Parameters
+    ----------
+    facts : dict
+        As for :func:`render_html`.
+
+    Returns
+    -------
+    markdown : str
+
     Examples
     --------
-    >>> from sklearn.datasets import load_wine
+    Rows without labels do for a report of scores, verdicts and radii:
+
+    >>> import numpy as np
     >>> from ocsdf import OCSDF
-    >>> from ocsdf.report import Setting, evaluate, ranked_examples, render_markdown, summarize
-    >>> wine = load_wine()
-    >>> X, y = wine.data[40:], (wine.target[40:] > 0).astype(int)
-    >>> detector = OCSDF(max_steps=20, random_state=0).fit(wine.data[:40])
-    >>> evaluation = evaluate(detector, X, y, radii=[0.1], n_resamples=20)
-    >>> examples = ranked_examples(detector, X, evaluation, n_each=1)
-    >>> setting = Setting("wine", "model", 0, 40, range(len(X)), tuple(wine.feature_names))
-    >>> text = render_markdown(summarize(evaluation, detector, setting, examples))
-    >>> "AUROC" in text
-    True
+    >>> from ocsdf.report import Setting, evaluate, render_markdown, summarize
+    >>> rows = np.random.default_rng(0).normal(size=(80, 2))
+    >>> detector = OCSDF(max_steps=20, random_state=0).fit(rows[:60])
+    >>> facts = summarize(
+    ...     evaluate(detector, rows[60:], None, radii=[0.1]),
+    ...     detector,
+    ...     Setting("cloud", "model", 0, 60, range(20), ("x", "y")),
+    ...     examples={},
+    ... )
+    >>> print(render_markdown(facts).splitlines()[0])
+    # cloud: anomaly detection with a certificate
     """
     return fill_template("ocsdf.report", "report.md.j2", facts=facts)

@@ -101,18 +101,18 @@ def summarize(
 
     Examples
     --------
-    >>> from sklearn.datasets import load_wine
+    >>> import json
+    >>> import numpy as np
     >>> from ocsdf import OCSDF
     >>> from ocsdf.report import Setting, evaluate, ranked_examples, summarize
-    >>> wine = load_wine()
-    >>> X, y = wine.data[40:], (wine.target[40:] > 0).astype(int)
-    >>> detector = OCSDF(max_steps=20, random_state=0).fit(wine.data[:40])
-    >>> evaluation = evaluate(detector, X, y, radii=[0.1], n_resamples=20)
-    >>> examples = ranked_examples(detector, X, evaluation, n_each=1)
-    >>> setting = Setting("wine", "model", 0, 40, range(len(X)), tuple(wine.feature_names))
-    >>> facts = summarize(evaluation, detector, setting, examples)
-    >>> facts["features"], facts["protocol"]
-    (13, 'model')
+    >>> normal, shifted = np.random.default_rng(0).normal(size=(2, 60, 2)) + [[[0.0]], [[3.0]]]
+    >>> detector = OCSDF(max_steps=20, random_state=0).fit(normal)
+    >>> setting = Setting("shift", "model", 0, len(normal), range(len(shifted)), ("x", "y"))
+    >>> judged = evaluate(detector, shifted, None, radii=[0.1])
+    >>> most_abnormal = ranked_examples(detector, shifted, judged, n_each=1)
+    >>> facts = json.loads(json.dumps(summarize(judged, detector, setting, most_abnormal)))
+    >>> facts["rows_judged"], facts["features"], facts["rows_called_anomalies"] > 30
+    (60, 2, True)
     """
     ranking = evaluation.ranking
     summary = {

@@ -39,6 +39,8 @@ class ClampedDistance:
 
     Examples
     --------
+    The distance to points of a sphere, positive in the ball that g knows:
+
     >>> import numpy as np
     >>> from ocsdf.surfaces import ClampedDistance
     >>> directions = np.random.default_rng(0).normal(size=(500, 3))

@@ -40,6 +40,8 @@ def read_cloud(path):
 
     Examples
     --------
+    Columns beyond the third are normals:
+
     >>> import numpy as np
     >>> from ocsdf.surfaces import read_cloud
     >>> np.savetxt("cloud.xyz", np.random.default_rng(0).normal(size=(200, 6)))

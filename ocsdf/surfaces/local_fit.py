@@ -61,6 +61,8 @@ class LocalSurface:
 
     Examples
     --------
+    On a sphere around 0, the outward normals point where the points are:
+
     >>> import numpy as np
     >>> from ocsdf.surfaces import LocalSurface
     >>> directions = np.random.default_rng(0).normal(size=(600, 3))
@@ -129,10 +131,12 @@ class LocalSurface:
         Parameters
         ----------
         queries : ndarray of shape (n, 3)
+            Anywhere in space, in the units of the cloud.
 
         Returns
         -------
         ndarray of shape (n,)
+            In the same units; an estimate, not a bound.
         """
         distances, places = self._tree.query(queries, k=min(_NEAREST, len(self.points)))
         offsets = np.einsum(

@@ -84,6 +84,8 @@ def reconstruct_scan(points, normals=None, resolution="auto"):
 
     Examples
     --------
+    The ball inside a sphere of radius 1 has a volume of 4.19:
+
     >>> import numpy as np
     >>> from ocsdf.surfaces import reconstruct_scan
     >>> directions = np.random.default_rng(0).normal(size=(600, 3))

@@ -128,6 +128,7 @@ def chamfer(points, others, norm=2):
     Returns
     -------
     float
+        In the units of the points.
 
     Examples
     --------

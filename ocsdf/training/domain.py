@@ -35,6 +35,7 @@ class Box:
         Parameters
         ----------
         points : ndarray of shape (n_samples, n_features)
+            Rows in the units that a network is trained in.
 
         Returns
         -------
@@ -84,9 +85,12 @@ class Ball:
     ----------
     center : array-like or tensor of shape (n_features,)
     radius : float
+        In l2.
 
     Examples
     --------
+    A ball of rows contains them, and leaves out what is far from them all:
+
     >>> import numpy as np
     >>> from ocsdf.training import Ball
     >>> ball = Ball.from_data(np.random.default_rng(0).normal(size=(100, 3)))

@@ -34,7 +34,7 @@ def step_of_several(points, values, gradients, level, share, lipschitz):
     move = tf.linalg.matvec(pseudo_inverse(jacobian), gap)
     length = tf.linalg.norm(move, axis=1)
     pace = share * tf.ones_like(length)
-    if lipschitz is not None:
+    if lipschitz:
         reach = tf.linalg.norm(gap, axis=1) / lipschitz
         pace = tf.minimum(pace, reach / tf.where(length > 0.0, length, 1.0))
     return points + pace[:, tf.newaxis] * move, tf.linalg.norm(jacobian, axis=(1, 2))

@@ -100,6 +100,8 @@ def sample_level_set(network, domain, n_samples, level, seed):
 
     Examples
     --------
+    Points of the unit circle, the level set at -1 of minus the distance to the origin:
+
     >>> import numpy as np
     >>> from ocsdf.certificate import CertifiedNetwork
     >>> from ocsdf.operations import Chain

@@ -53,7 +53,7 @@ def newton_step(network, points, level, share, lipschitz=1.0):
     share : float, or array or tensor of shape (n,)
         In [0, 1].
     lipschitz : float or None, default=1.0
-        L; None for no guard.
+        L; None for no guard, 0 for a constant f, which no step changes.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def newton_step(network, points, level, share, lipschitz=1.0):
     # Where the gradient is zero, so is the step, whatever it is divided by.
     divisor = xp.where(norm > 0.0, norm, 1.0)
     pace = share / divisor
-    if lipschitz is not None:
+    if lipschitz:
         pace = xp.minimum(pace, 1.0 / lipschitz)
     length = pace * (level - values) / divisor
     return NewtonStep(points + length[:, None] * gradient, norm, values)

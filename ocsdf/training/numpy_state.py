@@ -69,17 +69,7 @@ class NumpyState:
         return self
 
     def engine(self, settings, domain_class):
-        """Make the engine that trains it.
-
-        Parameters
-        ----------
-        settings : Settings
-        domain_class : {Box, Ball}
-
-        Returns
-        -------
-        HostTraining
-        """
+        """Make the engine that trains it, a :class:`HostTraining` of either kind of domain."""
         activations = [self.activation] * (self.n_weights // 2 - 1)
         return HostTraining(activations, settings.schedule, settings.n_updates)
 

@@ -44,16 +44,7 @@ class Parts:
             self.done += 1
 
     def read(self, place):
-        """Read a part that is there.
-
-        Parameters
-        ----------
-        place : int
-
-        Returns
-        -------
-        pandas.DataFrame
-        """
+        """Read a part that is there, by its number, as a pandas data frame."""
         import pandas as pd
 
         path = self._path(place)

@@ -2,7 +2,6 @@
 
 import sys
 
-import keras
 import numpy as np
 import pytest
 
@@ -10,6 +9,7 @@ from ocsdf.attacks.adapters import art_attack, foolbox_attack
 from ocsdf.attacks.gradient_descent import pgd
 from ocsdf.certificate.network import CertifiedNetwork
 from ocsdf.networks.builders import build_mlp, condense
+from tests.samples import affine_network
 
 ATTACKS = {"foolbox": foolbox_attack, "art": art_attack}
 ROWS = np.random.default_rng(0).normal(scale=2.0, size=(40, 3))
@@ -25,9 +25,7 @@ def attack(request):
 
 @pytest.fixture(scope="module")
 def affine():
-    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
-    model.set_weights([WEIGHTS[:, None], np.array([0.2])])
-    return CertifiedNetwork.from_keras(model)
+    return affine_network(WEIGHTS, 0.2)
 
 
 @pytest.fixture(scope="module")

@@ -21,8 +21,6 @@ BLOBS = make_blobs(90, 3, centers=1, random_state=0)[0] * [1.0, 1000.0, 1e-3] + 
 ROWS, NEW = BLOBS[:80], BLOBS[80:]
 TINY = {"hidden_layer_sizes": (16, 16), "epochs": 2, "random_state": 0}
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
 
 @pytest.fixture(scope="module", params=["OCSDF", "with names", "PyOD's", "distances"])
 def detector(request):

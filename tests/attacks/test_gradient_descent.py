@@ -17,7 +17,7 @@ from ocsdf.certificate.network import CertifiedNetwork
 from ocsdf.networks.builders import build_mlp, condense
 from ocsdf.networks.gradients import input_gradient
 from ocsdf.training.domain import Ball, Box
-from tests.assembled import build_distance
+from tests.samples import affine_network, build_distance
 
 WEIGHTS = np.array([0.75, -1.0, 0.5])
 NORM = np.linalg.norm(np.float32(WEIGHTS).astype(float))
@@ -27,9 +27,7 @@ SIGNS = np.where(np.arange(60) % 2, 1.0, -1.0)
 
 @pytest.fixture(scope="module")
 def affine():
-    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
-    model.set_weights([WEIGHTS[:, None], np.array([0.25])])
-    return CertifiedNetwork.from_keras(model)
+    return affine_network(WEIGHTS, 0.25)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from ocsdf.benchmark.summary import summarize_protocol
 from ocsdf.cli.bench import _print_benchmark
 from ocsdf.data.splits import PROTOCOLS
 from tests.benchmark.test_statistics import cells
-from tests.pages import Page
+from tests.readers import Page
 
 TABLES = ["4_breastw", "42_WBC", "6_cardio", "38_thyroid", "40_vowels"]
 # Levels of each detector; IForest and OCSDF draw over seeds.

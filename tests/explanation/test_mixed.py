@@ -8,27 +8,12 @@ from ocsdf import OCSDF
 from ocsdf.data.columns import CATEGORY_DISTANCE
 from ocsdf.displays.explanation import ExplanationDisplay
 from ocsdf.explanation.swaps import boundary_by_swaps
-
-START = pd.Timestamp("2024-03-01 09:30")
+from tests.samples import START, mixed_table
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
-def mixed(n=600):
-    rng = np.random.default_rng(0)
-    proto = rng.choice(["tcp", "udp", "icmp"], n, p=[0.6, 0.3, 0.1])
-    return pd.DataFrame(
-        {
-            "size": rng.normal(size=n) + 2.0 * (proto == "udp"),
-            "proto": proto,
-            "when": START + pd.to_timedelta(rng.integers(0, 10**8, n), unit="ms"),
-            "load": 100.0 + 20.0 * rng.normal(size=n),
-            "flag": rng.choice(["S", "R"], n),
-        }
-    )
-
-
-FRAME = mixed()
+FRAME = mixed_table(600, 10**8, "ms")
 USUAL = pd.DataFrame(
     {"size": [0.0], "proto": ["tcp"], "when": [START], "load": [100.0], "flag": ["S"]}
 )

@@ -15,8 +15,8 @@ from ocsdf.explanation.shares import feature_radii, gradient_shares
 from ocsdf.explanation.sparse import sparse_boundary_points
 from ocsdf.explanation.verdicts import explain, verdict_counts
 from ocsdf.training.domain import Ball, Box
-from tests.assembled import build_distance
 from tests.reference import input_gradient
+from tests.samples import build_distance
 
 WEIGHTS = np.array([0.5, -0.3, 0.1, 0.0])
 BIAS = 0.25

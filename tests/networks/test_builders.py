@@ -14,8 +14,8 @@ from ocsdf.networks.builders import (
 from ocsdf.networks.layers import ACTIVATIONS
 from ocsdf.networks.lipschitz import network_bound
 from ocsdf.operations.matrix_bounds import matrix_bound
-from tests.assembled import build_distance, least
 from tests.reference import forward, input_gradient, singular_values
+from tests.samples import build_distance, least
 
 
 def with_random_biases(model, seed=0):

@@ -13,8 +13,8 @@ from ocsdf.networks.builders import average
 from ocsdf.networks.ensembles import ScaledMinimum, WeightedMean
 from ocsdf.networks.layers import FullSort
 from ocsdf.networks.lipschitz import float_error, layer_bound, network_bound
-from tests.assembled import build_distance, least
 from tests.reference import forward
+from tests.samples import build_distance, least
 
 UNIT = 2.0**-24
 

@@ -14,8 +14,8 @@ from ocsdf.networks.distances import SubsampleDistance
 from ocsdf.networks.layers import ACTIVATIONS, Asinh, BjorckDense, FullSort
 from ocsdf.networks.lipschitz import float_error, layer_bound, network_bound
 from ocsdf.operations.matrix_bounds import matrix_bound
-from tests.assembled import build_distance
 from tests.reference import forward, input_gradient, matrix_with, singular_values
+from tests.samples import build_distance
 
 
 @st.composite

@@ -15,10 +15,7 @@ TINY = OCSDF(hidden_layer_sizes=(16, 16), epochs=2)
 # A class as RunPipeline.run(clf=...) takes it.
 CLF = functools.partial(ADBenchOCSDF, estimator=TINY)
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,6 @@ FOREST = IsolationForest(n_estimators=10, random_state=0)
     [ConformalDetector(FOREST), ConformalDetector(SubsampleDistanceDetector())]
 )
 @pytest.mark.filterwarnings("ignore:.*calibration rows:UserWarning")
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_estimator_passes_check(estimator, check):
     check(estimator)
 

@@ -18,8 +18,6 @@ from ocsdf.sklearn_compat.distance_detectors import (
     SubsampleDistanceDetector,
 )
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
 BOTH = [NearestNeighborDistance(), SubsampleDistanceDetector(random_state=0)]
 # scikit-learn's battery wants outliers among the training rows, which are all at distance 0.
 NO_OUTLIERS = dict.fromkeys(

@@ -17,26 +17,11 @@ from ocsdf.data.columns import CATEGORY_DISTANCE
 from ocsdf.networks.gradients import unit
 from ocsdf.sklearn_compat import OCSDFDetector, score_frame
 from ocsdf.utils.archives import from_archive, to_archive
+from tests.samples import START, mixed_table
 
 TINY = {"hidden_layer_sizes": (8, 8), "epochs": 1, "random_state": 0}
-START = pd.Timestamp("2024-03-01 09:30")
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-
-
-def mixed(n=90, seed=0):
-    """Numbers that depend on a category, a second category, and dates of nanoseconds."""
-    rng = np.random.default_rng(seed)
-    proto = rng.choice(["tcp", "udp", "icmp"], n, p=[0.6, 0.3, 0.1])
-    return pd.DataFrame(
-        {
-            "size": rng.normal(size=n) + 2.0 * (proto == "udp"),
-            "proto": proto,
-            "when": START + pd.to_timedelta(rng.integers(0, 10**14, n), unit="ns"),
-            "load": 100.0 + 20.0 * rng.normal(size=n),
-            "flag": rng.choice(["S", "R"], n),
-        }
-    )
 
 
 def with_gaps(frame):
@@ -47,7 +32,7 @@ def with_gaps(frame):
     return frame
 
 
-FRAME = mixed()
+FRAME = mixed_table(90, 10**14, "ns")
 
 
 @pytest.fixture(scope="module", params=[{}, {"method": "paper"}, {"standardize": False}])
@@ -191,7 +176,7 @@ class TestFrames:
 
     def test_a_cluster_of_another_category_is_far(self):
         """What a detector of the numbers alone cannot tell."""
-        detector = OCSDF(**TINY).fit(mixed(400))
+        detector = OCSDF(**TINY).fit(mixed_table(400, 10**14, "ns"))
         fine = pd.DataFrame(
             {"size": [0.0], "proto": ["tcp"], "when": [START], "load": [100.0], "flag": ["S"]}
         )

@@ -28,10 +28,7 @@ from ocsdf import OCSDF
 TINY = {"hidden_layer_sizes": (16, 16), "epochs": 2, "uniform_epochs": 1, "random_state": 0}
 TRAINED = TINY | {"epochs": 20, "uniform_epochs": 5, "batch_size": 32, "learning_rate": 1e-2}
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,7 @@ from ocsdf.sklearn_compat import image_fitting
 QUICK = {"hidden_layer_sizes": (16,), "max_steps": 2, "random_state": 0}
 RNG = np.random.default_rng(0)
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
 def flat_images(n_images, shape=(8, 8)):

@@ -13,10 +13,7 @@ from ocsdf import OCSDF
 TINY = {"hidden_layer_sizes": (16, 16), "epochs": 1, "random_state": 0}
 ROWS = np.random.default_rng(0).normal(size=(20, 3))
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
 @pytest.fixture(scope="module")

@@ -16,10 +16,7 @@ from ocsdf.sklearn_compat.parameter_checks import plain_parameters
 ROWS = np.random.default_rng(0).normal(size=(60, 3))
 TINY = {"hidden_layer_sizes": (16, 16), "epochs": 1, "random_state": 0}
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 KINDS = {
     "layer sizes": ({"hidden_layer_sizes": (np.int64(16), np.int32(16))}, {}),

@@ -23,10 +23,7 @@ from ocsdf.utils.archives import from_archive, to_archive
 MEMBERS = {"meta.json", "mean.npy", "scale.npy", "lower.npy", "upper.npy"}
 PARAMETERS = {"hidden_layer_sizes": (16, 16), "epochs": 2, "random_state": 0}
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
 @pytest.fixture(scope="module")

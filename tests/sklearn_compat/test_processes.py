@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 
 from ocsdf import OCSDF
-from tests.fresh_process import load_without_tensorflow
+from tests.readers import load_without_tensorflow
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
     # TensorFlow and BLAS have threads here, which is what the tests are about.
     pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
 ]

@@ -25,10 +25,7 @@ from ocsdf.sklearn_compat import OCSDFDetector
 
 TINY = OCSDF(hidden_layer_sizes=(16, 16), epochs=2, random_state=0)
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,6 @@ SMALL = {"hidden_layer_sizes": (16, 16), "epochs": 2, "random_state": 0}
 RNG = np.random.default_rng(0)
 ROWS = RNG.normal(size=(120, 3))
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
 
 def fit(rows, **change):
     with warnings.catch_warnings():

@@ -57,7 +57,6 @@ ANOMALY_SCORES = {
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:y should not be presented:UserWarning"),
 ]
 

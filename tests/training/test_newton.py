@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from ocsdf.certificate.network import CertifiedNetwork
 from ocsdf.networks.builders import build_mlp, condense
+from ocsdf.operations import Chain, Dense
 from ocsdf.training.jacobians import pseudo_inverse, value_and_jacobian
 from ocsdf.training.newton import newton_step
 from tests.reference import forward, input_gradient, matrix_with, newton, singular_values
@@ -151,3 +153,12 @@ def test_guarded_step_of_several_outputs_stays_in_reach():
     # Along the same direction.
     cosines = np.sum(steps * full, axis=1) / lengths / np.linalg.norm(full, axis=1)
     np.testing.assert_allclose(cosines, 1.0, atol=1e-5)
+
+
+def test_a_constant_network_is_moved_nowhere():
+    """A bound of 0 leaves no gradient, and a guard of 1 / 0 nothing to divide by."""
+    constant = CertifiedNetwork(Chain([Dense(np.zeros((4, 1)), np.ones(1))], (4,)))
+    found = newton_step(constant, ROWS, 0.0, 1.0, lipschitz=constant.lipschitz_bound)
+    np.testing.assert_array_equal(found.points, ROWS)
+    found = newton_step(lambda points: 0.0 * points[:, :2], tf.constant(ROWS), 1.0, 1.0, 0.0)
+    np.testing.assert_array_equal(found.points, ROWS)
