@@ -13,6 +13,7 @@ from experiments.numbers import (
     images,
     level_sets,
     odd_tables,
+    scale,
     speed,
     surfaces,
     tables,
@@ -21,7 +22,7 @@ from experiments.numbers.markers import ROOT, fill, pages
 from ocsdf.utils.files import write_whole
 
 PARTS = audit.PARTS | images.PARTS | level_sets.PARTS | odd_tables.PARTS | speed.PARTS
-PARTS |= decisions.PARTS | surfaces.PARTS | tables.PARTS
+PARTS |= decisions.PARTS | scale.PARTS | surfaces.PARTS | tables.PARTS
 
 
 def main(arguments=None):

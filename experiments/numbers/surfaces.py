@@ -59,6 +59,25 @@ def scan_words():
     )
 
 
+def fields():
+    """Certified fields of scans: error against a denser mesh, bound, and steepest pairs."""
+    rows = record("scan_fields")
+    lines = []
+    for name, part in rows.groupby("field", sort=False):
+        errors = [
+            f"{nearest(part[column].mean(), 4)} (at most {nearest(part[column].max(), 4)})"
+            for column in ("error_domain", "error_near")
+        ]
+        bound, pairs = part["bound"].max(), part["pairs"].sum()
+        steep = f"{part['steep_pairs'].sum():.0f} of {pairs:,.0f}" if pairs else "not counted"
+        bounds = nearest(bound, 4) if bound < float("inf") else "none"
+        drawn = part.dropna(subset=["marched"]).iloc[-1]
+        through = f"{drawn['passed']:.0f} of {drawn['marched']:.0f}"
+        lines.append([name, *errors, bounds, steep, through])
+    head = ["field", "mean error, everywhere", "within 0.1", "Lipschitz bound", "steeper pairs"]
+    return table([*head, "rays through the surface"], lines)
+
+
 def solids():
     """Volume IoU of solids from points inside them."""
     rows = record("implicit_shapes")
@@ -86,6 +105,7 @@ PARTS = {
     "scans": scans,
     "scan-words": scan_words,
     "surfaces": surfaces,
+    "fields": fields,
     "solids": solids,
     "curves": curves,
 }
