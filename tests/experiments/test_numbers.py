@@ -22,6 +22,9 @@ SETTINGS = {
     "0.01",  # a level
     "5 %",  # a level
     "0.9",  # one minus a delta
+    "0.001",  # a level of drift
+    "1 %",  # the share of training rows that lie outside
+    "1.2",  # half the side of the box of fields
     "0.1",  # a radius
     "0.2",  # a radius; a lambda of the paper
     "0.3",  # l-inf radius of robust training
