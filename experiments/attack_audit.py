@@ -5,7 +5,7 @@ For each point x' that an attacker tries from a row x,
     |f(x') - f(x)| <= L ||x' - x||
 
 must hold, with L as certified and what rounding may add. The attackers are our own l2 PGD (every
-iterate counts), foolbox's and ART's (their results; with `pip install -e '.[attacks]'`), and a
+iterate counts), foolbox's and ART's (their results; with `pip install 'ocsdf[attacks]'`), and a
 search for the pair of points of largest |f(x) - f(y)| / ||x - y||.
 
 `python -m experiments.attack_audit` audits the models that attack_audit.csv lacks, and writes that

@@ -9,7 +9,7 @@ attack undercuts, where there is such a guarantee:
 - the exact nearest neighbour distance and the mean distance to random subsamples: the same;
 - IsolationForest, smoothed by the median over Gaussian noise: guaranteed with a probability;
   attacked by steps along an estimated gradient. All its columns are the smoothed score's;
-- DeepSVDD (PyOD; needs `pip install -e '.[experiments]'`): attacked by l2 PGD, no guarantee.
+- DeepSVDD (PyOD; needs `pip install 'ocsdf[experiments]'`): attacked by l2 PGD, no guarantee.
 
 `python -m experiments.comparators` does the cells that comparators.csv lacks, and writes that, .md
 and .png. It goes on where it was stopped.

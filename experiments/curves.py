@@ -12,7 +12,7 @@ the cloud; distances are taken both ways.
 
 `python -m experiments.curves` goes on where it was stopped; it writes curves.csv, .md and .png from
 its cells' rows and arrays, which are kept in ``--work``. The picture needs scikit-image (`pip
-install -e '.[surfaces]'`).
+install 'ocsdf[surfaces]'`).
 """
 
 import time

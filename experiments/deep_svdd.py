@@ -15,7 +15,7 @@ and 100 other test images a class.
 - ``--preset smoke``: seconds, on scikit-learn's digits.
 
 `python -m experiments.deep_svdd` does the cells that deep_svdd.csv lacks and writes that and .md;
-it goes on where it was stopped. It needs `pip install -e '.[experiments]'`.
+it goes on where it was stopped. It needs `pip install 'ocsdf[experiments]'`.
 """
 
 import time

@@ -7,7 +7,7 @@ the training images of one class, judged on all test images. Radii are l2 in [0,
 - the distance to the nearest training image, and that to 20 subspaces of 15 dimensions: exact,
   1-Lipschitz, nothing learned;
 - IsolationForest, OneClassSVM (scikit-learn) and DeepSVDD (PyOD), with their authors' defaults: no
-  certificate. DeepSVDD needs `pip install -e '.[experiments]'`.
+  certificate. DeepSVDD needs `pip install 'ocsdf[experiments]'`.
 
 `python -m experiments.images` does the cells that images.csv lacks, and writes that, .md and
 pictures. It goes on where it was stopped. `--preset smoke` takes

@@ -4,7 +4,7 @@ MNIST, ConvNet-4a. Madry and TRADES train against PGD-7 of radius 0.3; ours with
 false position between an image and an attacked one, and by cross-entropy where no boundary is
 within reach. All forward and backward passes of images in training are counted and printed. Then
 three attacks of radius 0.3: PGD on the cross-entropy, PGD on the margin min F^j, and APGD of ART
-(left out, with a line that says so, where ART is missing: `pip install -e '.[attacks]'`). Each is
+(left out, with a line that says so, where ART is missing: `pip install 'ocsdf[attacks]'`). Each is
 made against one model and tried on all (Tables A3, A4).
 
 `python -m experiments.robustness` does the cells that robustness_training.csv and robustness.csv
@@ -214,7 +214,7 @@ def main():
     attacks = list(arguments.attacks)
     if APGD in attacks and find_spec("art") is None:
         attacks.remove(APGD)
-        print(f"{APGD} is left out: it needs ART, pip install -e '.[attacks]'")
+        print(f"{APGD} is left out: it needs ART, pip install 'ocsdf[attacks]'")
     if not attacks:
         raise SystemExit("No attack is left: choose another one.")
     seeds = range(arguments.seeds or preset.seeds)

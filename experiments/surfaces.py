@@ -11,7 +11,7 @@
 
 The first three take sides and smoothed points from
 :class:`ocsdf.surfaces.local_fit.LocalSurface`, and leave out connected parts of a surface that no
-point is near. Beside them, from PyMeshLab (needs `pip install -e '.[experiments]'`): screened
+point is near. Beside them, from PyMeshLab (needs `pip install 'ocsdf[experiments]'`): screened
 Poisson with estimated normals, of the raw and of our smoothed points; and ball pivoting.
 
 Six watertight meshes replace FAUST, which needs a licence, and ModelNet10, which is not watertight;

@@ -54,7 +54,7 @@ class ReferenceProcess:
             if value not in known:
                 raise ValueError(f"{name} is one of {known}; got {value!r}.")
         if importlib.util.find_spec("tf_keras") is None:
-            raise RuntimeError("The reference needs tf-keras: pip install -e '.[experiments]'")
+            raise RuntimeError("The reference needs tf-keras: pip install 'ocsdf[experiments]'")
         settings = {
             "width": width,
             "activation": activation,

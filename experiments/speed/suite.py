@@ -31,7 +31,7 @@ def failures(rows):
 def why_not(requirements):
     """Say in a line why a benchmark cannot run here."""
     if REFERENCE in requirements and importlib.util.find_spec("tf_keras") is None:
-        return "it needs tf-keras: pip install -e '.[experiments]'"
+        return "it needs tf-keras: pip install 'ocsdf[experiments]'"
     if DATA_HOME in requirements and data_home() is None:
         return "it needs the tables: set OCSDF_DATA_HOME to the folder that holds adbench/*.npz"
     return ""

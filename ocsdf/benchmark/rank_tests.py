@@ -81,7 +81,7 @@ def compare_ranks(ranks):
     except ImportError:
         return tested._replace(
             note="The Nemenyi test and its diagram need scikit-posthocs: "
-            "pip install -e '.[experiments]'"
+            "pip install 'ocsdf[experiments]'"
         )
     return tested._replace(
         critical_difference=critical_difference(k, n_tables),

@@ -77,7 +77,8 @@ def certified_means(rows):
     )
     bounded = rows.loc[rows[list(columns)].notna().any(axis=1), "detector"].unique()
     figures = figures[figures["detector"].isin(bounded)]
-    cells = figures.groupby(["detector", "table"]).agg(lambda column: column.mean(skipna=False))
+    figures = figures.groupby(["detector", "table"])[[0.0, *columns.values()]]
+    cells = figures.agg(lambda column: column.mean(skipna=False))
     by_table = cells.unstack("table")
     whole = by_table.columns.get_level_values("table")[by_table.notna().all()]
     counts = whole.value_counts()

@@ -10,6 +10,7 @@ from functools import partial
 from itertools import takewhile
 
 from ocsdf.data.layout import HEAD_BYTES, sniff, split_rows
+from ocsdf.utils.exactness import exact_floats
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt")
 _DECOMPRESSORS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
@@ -54,6 +55,7 @@ def read_delimited(path, reading, label=None):
             skiprows=n_before,
             index_col=False,
             low_memory=False,
+            **exact_floats(),
             dtype={place: str for place, name in enumerate(layout.names) if name in reading.text},
         )
     frame.columns = layout.names
@@ -145,7 +147,7 @@ def _label_values(texts):
     from pandas.api.types import is_numeric_dtype
 
     labels = pd.Series(texts, dtype=object).str.strip()
-    plain = pd.read_csv(io.StringIO("\n".join(["y", *map(_quoted, texts)])))["y"]
+    plain = pd.read_csv(io.StringIO("\n".join(["y", *map(_quoted, texts)])), **exact_floats())["y"]
     if is_numeric_dtype(plain):
         return plain
     return labels.where(labels != "", None)

@@ -1,4 +1,4 @@
-"""A fitted detector for other runtimes: ONNX (``pip install -e '.[onnx]'``)."""
+"""A fitted detector for other runtimes: ONNX (``pip install 'ocsdf[onnx]'``)."""
 
 from ocsdf.utils.lazy import lazy_names
 

@@ -12,7 +12,7 @@ def require_onnx():
     except ModuleNotFoundError as error:
         if error.name != "onnx":
             raise
-        raise ImportError("ONNX export needs onnx: pip install -e '.[onnx]'") from None
+        raise ImportError("ONNX export needs onnx: pip install 'ocsdf[onnx]'") from None
     return onnx
 
 

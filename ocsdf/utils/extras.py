@@ -3,5 +3,5 @@
 
 def how_to_install(extra):
     """Say how to install one of the project's extras."""
-    # As long as no index has the package, it is installed from the project's folder.
-    return f"pip install -e '.[{extra}]'"
+    # pip takes the extras of an installed package from itself: no index and no folder is asked.
+    return f"pip install 'ocsdf[{extra}]'"

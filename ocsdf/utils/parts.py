@@ -5,6 +5,7 @@ import json
 import shutil
 from pathlib import Path
 
+from ocsdf.utils.exactness import exact_floats
 from ocsdf.utils.files import open_whole, write_whole
 
 _PLAN = "_plan.json"
@@ -48,7 +49,11 @@ class Parts:
         import pandas as pd
 
         path = self._path(place)
-        return pd.read_parquet(path) if self._suffix == ".parquet" else pd.read_csv(path)
+        return (
+            pd.read_parquet(path)
+            if self._suffix == ".parquet"
+            else pd.read_csv(path, **exact_floats())
+        )
 
     def write(self, frame):
         """Write the next part, aside, then under its name.

@@ -116,5 +116,5 @@ def test_art_takes_another_attack(learned):
 )
 def test_a_missing_library_is_named_in_one_line(monkeypatch, learned, module, attack):
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(ImportError, match=r"^This attack needs .*pip install -e '.\[attacks\]'"):
+    with pytest.raises(ImportError, match=r"^This attack needs .*pip install 'ocsdf\[attacks\]'"):
         attack(learned, ROWS, SIGNS, 0.4)

@@ -187,7 +187,7 @@ def test_without_scikit_posthocs(monkeypatch):
     told = compare_ranks(frame({"A": [1, 1], "B": [2, 3], "C": [3, 2]}))
     assert told.friedman is not None
     assert told.p_values is None
-    assert told.note.endswith("pip install -e '.[experiments]'")
+    assert told.note.endswith("pip install 'ocsdf[experiments]'")
 
 
 def test_spread_of_the_seeds_that_finished():

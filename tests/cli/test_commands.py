@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 import ocsdf
 from ocsdf.cli.commands import app
+from ocsdf.utils.exactness import exact_floats
 
 QUICK = ("--epochs", "2")
 
@@ -179,7 +180,7 @@ def test_report_ad_is_marked_and_uses_all_rows(run, table, tmp_path):
 
 
 def test_report_without_label_has_no_auroc(run, table, tmp_path):
-    pd.read_csv(table).drop(columns="label").to_csv("plain.csv", index=False)
+    pd.read_csv(table, **exact_floats()).drop(columns="label").to_csv("plain.csv", index=False)
     result = run("report", "plain.csv", "--json", *QUICK)
     assert result.exit_code == 0, result.stderr
     facts = json.loads(result.stdout)
@@ -211,10 +212,10 @@ def test_fit_then_score_agree_with_the_estimator(run, table, tmp_path):
     scored = run("score", "m.ocsdf", table, "--label", "label", "--output", "s.csv")
     assert scored.exit_code == 0, scored.stderr
     assert f"scores: {tmp_path / 's.csv'}" in scored.stdout
-    scores = pd.read_csv("s.csv")
+    scores = pd.read_csv("s.csv", **exact_floats())
     assert list(scores) == ["row", "score", "verdict", "certified_radius", "percentile"]
     estimator = ocsdf.OCSDF.load("m.ocsdf")
-    X = pd.read_csv(table)[["a", "b"]]
+    X = pd.read_csv(table, **exact_floats())[["a", "b"]]
     np.testing.assert_allclose(scores["score"], estimator.score_samples(X), rtol=1e-12)
     np.testing.assert_allclose(
         scores["certified_radius"], estimator.certified_radius(X), rtol=1e-12
@@ -238,7 +239,9 @@ def test_C3_score_finds_the_models_columns_by_name_and_says_so(run, table, tmp_p
         "warning: left out, as the model does not know them: 'label'"
     ]
     assert result.stdout == expected.stdout
-    frame = pd.read_csv(table).assign(text="x", id=range(60))[["text", "b", "id", "a"]]
+    frame = pd.read_csv(table, **exact_floats()).assign(text="x", id=range(60))[
+        ["text", "b", "id", "a"]
+    ]
     frame.to_csv("other.csv")
     result = run("score", "m.ocsdf", "other.csv")
     assert result.stdout == expected.stdout
@@ -293,7 +296,7 @@ def assert_one_line_error(result, *words):
     ],
 )
 def test_bad_input_is_one_line_and_leaves_files_as_they_were(run, table, tmp_path, words, expected):
-    frame = pd.read_csv(table)
+    frame = pd.read_csv(table, **exact_floats())
     frame.where(frame["a"] < 1.0).to_csv("gaps.csv", index=False)
     frame.head(1).to_csv("one.csv", index=False)
     frame.assign(c="x").to_csv("words.csv", index=False)
@@ -314,10 +317,10 @@ def test_output_is_checked_before_the_data_is_read(run, monkeypatch):
 
 def test_a_missing_extra_is_one_line_and_a_broken_import_is_not(run, monkeypatch):
     def extra(*_, **__):
-        raise ImportError("reading t.parquet needs pyarrow: pip install -e '.[parquet]'")
+        raise ImportError("reading t.parquet needs pyarrow: pip install 'ocsdf[parquet]'")
 
     monkeypatch.setattr("ocsdf.data.tables.load_table", extra)
-    assert_one_line_error(run("report", "t.parquet"), "pip install -e '.[parquet]'")
+    assert_one_line_error(run("report", "t.parquet"), "pip install 'ocsdf[parquet]'")
 
     def broken(*_, **__):
         import ocsdf.no_such_module  # noqa: F401
@@ -421,7 +424,7 @@ LAYOUTS = {
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_C1_C2_every_command_reads_tables_as_people_have_them(run, table, name):
     written, words = LAYOUTS[name]
-    frame = pd.read_csv(table)
+    frame = pd.read_csv(table, **exact_floats())
     if name in ("dropped", "chosen", "cp1252"):
         frame.insert(0, "größe", frame["b"])
     frame.to_csv("people.csv", **{"index": False} | written)
@@ -443,7 +446,7 @@ def test_C1_C2_every_command_reads_tables_as_people_have_them(run, table, name):
 @pytest.mark.parametrize("command", ["fit", "report", "bench"])
 @pytest.mark.parametrize("values", [["no", "yes"], [-1, 1], [1, 2]])
 def test_C3_a_label_that_does_not_tell_asks_for_the_option(run, table, command, values):
-    frame = pd.read_csv(table)
+    frame = pd.read_csv(table, **exact_floats())
     frame.assign(label=frame["label"].map(dict(enumerate(values)))).to_csv("t.csv", index=False)
     output = ("--output", "m.ocsdf") if command == "fit" else ()
     result = run(command, "t.csv", "--label", "label", *output)
@@ -453,7 +456,7 @@ def test_C3_a_label_that_does_not_tell_asks_for_the_option(run, table, command, 
 
 @pytest.mark.parametrize(("value", "anomaly"), [(0, None), (False, None), ("no", "yes")])
 def test_C3_fit_takes_normal_rows_only(run, table, value, anomaly):
-    pd.read_csv(table).assign(label=value).to_csv("t.csv", index=False)
+    pd.read_csv(table, **exact_floats()).assign(label=value).to_csv("t.csv", index=False)
     words = () if anomaly is None else ("--anomaly", anomaly)
     result = run(
         "fit", "t.csv", "--label", "label", *words, "--output", "m.ocsdf", "--json", *QUICK
@@ -465,7 +468,7 @@ def test_C3_fit_takes_normal_rows_only(run, table, value, anomaly):
 
 
 def test_C3_a_third_label_is_spoken_of_and_in_the_summary(run, table):
-    frame = pd.read_csv(table)
+    frame = pd.read_csv(table, **exact_floats())
     frame["label"] = frame["label"].map({0: "no", 1: "yes"}).where(frame.index > 4, "maybe")
     frame.to_csv("t.csv", index=False)
     words = ("--label", "label", "--anomaly", "yes", "--json", *QUICK)
@@ -498,7 +501,7 @@ def test_C1_score_reads_the_standard_input(run, table, tmp_path):
 
 @pytest.mark.parametrize("name", ["\x1b[31mred", "a\x07", "\x9b2J", "\u202eevil"])
 def test_P5_names_of_columns_do_not_reach_the_terminal_as_commands(run, table, name):
-    frame = pd.read_csv(table)
+    frame = pd.read_csv(table, **exact_floats())
     frame.rename(columns={"a": name}).assign(b=np.nan).to_csv("t.csv", index=False)
     result = run("fit", "t.csv", "--label", "none", "--output", "m.ocsdf")
     assert_one_line_error(result, "has no column 'none'")

@@ -12,6 +12,7 @@ import ocsdf
 from ocsdf.cli.commands import app
 from ocsdf.data.mixed import read_dates
 from ocsdf.data.tables import load_table
+from ocsdf.utils.exactness import exact_floats
 
 QUICK = ("--epochs", "2")
 
@@ -58,13 +59,13 @@ def test_fit_says_what_columns_are_taken_for_and_score_reads_them_alike(run, tab
     assert kinds == ["number", "category", "category", "date"]
     everything = run("score", "m.ocsdf", table, "--output", "s.csv")
     assert "does not know them: 'label'" in everything.stderr
-    scores = pd.read_csv("s.csv")
+    scores = pd.read_csv("s.csv", **exact_floats())
     # Of few rows the codes are all digits: they are the same categories all the same.
-    frame = pd.read_csv(table, dtype={"code": str})
+    frame = pd.read_csv(table, dtype={"code": str}, **exact_floats())
     digits = frame[frame["code"] != "A"].index[:4]
     frame.loc[digits].to_csv("few.csv", index=False)
     run("score", "m.ocsdf", "few.csv", "--output", "few_scores.csv")
-    few = pd.read_csv("few_scores.csv")
+    few = pd.read_csv("few_scores.csv", **exact_floats())
     np.testing.assert_allclose(few["score"], scores["score"][digits], rtol=1e-9)
 
 
@@ -93,7 +94,7 @@ def test_explain_names_categories_and_dates(run, table):
 
 
 def test_gaps_are_refused_or_indicated(run, table):
-    frame = pd.read_csv(table)
+    frame = pd.read_csv(table, **exact_floats())
     frame.loc[::9, "size"], frame.loc[::8, "shop"] = np.nan, None
     frame.to_csv("gaps.csv", index=False)
     refused = run("fit", "gaps.csv", "--label", "label", "--output", "m.ocsdf", code=2)
@@ -106,7 +107,9 @@ def test_gaps_are_refused_or_indicated(run, table):
 
 def test_a_column_of_another_kind_is_one_line(run, table):
     run("fit", table, "--label", "label", "--output", "m.ocsdf", *QUICK)
-    pd.read_csv(table).assign(size="large", day="monday").to_csv("other.csv", index=False)
+    pd.read_csv(table, **exact_floats()).assign(size="large", day="monday").to_csv(
+        "other.csv", index=False
+    )
     assert "error: Column 'size' held numbers in fit, and holds text now, such as 'large'" in run(
         "score", "m.ocsdf", "other.csv", code=2
     ).stderr.replace("\n", " ")

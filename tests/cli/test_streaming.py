@@ -17,6 +17,7 @@ from ocsdf.cli import streaming
 from ocsdf.cli.commands import app
 from ocsdf.data import batches
 from ocsdf.sklearn_compat import SegmentedDetector, score_frame
+from ocsdf.utils.exactness import exact_floats
 
 pytest.importorskip("pyarrow", reason="batches are read by pyarrow, the extra parquet")
 
@@ -65,7 +66,7 @@ def data(frame, tmp_path):
 
 
 def read(path):
-    return pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+    return pd.read_csv(path, **exact_floats()) if path.suffix == ".csv" else pd.read_parquet(path)
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +106,7 @@ def test_scores_of_parts_are_those_of_the_whole(kind, output, run, model, data, 
 def test_without_an_output_the_parts_are_printed_as_one_table(run, model, data, expected):
     result = run("score", model, data, "--drop", "fraud,key")
     (data.parent / "s.csv").write_text(result.stdout)
-    agree(pd.read_csv(data.parent / "s.csv"), expected)
+    agree(pd.read_csv(data.parent / "s.csv", **exact_floats()), expected)
     assert run("score", model, data, "--json").exit_code == 2
 
 

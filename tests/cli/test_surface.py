@@ -131,7 +131,7 @@ def test_files_that_cannot_be_read_or_written_are_one_line(cloud, tmp_path, monk
     folder = str(tmp_path / "none" / "mesh.ply")
     assert "there is no folder" in failure(["surface", str(cloud), "-o", folder])
     monkeypatch.setitem(sys.modules, "trimesh", None)
-    assert "pip install -e '.[surfaces]'" in failure(["surface", str(cloud), "-o", out])
+    assert "pip install 'ocsdf[surfaces]'" in failure(["surface", str(cloud), "-o", out])
 
 
 @pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n of somebody", b"", b"text"])

@@ -8,6 +8,7 @@ import pytest
 
 from ocsdf import load_table
 from ocsdf.data.tables import load_features
+from ocsdf.utils.exactness import exact_floats
 
 RNG = np.random.default_rng(0)
 FRAME = pd.DataFrame(RNG.normal(size=(40, 2)), columns=["a", "b"]).assign(y=np.repeat([0, 1], 20))
@@ -47,7 +48,7 @@ def test_C2_an_index_that_was_saved_again(tmp_path, times):
     path = tmp_path / "t.csv"
     FRAME.to_csv(path)
     for _ in range(times - 1):
-        pd.read_csv(path).to_csv(path)
+        pd.read_csv(path, **exact_floats()).to_csv(path)
     with pytest.warns(UserWarning, match="saved index"):
         assert load_table(path, label="y").feature_names == ["a", "b"]
     FRAME.reset_index(names="Unnamed: 0").to_parquet(tmp_path / "t.parquet")

@@ -150,7 +150,7 @@ class TestFrames:
         path = tmp_path / "table.parquet"
         pd.DataFrame(X, columns=["a", "b"]).to_parquet(path)
         monkeypatch.setitem(sys.modules, "pyarrow", None)
-        with pytest.raises(ImportError, match=r"needs pyarrow: pip install -e '.\[parquet\]'"):
+        with pytest.raises(ImportError, match=r"needs pyarrow: pip install 'ocsdf\[parquet\]'"):
             load_table(path)
 
 

@@ -193,7 +193,7 @@ class TestPerform:
 
     def test_a_benchmark_without_tf_keras_says_so(self, monkeypatch):
         monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-        assert "pip install -e '.[experiments]'" in suite.why_not([suite.REFERENCE])
+        assert "pip install 'ocsdf[experiments]'" in suite.why_not([suite.REFERENCE])
 
     def test_rows_are_kept_before_a_picture_fails(self, benchmark, tmp_path):
         benchmark.draw = lambda table: 1 / 0

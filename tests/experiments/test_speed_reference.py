@@ -130,7 +130,7 @@ def test_unknown_names_are_told():
 
 def test_a_missing_tf_keras_is_told(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(RuntimeError, match=r"needs tf-keras: pip install -e '.\[experiments\]'"):
+    with pytest.raises(RuntimeError, match=r"needs tf-keras: pip install 'ocsdf\[experiments\]'"):
         start()
 
 

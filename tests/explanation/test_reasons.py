@@ -12,6 +12,7 @@ from ocsdf.cli.commands import app
 from ocsdf.explanation.reasons import change_text
 from ocsdf.explanation.shares import change_shares
 from ocsdf.explanation.verdicts import Explanation
+from ocsdf.utils.exactness import exact_floats
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +168,7 @@ def test_command_explains_flagged_rows(detector, table, tmp_path, monkeypatch):
     facts = json.loads(result.stdout)
     flagged = np.flatnonzero(detector.predict(table) == -1)
     assert list(facts["sentences"]) == list(map(str, flagged))
-    reasons = pd.read_csv("reasons.csv")
+    reasons = pd.read_csv("reasons.csv", **exact_floats())
     assert sorted(set(reasons["row"])) == flagged.tolist()
     assert set(reasons["verdict"]) == {"anomaly"}
     printed = CliRunner().invoke(app, ["explain", "m.ocsdf", "rows.csv"]).stdout

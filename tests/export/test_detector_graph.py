@@ -164,5 +164,5 @@ def test_command(detector, tmp_path, monkeypatch):
 
 def test_without_onnx_the_extra_is_named(monkeypatch, tmp_path):
     monkeypatch.setitem(__import__("sys").modules, "onnx", None)
-    with pytest.raises(ImportError, match=r"pip install -e '.\[onnx\]'"):
+    with pytest.raises(ImportError, match=r"pip install 'ocsdf\[onnx\]'"):
         Graph()

@@ -116,5 +116,5 @@ def test_bad_input_is_named():
 
 def test_a_missing_extra_is_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "trimesh", None)
-    with pytest.raises(ImportError, match=r"need trimesh: pip install -e '.\[surfaces\]'"):
+    with pytest.raises(ImportError, match=r"need trimesh: pip install 'ocsdf\[surfaces\]'"):
         import_surface_package("trimesh")
