@@ -17,6 +17,7 @@ detector = OCSDF(random_state=0).fit(X)
 
 others = table.data[table.target == 1].iloc[:5]
 explanation = detector.explain(others)
+print(explanation.sentences()[0])
 for row in range(len(others)):
     most = np.argsort(-explanation.shares[row])[:3]
     names = ", ".join(f"{X.columns[j]} {100 * explanation.shares[row, j]:.0f} %" for j in most)

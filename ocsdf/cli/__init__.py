@@ -6,6 +6,6 @@ __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
         "app": "ocsdf.cli.commands",
-        "main": "ocsdf.cli.commands",
+        "main": "ocsdf.cli.start",
     },
 )
