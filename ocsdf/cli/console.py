@@ -76,7 +76,8 @@ def progress_bar(what):
     from rich.progress import Progress
 
     console = Console(file=sys.stderr)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+    console.quiet = not console.is_terminal  # rich 13 ends a bar that is not shown with a line
+    with Progress(console=console, transient=True, disable=console.quiet) as progress:
         yield progress, progress.add_task(what, total=None)
 
 
