@@ -39,6 +39,7 @@ from ocsdf.utils.files import write_whole
 OURS, CONVENTIONAL = "1-Lipschitz (ours)", "conventional (ReLU, BCE)"
 # Of the shapes.
 _MARGIN = 0.05
+N_SEEDS_CLEAR = 3
 _BALL, _FAR, _VERY_FAR = 2.0, 5.0, 1e3
 _N_POINTS, _ROWS_AT_ONCE = 20_000, 4_096
 
@@ -68,7 +69,7 @@ class Preset(NamedTuple):
 
 PRESETS = {
     "smoke": Preset(8, 20, 20, 120, 400, 20),
-    "cpu": Preset(64, 10_000, 12_000, 1_000, 10_000, 300),
+    "cpu": Preset(64, 10_000, 15_000, 1_000, 10_000, 300),
     "paper": Preset(512, 10_000, 10_000, 1_000, 10_000, 300),
 }
 
@@ -81,18 +82,23 @@ def main():
     keep_committed(parser, arguments, "preset", "seed")
     key = {"preset": arguments.preset, "seed": arguments.seed}
     cells = [{"name": name, "setting": "toy", **key} for name in TOY_SETS]
+    cells += [{"name": name, "setting": PRINTED, **key} for name in SHAPES]
     cells += [
-        {"name": name, "setting": setting, **key} for name in SHAPES for setting in (PRINTED, CLEAR)
+        {**key, "name": name, "setting": CLEAR, "seed": arguments.seed + more}
+        for name in SHAPES
+        for more in range(N_SEEDS_CLEAR)
     ]
     arguments.work.mkdir(parents=True, exist_ok=True)
     rows = do_cells(cells, partial(run_cell, work=arguments.work), arguments, "toy2d")
     write_text(describe(rows, PRESETS[arguments.preset]), arguments.output, "toy2d")
-    if not all_there(_arrays_of(arguments.work, **cell) for cell in cells):
-        return
     pictures = arguments.output / "toy2d"
     pictures.mkdir(parents=True, exist_ok=True)
-    for name, figure in draw(cells, arguments.work):
-        write_whole(pictures / f"{name}.png", png(figure))
+    shown = [cell for cell in cells if cell["seed"] == arguments.seed]
+    for draw, is_toy in ((draw_toys, True), (draw_shapes, False)):
+        part = [cell for cell in shown if (cell["setting"] == "toy") == is_toy]
+        if all_there(_arrays_of(arguments.work, **cell) for cell in part):
+            for name, figure in draw(_load(part, arguments.work)):
+                write_whole(pictures / f"{name}.png", png(figure))
 
 
 def run_cell(name, setting, preset, seed, work):
@@ -142,19 +148,17 @@ def hold_against_exact(name, setting, sizes, seed):
     shape, random_state = SHAPES[name], np.random.default_rng(seed)
     rows = shape.draw(sizes.n_rows_of_shape, random_state)
     started = time.perf_counter()
-    row = {}
-    if setting == PRINTED:
-        row["ours_steps"] = sizes.n_steps
-        effort = sizes.width, sizes.n_steps, _MARGIN, seed
-        network = CertifiedNetwork.from_keras(fit_printed(rows, *effort).model_)
-    else:
-        effort = sizes.width, sizes.n_steps_clear, _MARGIN, seed
-        network, row["rate"], row["risk"] = fit_clear(rows, *effort)
+    fit, n_steps = (
+        (fit_printed, sizes.n_steps) if setting == PRINTED else (fit_clear, sizes.n_steps_clear)
+    )
+    detector = fit(rows, sizes.width, n_steps, _MARGIN, seed)
+    network, row = CertifiedNetwork.from_keras(detector.model_), {"ours_steps": n_steps}
     row["ours_seconds"] = time.perf_counter() - started
     ball = draw_ring(0.0, _BALL, _N_POINTS, random_state)
     inside = shape.signed_distance(ball) >= 0.0
     parts = {"ball": ball, "inside": ball[inside], "outside": ball[~inside]}
     parts["far"] = draw_ring(_BALL, _FAR, _N_POINTS, random_state)
+    parts["domain"] = detector.domain_.sample(_N_POINTS, random_state).astype(np.float64)
     slope = slope_of(network.model)
     for part, points in parts.items():
         error = network.score(points) - _MARGIN - shape.signed_distance(points)
@@ -166,9 +170,8 @@ def hold_against_exact(name, setting, sizes, seed):
     return row, {"error": error.astype(np.float32), "exact": exact.astype(np.float32)}
 
 
-def draw(cells, work):
-    """Draw the pictures of cells that are done."""
-    arrays = {(cell["name"], cell["setting"]): np.load(_arrays_of(work, **cell)) for cell in cells}
+def draw_toys(arrays):
+    """Draw the pictures of toy sets that are done."""
     scores = {"ours": {}, "conventional": {}}
     for name, toy in TOY_SETS.items():
         found = arrays[name, "toy"]
@@ -183,6 +186,10 @@ def draw(cells, work):
         for key, by_name in scores.items():
             by_name[name] = {"data": found[f"{key}_rows"], "uniform on B": found[f"{key}_uniform"]}
     yield "histograms", draw_histograms(scores)
+
+
+def draw_shapes(arrays):
+    """Draw the pictures of shapes that are done."""
     errors = {
         name: {setting: arrays[name, setting]["error"] for setting in (CLEAR, PRINTED)}
         for name in SHAPES
@@ -190,6 +197,11 @@ def draw(cells, work):
     exact = {name: arrays[name, CLEAR]["exact"] for name in SHAPES}
     yield "signed_distance", draw_signed_distances(_BALL, errors, exact)
     yield "score_against_distance", draw_score_against_distance(errors, exact)
+
+
+def _load(cells, work):
+    """Read the arrays of cells, by name and setting."""
+    return {(cell["name"], cell["setting"]): np.load(_arrays_of(work, **cell)) for cell in cells}
 
 
 def _arrays_of(work, name, setting, preset, seed):

@@ -5,7 +5,7 @@
   near the nearest comes, where a complementary distribution has d >= 2 m.
 - *algorithms*: f - m against the exact signed distance S, with the inner loop run until its loss
   settles (Algorithm 2) and with one update a batch (Algorithm 3), alike in all else: seeds clear of
-  the data, 4 x 64, 6,000 updates, learning rate 2e-3. And how many of the trained network's
+  the data, 4 x 64, 6,000 updates, as `toy2d` has them. And how many of the trained network's
   negatives lie nearer to the shape than 2 m, or in it.
 - *conventional*: OCSDF Sec. 5.1 says that |f| of an unconstrained network exceeds 10^3 on B, and
   Table 8 has local Lipschitz constants of up to 1,421; here both are smaller. One departure at a
@@ -23,8 +23,9 @@ import numpy as np
 from experiments.clear_seeds import clear_seeds
 from experiments.common.command import run_presets
 from experiments.toy2d_data import SHAPES, TOY_SETS, draw_ring, draw_toy_set
-from experiments.toy2d_networks import fit_conventional, run_clear, slope_of
+from experiments.toy2d_networks import fit_clear, fit_conventional, slope_of
 from experiments.toy2d_tables import PAPER_SLOPES
+from ocsdf.certificate.network import CertifiedNetwork
 from ocsdf.training.domain import Ball
 from ocsdf.training.negatives import attract
 
@@ -38,7 +39,7 @@ VARIANTS = {
     "He's weights": {"initializer": "HeNormal"},
     "width 128": {"width": 128},
 }
-_MARGIN, _RATE, _ROUNDS, _N_POINTS = 0.05, 2e-3, 10, 20_000
+_MARGIN, _ROUNDS, _N_POINTS = 0.05, 10, 20_000
 
 
 class Preset(NamedTuple):
@@ -103,9 +104,9 @@ def compare_algorithms(name, variant, sizes, seed):
     """
     shape, random_state = SHAPES[name], np.random.default_rng(seed)
     rows = shape.draw(sizes.n_rows, random_state)
-    domain = Ball.from_data(rows)
-    sample_seeds, effort = clear_seeds(domain, rows, 2.0 * _MARGIN), (sizes.width, sizes.n_updates)
-    network = run_clear(rows, domain, sample_seeds, *effort, _MARGIN, _RATE, seed, UPDATES[variant])
+    detector = fit_clear(rows, sizes.width, sizes.n_updates, _MARGIN, seed, UPDATES[variant])
+    network, domain = CertifiedNetwork.from_keras(detector.model_), detector.domain_
+    sample_seeds = clear_seeds(domain, rows, 2.0 * _MARGIN)
     points = draw_ring(0.0, 2.0, _N_POINTS, random_state)
     error = network.score(points) - _MARGIN - shape.signed_distance(points)
     seeds = sample_seeds(_N_POINTS, random_state).astype(np.float64)
