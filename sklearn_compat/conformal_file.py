@@ -63,7 +63,7 @@ def load(cls, path):
         detector = persistence.from_bytes(kind, members.pop(_DETECTOR), name)
         groups, counts = meta["groups"], meta["counts"]
         scores = [
-            np.float64(members[_SCORES.format(place)]) if count else np.empty(0)
+            np.asarray(members[_SCORES.format(place)], np.float64) if count else np.empty(0)
             for place, count in enumerate(counts)
         ]
         fits = (part.shape == (n,) for part, n in zip(scores, counts, strict=True))

@@ -130,11 +130,13 @@ def _restore(cls, meta, arrays):
     own = {name: array for name, array in arrays.items() if not name.startswith(prefixes)}
     if meta.get("stretch") is not None:
         estimator.stretch_ = from_description(meta["stretch"], arrays)
-    estimator.mean_, estimator.scale_ = (np.float64(own.pop(name)) for name in ("mean", "scale"))
+    estimator.mean_, estimator.scale_ = (
+        np.asarray(own.pop(name), np.float64) for name in ("mean", "scale")
+    )
     # Files of earlier versions have none.
     estimator.training_scores_ = own.pop("training_scores", None)
     if estimator.training_scores_ is not None:
-        estimator.training_scores_ = np.float64(estimator.training_scores_)
+        estimator.training_scores_ = np.asarray(estimator.training_scores_, np.float64)
     estimator.domain_ = DOMAINS[meta["domain"]](**own)
     estimator.offset_, estimator.margin_ = float(meta["offset"]), float(meta["margin"])
     estimator.n_iter_, estimator.history_ = meta["n_iter"], meta["history"]

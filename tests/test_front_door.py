@@ -136,14 +136,13 @@ def test_P9_python_m_ocsdf_is_the_command(tmp_path, words, code, said):
     assert "Traceback" not in ran.stderr
 
 
-@pytest.mark.parametrize("name", ["typer", "rich"])
-def test_the_command_names_what_a_light_environment_lacks(tmp_path, name):
-    code = f"import sys; sys.modules['{name}'] = None; from ocsdf.cli import main; main()"
+def test_the_command_names_what_a_light_environment_lacks(tmp_path):
+    code = "import sys; sys.modules['typer'] = None; from ocsdf.cli import main; main()"
     command = [sys.executable, "-c", code, "--help"]
     ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert ran.returncode == 1
     assert ran.stderr == (
-        f"error: the command ocsdf needs {name}, which is not installed here: pip install {name}\n"
+        "error: the command ocsdf needs typer, which is not installed here: pip install typer\n"
     )
 
 

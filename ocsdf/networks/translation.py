@@ -124,12 +124,12 @@ def _normalization(layer):
 
 
 def _rescaling(layer):
-    scale = np.float64(layer.scale)
+    scale = np.asarray(layer.scale, np.float64)
     if np.ndim(scale) and keras.config.image_data_format() == "channels_first":
         raise refusal(layer, " with channels first")
-    in_float32 = np.float64(np.float32(scale))
+    in_float32 = scale.astype(np.float32).astype(np.float64)
     scale = np.where(np.abs(in_float32) > np.abs(scale), in_float32, scale)
-    return [Scaling(*np.broadcast_arrays(scale, np.float64(layer.offset)))]
+    return [Scaling(*np.broadcast_arrays(scale, np.asarray(layer.offset, np.float64)))]
 
 
 def _scaling(scale, shift, layer):

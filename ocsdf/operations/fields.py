@@ -59,7 +59,7 @@ def check_width(shape, width, name):
 
 def readings(number):
     """Return the larger magnitude of a setting as it is and as float32 layers take it."""
-    return np.maximum(np.abs(number), np.abs(np.float64(np.float32(number))))
+    return np.maximum(np.abs(number), np.abs(np.asarray(np.float32(number), np.float64)))
 
 
 def count(lengths):

@@ -39,7 +39,7 @@ def test_what_training_leaves_needs_no_svd(shape, monkeypatch):
     monkeypatch.setattr(orthogonal, "polar", None)
     kernel = kernel_with(0.98, 1.02, shape).astype(np.float32)
     np.testing.assert_allclose(
-        nearest_orthogonal(kernel), polar_factor(np.float64(kernel)), atol=1e-13
+        nearest_orthogonal(kernel), polar_factor(kernel.astype(np.float64)), atol=1e-13
     )
 
 

@@ -118,6 +118,16 @@ def test_round_trip_of_other_parameters(X, tmp_path, parameters):
     )
 
 
+def test_a_model_of_one_column_is_read(tmp_path):
+    # NumPy 2.0 makes a number of an array that holds one, where it is cast by np.float64(...).
+    X = np.random.default_rng(0).normal(size=(60, 1))
+    fitted = OCSDF(epochs=1, random_state=0).fit(X)
+    fitted.save(tmp_path / "one.ocsdf")
+    loaded = OCSDF.load(tmp_path / "one.ocsdf")
+    assert loaded.mean_.shape == loaded.scale_.shape == (1,)
+    np.testing.assert_array_equal(loaded.score_samples(X), fitted.score_samples(X))
+
+
 def test_another_process_reads_the_same_scores(detector, saved, frame, tmp_path):
     (tmp_path / "detector.pickle").write_bytes(pickle.dumps(detector))
     frame.to_pickle(tmp_path / "frame.pickle")
