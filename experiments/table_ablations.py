@@ -1,4 +1,4 @@
-"""The default without its network, its network alone, and with emphasis on the certificate.
+"""The default without its network, its network alone, and with each other emphasis.
 
 Classes for the bench, by name: ``experiments.table_ablations:WithoutNetwork`` and so on.
 """
@@ -55,3 +55,10 @@ class EmphasisOnCertificate(OCSDF):
 
     def __init__(self, random_state=None):
         super().__init__(emphasis="certificate", random_state=random_state)
+
+
+class EmphasisOnContamination(OCSDF):
+    """The default with emphasis on contamination."""
+
+    def __init__(self, random_state=None):
+        super().__init__(emphasis="contamination", random_state=random_state)

@@ -8,7 +8,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from ocsdf.recipes.feature_maps import fit_feature_maps, point_rounding
-from ocsdf.recipes.tables import draw_rows
+from ocsdf.recipes.tables import core_rows, draw_rows
 from ocsdf.sklearn_compat.chunks import come_in_chunks, summarize_chunks
 from ocsdf.sklearn_compat.encoding import (
     check_encoded,
@@ -56,10 +56,13 @@ class OCSDF(SignedDistance):
         back, so that anomalies among them vouch for little. All are 1-Lipschitz, so f is. It is
         shifted so that 1 % of training rows, each left out of what it is compared with,
         lie outside. See :func:`ocsdf.recipes.tables.anchored_network`.
-    emphasis : {"accuracy", "certificate"}, default="accuracy"
+    emphasis : {"accuracy", "certificate", "contamination"}, default="accuracy"
         What "anchored" is best at. "certificate" leaves out the third and fourth distance: the
-        certified radii of abnormal rows grow, and the AUROC falls by about a point; the page on
-        the method shows both.
+        certified radii of abnormal rows grow, and the AUROC falls by about a point.
+        "contamination" is for training rows that hold many anomalies: standardized by the 70 % of
+        them that lie nearest the median, rows are compared with these only, and 0.4 of the sum is
+        minus the distance to their median; on clean rows the AUROC falls by some points. The page
+        on the method shows all three.
     margin : float or "auto", default="auto"
         m of the loss, in the units of ``score_samples``; "auto" takes a share of the typical
         distance between nearest neighbours, 1/2, or 1/20 where `method` is "paper".
@@ -265,11 +268,19 @@ class OCSDF(SignedDistance):
             mean, scale = coordinate_units(rows, encoder, summary)
         points = standardized(rows, mean, scale)
         random_state = np.random.default_rng(seed)
+        is_core = None
+        if plain.method == "anchored" and plain.emphasis == "contamination":
+            is_core = core_rows(points)
+            if plain.standardize:
+                # What lies outside has no say in the units.
+                mean, scale = coordinate_units(rows[is_core], encoder)
+                points = standardized(rows, mean, scale)
         stretched = views = None
         if plain.method == "anchored" and plain.standardize:
-            drawn = points
+            drawn = points if is_core is None else points[is_core]
             if weights is not None:
-                drawn = points[draw_rows(len(points), len(points), random_state, weights)]
+                shares = weights if is_core is None else weights[is_core]
+                drawn = drawn[draw_rows(len(drawn), len(drawn), random_state, shares)]
             is_code = None if encoder is None else encoder.is_code_
             stretched, views = fit_feature_maps(drawn, is_code)
             points = _stretched(points, stretched)
@@ -278,7 +289,7 @@ class OCSDF(SignedDistance):
         from ocsdf.sklearn_compat.fitting import fit_network
 
         with parts_untracked():
-            fit = fit_network(plain, points, views, rounding, weights, random_state)
+            fit = fit_network(plain, points, views, rounding, weights, random_state, is_core)
         self._adopt(plain, fit, mean, scale, stretched, encoder)
         return self
 

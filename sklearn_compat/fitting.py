@@ -55,7 +55,7 @@ class Fit(NamedTuple):
     messages: list
 
 
-def fit_network(estimator, points, views, rounding, sample_weight, random_state):
+def fit_network(estimator, points, views, rounding, sample_weight, random_state, is_core=None):
     """Train a network as an estimator's parameters say.
 
     Parameters
@@ -70,6 +70,8 @@ def fit_network(estimator, points, views, rounding, sample_weight, random_state)
         How far points may be rounded, see :class:`ocsdf.certificate.network.CertifiedNetwork`.
     sample_weight : ndarray of shape (n_samples,) or None
     random_state : numpy.random.Generator
+    is_core : ndarray of shape (n_samples,), bool, or None
+        See :func:`ocsdf.recipes.tables.core_rows`.
 
     Returns
     -------
@@ -89,7 +91,7 @@ def fit_network(estimator, points, views, rounding, sample_weight, random_state)
     contamination = estimator.contamination
     share = None if isinstance(contamination, str) else contamination
     network, left_out = anchored_network(
-        points, views, train, random_state, sample_weight, estimator.emphasis, share
+        points, views, train, random_state, sample_weight, estimator.emphasis, share, is_core
     )
     network = CertifiedNetwork(network, *rounding)
     domain = DOMAINS[estimator.domain].from_data(points)

@@ -10,7 +10,7 @@ from ocsdf.utils.checks import check_count, is_count
 
 _CHOICES = {
     "method": ("anchored", "paper"),
-    "emphasis": ("accuracy", "certificate"),
+    "emphasis": ("accuracy", "certificate", "contamination"),
     "activation": ("fullsort", "groupsort2"),
     "domain": ("box", "ball"),
     "seeds": ("auto", "uniform", "clear"),

@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
         "anchored_network": "ocsdf.recipes.tables",
+        "core_rows": "ocsdf.recipes.tables",
         "fit_feature_maps": "ocsdf.recipes.feature_maps",
         "nearest_neighbor_margin": "ocsdf.recipes.tables",
     },

@@ -5,6 +5,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from ocsdf.operations.chain import Chain
 from ocsdf.operations.ensembles import WeightedMean
+from ocsdf.operations.nearest import NearestRow
 from ocsdf.recipes.exact_distances import (
     N_QUERIES,
     Part,
@@ -14,13 +15,19 @@ from ocsdf.recipes.exact_distances import (
     neighbor_setbacks,
 )
 
-# Of the nearest row halfway, where steps count and in standardized rows, and of the nearest values.
-SHARES = {"accuracy": (0.4, 0.1, 0.3, 0.2), "certificate": (0.5, 0.5, 0.0, 0.0)}
+# Of the nearest row halfway, where steps count and in standardized rows, of the nearest values, and
+# of the median.
+SHARES = {
+    "accuracy": (0.4, 0.1, 0.3, 0.2),
+    "certificate": (0.5, 0.5),
+    "contamination": (0.24, 0.06, 0.18, 0.12, 0.4),
+}
 # What the first and the network have of the first share.
 NETWORK_SHARES = (0.9, 0.1)
 MOST_REFERENCES = 4096
 _QUERIES = 1000
 _SHARE_OUTSIDE = 0.01
+_SHARE_OF_CORE = 0.7
 
 
 def anchored_network(
@@ -31,6 +38,7 @@ def anchored_network(
     sample_weight=None,
     emphasis="accuracy",
     contamination=None,
+    is_core=None,
 ):
     r"""Make the default's f from rows in the units of the certificate.
 
@@ -48,7 +56,14 @@ def anchored_network(
 
     All are 1-Lipschitz in l2, so f is. No label is used. With emphasis on the certificate f is
     :math:`0.5 \, (0.9 \, h_1 + 0.1 \, g) + 0.5 \, h_2 - c`: its parts tend to grow in the same
-    direction, so that it certifies more, and ranks a little worse.
+    direction, so that it certifies more, and ranks a little worse. With emphasis on contamination
+    only rows of the core are compared with, c is still of all rows, and f is
+
+    .. math:: f = 0.24 \, (0.9 \, h_1 + 0.1 \, g) + 0.06 \, h_2 + 0.18 \, h_3 + 0.12 \, h_4
+       - 0.4 \, \|x - m\| - c
+
+    with m the median of the core, so that anomalies among the rows, were they a fifth, hardly
+    vouch for others.
 
     Parameters
     ----------
@@ -61,10 +76,12 @@ def anchored_network(
     random_state : numpy.random.Generator
     sample_weight : ndarray of shape (n_samples,) or None
         References are drawn in proportion to it.
-    emphasis : {"accuracy", "certificate"}, default="accuracy"
+    emphasis : {"accuracy", "certificate", "contamination"}, default="accuracy"
     contamination : float or None, default=None
         Share of the rows that is no reference, of those that lie farthest outside; None takes
         those of 5.
+    is_core : ndarray of shape (n_samples,), bool, or None, default=None
+        Which rows are compared with, see :func:`core_rows`; None takes all.
 
     Returns
     -------
@@ -96,6 +113,8 @@ def anchored_network(
         network = train(points if halfway is None else halfway.evaluate(points), near)
 
     n_queries = N_QUERIES if contamination is None else n_references
+    is_core = np.ones(len(points), bool) if is_core is None else is_core.copy()
+    center = np.median(plain[is_core[drawn]], axis=0)
 
     def combine(kept, points, level=0.0):
         first = nearest_trusted_row(near[kept], setbacks[kept], n_queries)
@@ -105,32 +124,49 @@ def anchored_network(
         parts = [
             _after(halfway, first, points),
             nearest_trusted_row(rows[kept], isolation[kept], n_queries),
-            _after(
-                standardized,
-                nearest_trusted_row(plain[kept], np.zeros(kept.sum()), n_queries),
-                points,
-            ),
-            nearest_values(points, rows[kept], n_queries),
         ]
+        if emphasis != "certificate":
+            near_plain = nearest_trusted_row(plain[kept], np.zeros(kept.sum()), n_queries)
+            parts += [
+                _after(standardized, near_plain, points),
+                nearest_values(points, rows[kept], n_queries),
+            ]
+        if emphasis == "contamination":
+            parts.append(_after(standardized, _centered(center, plain[kept][:n_queries]), points))
         return _mean(parts, SHARES[emphasis], points, -level)
 
-    kept = np.ones(n_references, bool)
-    scores = combine(kept, points).scores
+    kept = is_core[drawn]
+    part = combine(kept, points[is_core])
+    scores = _scores_of_all(part, kept[:n_queries], rows[:n_queries])
     level = boundary_level(scores)
     # What lies outside is no reference: it would vouch for itself.
     edge = level if contamination is None else np.percentile(scores, 100.0 * contamination)
     outside = drawn[: len(scores)][scores < edge]
     kept &= ~np.isin(drawn, outside)
-    mean = combine(kept, np.delete(points, outside, axis=0), level).operation
+    is_core[outside] = False
+    mean = combine(kept, points[is_core], level).operation
     return Part(_chain(mean, points), scores - level)
 
 
+def _centered(center, points):
+    """Minus the distance to the centre, and its values at some points."""
+    operation = NearestRow(center[np.newaxis], np.zeros(1))
+    return Part(operation, operation.evaluate(points)[:, 0])
+
+
+def _scores_of_all(part, kept, rows):
+    """Put scores of rows that are kept, each left out, and of the others together."""
+    scores = np.empty(len(rows))
+    scores[kept] = part.scores[: kept.sum()]
+    if not kept.all():
+        scores[~kept] = _chain(part.operation, rows).evaluate(rows[~kept])[:, 0]
+    return scores
+
+
 def _mean(parts, shares, points, bias=0.0):
-    """Take the weighted mean of parts, without those that have no share."""
-    pairs = [(part, share) for part, share in zip(parts, shares, strict=True) if share > 0.0]
-    members = [_chain(part.operation, points) for part, _ in pairs]
-    mean = WeightedMean(members, [share for _, share in pairs], [bias])
-    return Part(mean, sum(share * part.scores for part, share in pairs))
+    members = [_chain(part.operation, points) for part in parts]
+    scores = sum(share * part.scores for part, share in zip(parts, shares, strict=True))
+    return Part(WeightedMean(members, list(shares), [bias]), scores)
 
 
 def _after(view, part, points):
@@ -142,6 +178,29 @@ def _chain(operations, points):
         return operations
     operations = operations if isinstance(operations, tuple) else (operations,)
     return Chain(operations, points.shape[1:])
+
+
+def core_rows(points):
+    """Mark the 70 % of the rows that lie nearest the median of all.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n_samples, n_features)
+        In standardized units.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,), bool
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ocsdf.recipes import core_rows
+    >>> core_rows(np.array([[-1.0], [0.0], [2.0], [9.0]]))
+    array([ True,  True,  True, False])
+    """
+    spread = np.linalg.norm(points - np.median(points, axis=0), axis=1)
+    return spread <= np.quantile(spread, _SHARE_OF_CORE)
 
 
 def nearest_neighbor_margin(points, share, random_state):

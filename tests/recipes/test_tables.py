@@ -20,6 +20,7 @@ from ocsdf.recipes.tables import (
     SHARES,
     anchored_network,
     boundary_level,
+    core_rows,
     draw_rows,
     nearest_neighbor_margin,
 )
@@ -112,7 +113,7 @@ class TestTheDefault:
         for shares in (*SHARES.values(), NETWORK_SHARES):
             assert sum(map(Fraction, map(str, shares))) == 1 and min(shares) >= 0.0
 
-    @pytest.mark.parametrize("emphasis", SHARES)
+    @pytest.mark.parametrize("emphasis", ["accuracy", "certificate"])
     @pytest.mark.parametrize("train", [None, no_network])
     def test_it_is_the_formula_of_its_docstring(self, train, emphasis):
         points = cloud()
@@ -140,6 +141,28 @@ class TestTheDefault:
         shares[0] *= 1.0 if train is None else 0.9
         found = network.evaluate(queries)[:, 0] - mean.bias[0]
         assert found == pytest.approx(-np.array(shares) @ distances, abs=1e-12)
+
+    def test_with_emphasis_on_contamination_only_the_core_is_compared_with(self):
+        # A fifth of the rows lies in one cluster far outside.
+        points = np.vstack([cloud(200), [9.0, 9.0, 9.0] + 0.1 * cloud(50)])
+        is_core = core_rows(points)
+        assert is_core.sum() == 175 and not is_core[200:].any()
+        f, left_out = anchored_network(
+            points, None, None, rng(), emphasis="contamination", is_core=is_core
+        )
+        (mean,) = f.operations
+        *compared, _, center = (member.operations[-1] for member in mean.members)
+        core = points[is_core]
+        for part in compared:
+            np.testing.assert_array_equal(np.sort(part.references, 0), np.sort(core, 0))
+        assert center.references == pytest.approx(np.median(core, axis=0)[np.newaxis])
+        assert f.evaluate(points[200:]).max() < f.evaluate(points[:200]).min()
+        # 1 % of all rows lie outside, the core's left out of what they are compared with.
+        assert len(left_out) == 250 and np.sum(left_out < 0.0) == 3
+        drawn = rng().permutation(250)
+        inside, scores = is_core[drawn], f.evaluate(points[drawn])[:, 0]
+        assert left_out[~inside] == pytest.approx(scores[~inside])
+        assert np.all(left_out[inside] < scores[inside])
 
     def test_rows_are_set_back_by_their_neighbours(self):
         points = np.vstack([cloud(), [[30.0, 0.0, 0.0]]])
