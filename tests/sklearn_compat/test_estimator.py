@@ -24,6 +24,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 
 from ocsdf import OCSDF
+from ocsdf.recipes import core_rows
 
 TINY = {"hidden_layer_sizes": (16, 16), "epochs": 2, "uniform_epochs": 1, "random_state": 0}
 TRAINED = TINY | {"epochs": 20, "uniform_epochs": 5, "batch_size": 32, "learning_rate": 1e-2}
@@ -451,6 +452,25 @@ def test_emphasis_on_the_certificate_leaves_two_distances_out(X):
     assert mean.shares == (0.5, 0.5) and fitted.lipschitz_bound_ <= 1.0
 
 
+def test_emphasis_on_contamination_takes_units_and_references_from_the_core(X, tmp_path):
+    spread = X.std(axis=0)
+    rows = np.vstack([X, X.mean(axis=0) + spread * ([9.0, 9.0, -9.0] + 0.1 * X[:50] / spread)])
+    fitted = OCSDF(**TINY, emphasis="contamination").fit(rows)
+    core = rows[core_rows((rows - rows.mean(axis=0)) / rows.std(axis=0))]
+    assert len(core) == 175
+    assert fitted.mean_ == pytest.approx(core.mean(axis=0))
+    assert fitted.scale_ == pytest.approx(core.std(axis=0))
+    scores = fitted.score_samples(rows)
+    assert scores[200:].max() < scores[:200].min()
+    assert fitted.lipschitz_bound_ <= 1.0
+    fitted.save(tmp_path / "core.ocsdf")
+    loaded = OCSDF.load(tmp_path / "core.ocsdf")
+    np.testing.assert_array_equal(loaded.score_samples(rows), scores)
+    # A fifth of all rows is told apart: none of them is normal, and no other row is flagged.
+    flagged = OCSDF(**TINY, emphasis="contamination", contamination=0.2).fit(rows).predict(rows)
+    np.testing.assert_array_equal(flagged, np.repeat([1, -1], [200, 50]))
+
+
 def test_anchored_sets_a_cluster_of_anomalies_aside(X):
     rows = np.vstack([X, X.mean(axis=0) + X.std(axis=0) * [9.0, 9.0, -9.0] + 1e-2 * X[:4]])
     scores = OCSDF(**TINY).fit(rows).score_samples(rows)
@@ -458,10 +478,11 @@ def test_anchored_sets_a_cluster_of_anomalies_aside(X):
     assert scores[200:].max() < np.quantile(scores[:200], 0.05)
 
 
+@pytest.mark.parametrize("emphasis", ["accuracy", "contamination"])
 @pytest.mark.parametrize("n_rows", [*range(2, 7), 9, 15, 20])
-def test_few_rows_are_enough(X, n_rows):
+def test_few_rows_are_enough(X, n_rows, emphasis):
     rows = X[:n_rows]
-    fitted = OCSDF(**TINY).fit(rows)
+    fitted = OCSDF(**TINY, emphasis=emphasis).fit(rows)
     scores = fitted.score_samples(rows)
     assert np.all(np.isfinite(scores)) and fitted.lipschitz_bound_ <= 1.0
     # The most isolated row may lie outside; no other does.
