@@ -268,6 +268,7 @@ class OCSDF(SignedDistance):
             mean, scale = coordinate_units(rows, encoder, summary)
         points = standardized(rows, mean, scale)
         random_state = np.random.default_rng(seed)
+        is_code = None if encoder is None else encoder.is_code_
         is_core = None
         if plain.method == "anchored" and plain.emphasis == "contamination":
             is_core = core_rows(points)
@@ -281,7 +282,6 @@ class OCSDF(SignedDistance):
             if weights is not None:
                 shares = weights if is_core is None else weights[is_core]
                 drawn = drawn[draw_rows(len(drawn), len(drawn), random_state, shares)]
-            is_code = None if encoder is None else encoder.is_code_
             stretched, views = fit_feature_maps(drawn, is_code)
             points = _stretched(points, stretched)
         rounding = _rounding(stretched, encoder, scale)
@@ -289,7 +289,9 @@ class OCSDF(SignedDistance):
         from ocsdf.sklearn_compat.fitting import fit_network
 
         with parts_untracked():
-            fit = fit_network(plain, points, views, rounding, weights, random_state, is_core)
+            fit = fit_network(
+                plain, points, views, rounding, weights, random_state, is_core, is_code
+            )
         self._adopt(plain, fit, mean, scale, stretched, encoder)
         return self
 

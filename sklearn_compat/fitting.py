@@ -55,7 +55,7 @@ class Fit(NamedTuple):
     messages: list
 
 
-def fit_network(estimator, points, views, rounding, sample_weight, random_state, is_core=None):
+def fit_network(estimator, points, views, rounding, sample_weight, random_state, is_core, is_code):
     """Train a network as an estimator's parameters say.
 
     Parameters
@@ -72,6 +72,8 @@ def fit_network(estimator, points, views, rounding, sample_weight, random_state,
     random_state : numpy.random.Generator
     is_core : ndarray of shape (n_samples,), bool, or None
         See :func:`ocsdf.recipes.tables.core_rows`.
+    is_code : ndarray of shape (n_features,), bool, or None
+        Which features are codes of categories.
 
     Returns
     -------
@@ -91,7 +93,15 @@ def fit_network(estimator, points, views, rounding, sample_weight, random_state,
     contamination = estimator.contamination
     share = None if isinstance(contamination, str) else contamination
     network, left_out = anchored_network(
-        points, views, train, random_state, sample_weight, estimator.emphasis, share, is_core
+        points,
+        views,
+        train,
+        random_state,
+        sample_weight,
+        estimator.emphasis,
+        share,
+        is_core,
+        is_code,
     )
     network = CertifiedNetwork(network, *rounding)
     domain = DOMAINS[estimator.domain].from_data(points)

@@ -16,7 +16,7 @@ _N_NEIGHBORS, _SETBACK = 16, 0.5
 _GROUP_SIZES, _N_GROUPS, _ISOLATION_SHARE = (32, 2), 32, 0.15
 # Rows that levels are read from.
 N_QUERIES = 1000
-_MOST_VALUES = 4096
+_MOST_VALUES, _SHARE_RARE = 4096, 0.003
 
 
 class Part(NamedTuple):
@@ -106,11 +106,12 @@ def nearest_trusted_row(points, setbacks, n_queries=N_QUERIES):
     return Part(operation, -distances.min(axis=1))
 
 
-def nearest_values(points, rows, n_queries=N_QUERIES):
+def nearest_values(points, rows, n_queries=N_QUERIES, is_code=None):
     """Minus the l2 norm of each feature's distance to the nearest training value.
 
     It tells values that were never seen, however common their neighbours are. Of a feature with
-    more than 4,096 values as many are kept, evenly spaced in rank.
+    more than 4,096 values as many are kept, evenly spaced in rank. Of a code, values that fewer
+    than 3 of 1,000 rows have count as never seen: a rare category is at distance 1.
 
     Parameters
     ----------
@@ -120,6 +121,8 @@ def nearest_values(points, rows, n_queries=N_QUERIES):
         Those of them whose scores are wanted.
     n_queries : int, default=1000
         How many of these, the first, are scored.
+    is_code : ndarray of shape (n_features,), bool, or None, default=None
+        Which features are codes of categories.
 
     Returns
     -------
@@ -127,12 +130,16 @@ def nearest_values(points, rows, n_queries=N_QUERIES):
     """
     queries = rows[:n_queries]
     seen, gaps = [], np.zeros(len(queries))
-    for column, wanted in zip(points.T, queries.T, strict=True):
+    fewest = np.zeros(points.shape[1]) if is_code is None else _SHARE_RARE * len(points) * is_code
+    for column, wanted, least in zip(points.T, queries.T, fewest, strict=True):
         values, copies = np.unique(column, return_counts=True)
         if len(values) > 1:
             steps = np.diff(values, prepend=-np.inf, append=np.inf)
             alone = np.where(copies > 1, 0.0, np.minimum(steps[:-1], steps[1:]))
-            gaps += np.square(alone[np.searchsorted(values, wanted)])
+            common = values[copies >= least]
+            far = np.abs(values[:, np.newaxis] - common).min(axis=1) if least else 0.0
+            gaps += np.square(np.maximum(alone, far)[np.searchsorted(values, wanted)])
+            values = common
         if len(values) > _MOST_VALUES:
             values = values[np.linspace(0, len(values) - 1, _MOST_VALUES).astype(np.int64)]
         seen.append(values)

@@ -39,6 +39,7 @@ def anchored_network(
     emphasis="accuracy",
     contamination=None,
     is_core=None,
+    is_code=None,
 ):
     r"""Make the default's f from rows in the units of the certificate.
 
@@ -82,6 +83,9 @@ def anchored_network(
         those of 5.
     is_core : ndarray of shape (n_samples,), bool, or None, default=None
         Which rows are compared with, see :func:`core_rows`; None takes all.
+    is_code : ndarray of shape (n_features,), bool, or None, default=None
+        Which features are codes of categories; see
+        :func:`ocsdf.recipes.exact_distances.nearest_values`.
 
     Returns
     -------
@@ -129,7 +133,7 @@ def anchored_network(
             near_plain = nearest_trusted_row(plain[kept], np.zeros(kept.sum()), n_queries)
             parts += [
                 _after(standardized, near_plain, points),
-                nearest_values(points, rows[kept], n_queries),
+                nearest_values(points, rows[kept], n_queries, is_code),
             ]
         if emphasis == "contamination":
             parts.append(_after(standardized, _centered(center, plain[kept][:n_queries]), points))

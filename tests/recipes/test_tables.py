@@ -179,6 +179,22 @@ class TestTheDefault:
         # At most the distance to the farthest row, 0.15 of it for each of two scales.
         assert np.max(setbacks) <= 0.3 * 40.0
 
+    def test_a_rare_category_counts_as_never_seen(self):
+        # Of 1,000 rows 2 have the second category, 998 the first; 3 have the third of another one.
+        codes = np.zeros((1_000, 4))
+        codes[:, 0] = codes[:, 2] = 1.0
+        codes[:2, :2] = [0.0, 1.0]
+        codes[2:5, 2:] = [0.0, 1.0]
+        operation, scores = nearest_values(codes, codes, 1_000, np.ones(4, bool))
+        expected = np.zeros(1_000)
+        expected[:2] = -np.sqrt(2.0)
+        np.testing.assert_array_equal(operation.evaluate(codes)[:, 0], expected)
+        np.testing.assert_array_equal(scores, expected)
+        operation, _ = nearest_values(codes, codes, 1_000, np.array([False, True, True, True]))
+        assert operation.evaluate(codes[:1]) == -1.0
+        operation, _ = nearest_values(codes, codes)
+        assert np.all(operation.evaluate(codes) == 0.0)
+
     def test_scores_leave_a_row_out_of_what_it_is_compared_with(self):
         points, setbacks = cloud(60), rng().random(60)
         distances = np.linalg.norm(points[:, None] - points, axis=2) + setbacks
