@@ -61,8 +61,7 @@ class OCSDF(SignedDistance):
         certified radii of abnormal rows grow, and the AUROC falls by about a point.
         "contamination" is for training rows that hold many anomalies: standardized by the 70 % of
         them that lie nearest the median, rows are compared with these only, and 0.4 of the sum is
-        minus the distance to their median; on clean rows the AUROC falls by some points. The page
-        on the method shows all three.
+        minus the distance to their median; clean rows rank worse. Figures: the page on the method.
     margin : float or "auto", default="auto"
         m of the loss, in the units of ``score_samples``; "auto" takes a share of the typical
         distance between nearest neighbours, 1/2, or 1/20 where `method` is "paper".
