@@ -82,17 +82,9 @@ def measure(table, radius):
 def simulate(scores, shift, slack, rng):
     """Draw calibration sets and batches; return the mean of each measure and its standard error.
 
-    Parameters
-    ----------
-    scores : dict of str to ndarray
-        Normal rows, "clean" and "lowered" by an attack; anomalies, "far" and "hidden" by one.
-    shift, slack : float
-        What an attack and rounding, and what rounding alone may do to a score.
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    dict of str to float
+    Scores are of normal rows, "clean" and "lowered" by an attack, and of anomalies, "far" and
+    "hidden" by one; shift and slack are what an attack and rounding, and rounding alone, may do to
+    a score.
     """
     draws = [_draw(scores, shift, slack, rng) for _ in range(DRAWS)]
     summary = {}
@@ -168,17 +160,7 @@ def _discoveries(name, call, evidence, calibration, batch, shift):
 
 
 def describe(rows):
-    """Write the cells' rows as Markdown.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        A row a table and radius, as :func:`measure` gives it.
-
-    Returns
-    -------
-    str
-    """
+    """Write the rows that :func:`measure` gives, one a table and radius, as Markdown."""
     attacked = rows[rows["radius"] > 0]
     worst = {
         "p of clean rows": (rows[rows["radius"] == 0], "clean"),

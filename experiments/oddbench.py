@@ -51,15 +51,7 @@ def run_missing(committed, tables, detectors, protocol, n_seeds, settings):
 def summarize(cells):
     """Average over seeds, then over tables, and rank the detectors on each table.
 
-    Parameters
-    ----------
-    cells : DataFrame
-        Rows of :func:`ocsdf.benchmark.run.run_benchmark`, of one protocol.
-
-    Returns
-    -------
-    DataFrame
-        A row a detector: mean of each metric, and mean rank by AUROC and by AUPR.
+    A row a detector: the mean of each metric, and the mean rank by AUROC and by AUPR.
     """
     means = cells.groupby(["detector", "table"])[list(_METRICS)].mean()
     found = means.groupby("detector").mean()

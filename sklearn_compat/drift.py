@@ -40,12 +40,7 @@ class Drift(NamedTuple):
         return self.scores.drifted
 
     def sentence(self):
-        """Say in a line what has changed, or that nothing has.
-
-        Returns
-        -------
-        str
-        """
+        """Say in a line what has changed, or that nothing has."""
         scores = self.scores
         if not self.drifted:
             return "the rows look like training rows"

@@ -7,8 +7,7 @@ import numpy as np
 
 from ocsdf.certificate.network import CertifiedNetwork
 from ocsdf.recipes.tables import MOST_REFERENCES, anchored_network, nearest_neighbor_margin
-from ocsdf.training.callbacks import is_of_keras
-from ocsdf.training.diagnosis import diagnose
+from ocsdf.training.callbacks import diagnose, is_of_keras
 from ocsdf.training.domain import DOMAINS
 from ocsdf.training.numpy_state import NumpyState, initial_weights
 from ocsdf.training.seeds import ClearSeeds

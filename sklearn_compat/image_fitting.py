@@ -11,7 +11,7 @@ from ocsdf.networks.precision import keras_in_float32
 from ocsdf.recipes.image_negatives import shuffled_images
 from ocsdf.recipes.images import SHARES, are_seen, cone_part
 from ocsdf.recipes.tables import boundary_level
-from ocsdf.training.diagnosis import diagnose
+from ocsdf.training.callbacks import diagnose
 from ocsdf.training.domain import Box
 from ocsdf.training.keras_state import KerasState
 from ocsdf.training.trainer import Settings, Trainer

@@ -12,21 +12,10 @@ _COMMITTED = "cpu"
 
 
 def make_parser(description, presets=(), work=None):
-    """Make a parser of what experiments have in common.
+    """Make a parser of what experiments have in common: ``--jobs``, ``--output`` and ``--render``.
 
-    Parameters
-    ----------
-    description : str
-        Shown as it is.
-    presets : iterable of str, default=()
-        Without any, there is no ``--preset``.
-    work : str or None, default=None
-        The folder below build/ that ``--work`` is by default; without, there is no such option.
-
-    Returns
-    -------
-    argparse.ArgumentParser
-        A parser that knows ``--jobs``, ``--output`` and ``--render`` as well.
+    The description is shown as it is. Presets add ``--preset``; the name of a folder below build/
+    adds ``--work``, which it is the default of.
     """
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -45,21 +34,7 @@ def make_parser(description, presets=(), work=None):
 
 
 def count(text):
-    """Read how many of something an option asks for: one or more.
-
-    Parameters
-    ----------
-    text : str
-
-    Returns
-    -------
-    int
-
-    Raises
-    ------
-    argparse.ArgumentTypeError
-        For anything else.
-    """
+    """Read how many of something an option asks for, one or more; argparse is told of others."""
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"must be a whole number, 1 or more; got {text!r}")
     return int(text)
@@ -68,18 +43,8 @@ def count(text):
 def keep_committed(parser, arguments, *options):
     """Stop before a part of the cells is written over the tables of all.
 
-    Parameters
-    ----------
-    parser : argparse.ArgumentParser
-    arguments : argparse.Namespace
-        With ``output``.
-    *options : str
-        Names of options that choose a part of the cells, or other ones, unless left alone.
-
-    Raises
-    ------
-    SystemExit
-        If one is not as it is by default, but ``--output`` is.
+    The options, by name, choose a part of the cells, or other ones: none may differ from its
+    default where ``--output`` does not.
     """
     given = [name for name in options if getattr(arguments, name) != parser.get_default(name)]
     if given and arguments.output == RESULTS:
@@ -95,12 +60,7 @@ def file_name(script, preset):
 def write_text(text, output, name):
     """Write ``<name>.md`` into a folder, and print it.
 
-    Parameters
-    ----------
-    text : str
-        Below it stands at which commits the rows of ``<name>.csv`` were made.
-    output : Path
-    name : str
+    Below the text stands at which commits the rows of ``<name>.csv`` were made.
     """
     if made := made_at(read_rows(output / f"{name}.csv")):
         text = f"{text.rstrip()}\n\n{made}\n"
@@ -121,24 +81,11 @@ def as_table(rows, floatfmt=".3g"):
 
 
 def run_experiment(cells, work, arguments, name, describe, *facts):
-    """Do the cells that an experiment's record lacks, and write its page.
+    """Do the cells that an experiment's record lacks, write its page, and return the rows.
 
-    Parameters
-    ----------
-    cells, work, name
-        As of :func:`experiments.common.results.do_cells`.
-    arguments : argparse.Namespace
-        What a parser of :func:`make_parser` returns. A folder ``work`` of it is made, and the
-        function `work` is given it by that name.
-    describe : callable
-        Makes the text of the page from a DataFrame with a row a cell.
-    *facts
-        Passed to `describe` after the rows.
-
-    Returns
-    -------
-    DataFrame
-        The rows.
+    ``describe(rows, *facts)`` makes the text of the page. Where the arguments of
+    :func:`make_parser` have a folder ``work``, it is made, and `work` is given it by that name. See
+    :func:`do_cells`.
     """
     if "work" in arguments:
         arguments.work.mkdir(parents=True, exist_ok=True)
@@ -167,16 +114,7 @@ def run_presets(description, presets, cells_of, work, name, describe):
 
 
 def all_there(paths):
-    """Tell whether all files that a picture is made from are there; if not, say which is missing.
-
-    Parameters
-    ----------
-    paths : iterable of Path
-
-    Returns
-    -------
-    bool
-    """
+    """Tell whether all files that a picture is made from are there; if not, name a missing one."""
     for path in paths:
         if not path.exists():
             print(

@@ -23,17 +23,9 @@ COMMIT = "commit"
 
 
 def read_rows(path):
-    """Read the rows of a CSV file; there are none where there is no file.
+    """Read the rows of a CSV file, each without its empty columns; there are none without a file.
 
-    Parameters
-    ----------
-    path : Path
-
-    Returns
-    -------
-    list of dict
-        Each without the columns that are empty in it. Numbers, true, false, lists and objects are
-        read as JSON, all else as text.
+    Numbers, true, false, lists and objects are read as JSON, all else as text.
     """
     if not path.exists():
         return []
@@ -47,11 +39,7 @@ def read_rows(path):
 def write_rows(path, rows):
     """Write rows as CSV, whole; :func:`read_rows` gives the same ones back.
 
-    Parameters
-    ----------
-    path : Path
-    rows : list of dict
-        None stands for an empty field.
+    None stands for an empty field.
     """
     columns = list(dict.fromkeys(name for row in rows for name in row if name != COMMIT))
     columns += [COMMIT] if any(COMMIT in row for row in rows) else []
@@ -64,26 +52,12 @@ def write_rows(path, rows):
 
 
 def finish_cells(cells, work, path, n_jobs=1, render=False):
-    """Do the cells that the record lacks, and put them into it.
+    """Do the cells that the record at a path lacks, put them into it, and return all rows.
 
-    Parameters
-    ----------
-    cells : list of dict
-        Their keys. A row of the record is a cell's if it agrees in all names that occur in these
-        keys, those that a cell lacks being empty in it.
-    work : callable
-        ``work(**cell)`` returns the row's values.
-    path : Path
-        The record.
-    n_jobs : int, default=1
-    render : bool, default=False
-        Do nothing, and return the rows that are there.
-
-    Returns
-    -------
-    list of dict
-        Keys and values, in the order of the cells; a failed one has ``error``, and is in the
-        record with it until a later call has done it.
+    Cells are dictionaries of keys; a row is a cell's if it agrees in all names that occur in these,
+    those that a cell lacks being empty in it. ``work(**cell)`` returns a row's values; a cell that
+    failed has ``error``, and is in the record with it until a later call has done it. ``render``
+    does nothing but return the rows that are there.
     """
     names = list(dict.fromkeys(name for cell in cells for name in cell))
     kept = read_rows(path)
@@ -108,27 +82,10 @@ def finish_cells(cells, work, path, n_jobs=1, render=False):
 
 
 def do_cells(cells, work, arguments, name):
-    """Do the cells that an experiment's record lacks, and stop if some have failed.
+    """Do the cells that ``<name>.csv`` lacks, as :func:`finish_cells`; return a DataFrame of them.
 
-    Parameters
-    ----------
-    cells, work
-        As of :func:`finish_cells`.
-    arguments : argparse.Namespace
-        What a parser of :func:`experiments.common.command.make_parser` returns.
-    name : str
-        Name of the record, ``<name>.csv`` in the folder of the results.
-
-    Returns
-    -------
-    DataFrame
-        A row a cell, in the order of the cells.
-
-    Raises
-    ------
-    SystemExit
-        With a line for each error, and the cells that failed with it; the others are kept. With
-        ``--render``, if no cell is there.
+    Where cells failed, it exits with a line for each error and the cells that failed with it; the
+    others are kept. With ``--render`` it exits if no cell is there.
     """
     path = arguments.output / f"{name}.csv"
     rows = finish_cells(cells, work, path, arguments.jobs, arguments.render)
@@ -155,17 +112,7 @@ def describe_code():
 
 
 def made_at(rows):
-    """Say at which commits rows entered the record; nothing if they do not tell.
-
-    Parameters
-    ----------
-    rows : list of dict
-
-    Returns
-    -------
-    str
-        A sentence, or an empty text.
-    """
+    """Say in a sentence at which commits rows entered the record; nothing if they do not tell."""
     counts = Counter(str(row[COMMIT]) for row in rows if COMMIT in row)
     told = ", ".join(f"{commit} ({count})" for commit, count in counts.most_common())
     return f"Rows entered the record at commit: {told}." if told else ""

@@ -32,20 +32,9 @@ class Verdict(NamedTuple):
 
 
 def judge(name, values, *, least=None, most=None, note=""):
-    """Hold the median of what was measured against a target.
+    """Hold the median of what was measured, a value a round, against its least or its most.
 
-    Parameters
-    ----------
-    name : str
-    values : array-like
-        One a round. Without any, the target is missed.
-    least, most : float
-        The target: one of the two.
-    note : str, default=""
-
-    Returns
-    -------
-    Verdict
+    Without any value, the target is missed.
     """
     values = pd.Series(values, dtype=float).dropna()
     target = f">= {least:g}" if most is None else f"<= {most:g}"

@@ -7,22 +7,12 @@ file. ``--check`` writes nothing, and names the pages that differ.
 import argparse
 import sys
 
-from experiments.numbers import (
-    audit,
-    decisions,
-    images,
-    level_sets,
-    odd_tables,
-    scale,
-    speed,
-    surfaces,
-    tables,
-)
+from experiments.numbers import decisions, geometry, images, odd_tables, speed, tables
 from experiments.numbers.markers import ROOT, fill, pages
 from ocsdf.utils.files import write_whole
 
-PARTS = audit.PARTS | images.PARTS | level_sets.PARTS | odd_tables.PARTS | speed.PARTS
-PARTS |= decisions.PARTS | scale.PARTS | surfaces.PARTS | tables.PARTS
+PARTS = decisions.PARTS | geometry.PARTS | images.PARTS | odd_tables.PARTS | speed.PARTS
+PARTS |= tables.PARTS
 
 
 def main(arguments=None):

@@ -1,4 +1,4 @@
-"""What the pages say of decisions: p-values and discoveries under attack, thresholds, exports."""
+"""What the pages say of decisions under attack, thresholds, exports, and the audit of the bound."""
 
 from experiments.decisions import FDR, LABELS, LEVELS
 from experiments.numbers.words import at_least, nearest, record, table
@@ -102,6 +102,21 @@ def reasons():
     )
 
 
+_TOOLS = ("pgd", "foolbox", "art")
+
+
+def audit():
+    """How many models were attacked, with how many points, and what was found beyond the bound."""
+    rows = record("attack_audit")
+    points = int(sum(rows[f"{tool}_points"].sum() for tool in _TOOLS))
+    beyond = int(sum(rows[f"{tool}_rows_beyond"].sum() for tool in _TOOLS))
+    starts, pairs = int(rows["starts"].sum()), int(rows["pairs_beyond"].sum())
+    return (
+        f"Of {points:,} points tried on {len(rows)} models, {beyond} lay beyond the bound; of "
+        f"{starts:,} searches for a steep pair, {pairs} found one that is steeper."
+    )
+
+
 PARTS = {
     "p-values": p_values,
     "alarms": alarms,
@@ -109,4 +124,5 @@ PARTS = {
     "flagged": flagged,
     "exports": exports,
     "reasons": reasons,
+    "audit": audit,
 }

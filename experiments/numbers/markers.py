@@ -17,24 +17,10 @@ def pages():
 
 
 def fill(text, parts):
-    """Write the parts of a page anew.
+    """Write the parts of a page anew, each by the function, returning Markdown, of its name.
 
-    Parameters
-    ----------
-    text : str
-        The page.
-    parts : dict of str to callable
-        What each name stands for: a function without arguments that returns Markdown.
-
-    Returns
-    -------
-    str
-        The page as it should be; the same one if nothing has changed.
-
-    Raises
-    ------
-    ValueError
-        If a marker names no part, or lacks its end.
+    The text is the same if nothing has changed; a ValueError says that a marker names no part, or
+    lacks its end.
     """
     if text.count("<!-- numbers:") != len(PART.findall(text)):
         raise ValueError("a marker has no name of small letters, or no <!-- end --> of its own")

@@ -55,17 +55,6 @@ def listed(names):
 
 
 def table(head, rows):
-    """Return a Markdown table.
-
-    Parameters
-    ----------
-    head : sequence of str
-        Titles of the columns; the first is left, the others right.
-    rows : iterable of sequence of str
-
-    Returns
-    -------
-    str
-    """
+    """Return a Markdown table of texts; the first column is left, the others right."""
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

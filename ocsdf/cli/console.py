@@ -50,12 +50,7 @@ def warnings_told():
 
 
 class EpochBar(Callback):
-    """Moves a bar of :func:`progress_bar` by one an epoch.
-
-    Parameters
-    ----------
-    bar : tuple
-    """
+    """Moves a bar of :func:`progress_bar` by one an epoch."""
 
     def __init__(self, bar):
         self._progress, self._task = bar

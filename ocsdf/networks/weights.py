@@ -7,27 +7,10 @@ def to_numpy(variable):
     """Copy a variable's or a tensor's value into an array.
 
     Keras's own ``numpy()`` makes NumPy 2 warn of TensorFlow's tensors at each call.
-
-    Parameters
-    ----------
-    variable : keras.Variable or tensor
-
-    Returns
-    -------
-    ndarray
     """
     return np.array(np.asarray(getattr(variable, "value", variable)))
 
 
 def weights_of(model):
-    """Copy a model's weights, as ``get_weights`` does.
-
-    Parameters
-    ----------
-    model : keras.Model
-
-    Returns
-    -------
-    list of ndarray
-    """
+    """Copy a model's weights into a list of arrays, as ``get_weights`` does."""
     return [to_numpy(variable) for variable in model.weights]

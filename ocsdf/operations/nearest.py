@@ -7,7 +7,7 @@ from ocsdf.operations.base import Operation, Rounding, operation
 from ocsdf.operations.fields import as_array, freeze
 from ocsdf.operations.keras_layers import built, own_layer
 from ocsdf.operations.nearest_filter import ReferenceFilter
-from ocsdf.operations.search import count_at_most
+from ocsdf.operations.piecewise import count_at_most
 from ocsdf.utils.compiled import compiled
 
 # Products of one pass.

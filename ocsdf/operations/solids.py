@@ -77,16 +77,7 @@ class SolidDistance(Operation):
         return signed, lambda upstream: upstream * slope
 
     def first_hits(self, origins, directions):
-        """Measure along rays to the mesh, in lengths of the directions; infinity if they miss.
-
-        Parameters
-        ----------
-        origins, directions : ndarray of shape (n, 3), float64
-
-        Returns
-        -------
-        ndarray of shape (n,)
-        """
+        """Measure along rays to the mesh, in lengths of the directions; infinity if they miss."""
         counts, first = self._cross(origins, directions)
         return np.where(counts == 0, np.inf, first)
 

@@ -61,16 +61,7 @@ def isolation_setbacks(points, random_state):
 
 
 def neighbor_setbacks(points):
-    """Half the root mean square of each row's distances to its 16 nearest other rows.
-
-    Parameters
-    ----------
-    points : ndarray of shape (n_references, n_features)
-
-    Returns
-    -------
-    ndarray of shape (n_references,)
-    """
+    """Half the root mean square of each row's distances to its 16 nearest other rows."""
     n_neighbors = min(_N_NEIGHBORS, len(points) - 1)
     found, _ = NearestNeighbors(n_neighbors=n_neighbors + 1).fit(points).kneighbors(points)
     return _SETBACK * np.sqrt(np.square(found[:, 1:]).mean(axis=1))

@@ -124,16 +124,7 @@ def _draft(mesh):
 
 
 def is_preview(path):
-    """Tell whether :func:`preview` drew a picture, which may then be drawn anew in its place.
-
-    Parameters
-    ----------
-    path : Path
-
-    Returns
-    -------
-    bool
-    """
+    """Tell whether :func:`preview` drew a picture, which may then be drawn anew in its place."""
     if not path.is_file():
         return False
     with open(path, "rb") as file:

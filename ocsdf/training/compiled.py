@@ -36,17 +36,7 @@ def sort_pairs(values, bias):
 
 @compiled(error_model="numpy")
 def unsort_pairs(swap, values):
-    """Put pairs back to where :func:`sort_pairs` took them from.
-
-    Parameters
-    ----------
-    swap : ndarray of shape (n, d/2), bool
-    values : ndarray of shape (n, d), float32
-
-    Returns
-    -------
-    ndarray of shape (n, d), float32
-    """
+    """Put pairs, (n, d), back to where :func:`sort_pairs` took them from."""
     n_rows, middle = swap.shape
     unsorted = np.empty((n_rows, 2 * middle), np.float32)
     for i in range(n_rows):
@@ -157,17 +147,7 @@ def unpack_keys(keys, values, mask):
 
 @compiled
 def unsort_rows(columns, values):
-    """Put the numbers of each row back to the columns that they came from.
-
-    Parameters
-    ----------
-    columns : ndarray of shape (n, d), int64
-    values : ndarray of shape (n, d), float32
-
-    Returns
-    -------
-    ndarray of shape (n, d), float32
-    """
+    """Put the numbers of each row back to the columns, int64, that they came from."""
     n_rows, width = values.shape
     unsorted = np.empty((n_rows, width), values.dtype)
     for i in range(n_rows):

@@ -141,17 +141,7 @@ def has_gpu():
 
 
 def trains_on_host(model, optimizer):
-    """Tell whether :class:`ocsdf.training.numpy_engine.HostTraining` can train a model here.
-
-    Parameters
-    ----------
-    model : keras.Sequential
-    optimizer : keras.optimizers.Optimizer
-
-    Returns
-    -------
-    bool
-    """
+    """Tell whether :class:`ocsdf.training.numpy_engine.HostTraining` can train a model here."""
     config, plain = optimizer.get_config(), keras.optimizers.RMSprop().get_config()
     changed = {name for name in config if config[name] != plain.get(name)}
     *hidden, last = model.layers

@@ -56,12 +56,7 @@ class Parts:
         )
 
     def write(self, frame):
-        """Write the next part, aside, then under its name.
-
-        Parameters
-        ----------
-        frame : pandas.DataFrame
-        """
+        """Write a data frame as the next part, aside, then under its name."""
         path = self._path(self.done)
         if self._suffix == ".parquet":
             with open_whole(path) as file:
@@ -71,12 +66,7 @@ class Parts:
         self.done += 1
 
     def join(self, path):
-        """Write all parts as one file, whole, and take the folder away.
-
-        Parameters
-        ----------
-        path : Path
-        """
+        """Write all parts as one file, whole, and take the folder away."""
         with open_whole(path) as file:
             (self._join_parquet if self._suffix == ".parquet" else self._join_text)(file)
         shutil.rmtree(self._folder)
@@ -118,33 +108,14 @@ class Parts:
 
 
 def csv_lines(frame, header=True):
-    """Write a frame as CSV, in which no text of users is a formula.
-
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-    header : bool, default=True
-
-    Returns
-    -------
-    str
-    """
+    """Write a frame as CSV, in which no text of users is a formula."""
     from ocsdf.utils.text import csv_text
 
     return csv_text(frame, index=False, header=header, lineterminator="\n")
 
 
 def fingerprint(paths):
-    """Tell files by their names, sizes and times, and small ones by their content.
-
-    Parameters
-    ----------
-    paths : iterable of Path
-
-    Returns
-    -------
-    list of list
-    """
+    """Tell files by their names, sizes and times, and small ones by their content."""
     known = []
     for path in paths:
         state = path.stat()
@@ -153,16 +124,7 @@ def fingerprint(paths):
 
 
 def content_hash(path):
-    """Return the SHA-256 of a file, or of the files of a folder.
-
-    Parameters
-    ----------
-    path : Path
-
-    Returns
-    -------
-    str
-    """
+    """Return the SHA-256 of a file, or of the files of a folder."""
     files = sorted(path.iterdir()) if path.is_dir() else [path]
     digest = hashlib.sha256()
     for file in files:

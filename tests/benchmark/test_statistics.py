@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import friedmanchisquare
+from scipy.stats import friedmanchisquare, wilcoxon
 
 from ocsdf.benchmark.files import adbench_form, write_report
-from ocsdf.benchmark.rank_tests import compare_ranks, critical_difference
+from ocsdf.benchmark.rank_tests import compare_ranks, critical_difference, pairwise_wilcoxon
 from ocsdf.benchmark.statistics import (
     average_families,
     certified_means,
@@ -289,3 +289,25 @@ def test_complaints(tmp_path):
     with pytest.raises(ValueError, match="each cell must have one row; ad, t, A, 0, .* has two"):
         write_report(pd.concat([rows, rows]), tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+pytest.importorskip("statsmodels")
+
+
+def test_wilcoxon_with_holms_correction():
+    rng = np.random.default_rng(0)
+    values = pd.DataFrame(rng.normal(size=(40, 3)) + [0.0, 0.4, 1.0], columns=list("abc"))
+    found = pairwise_wilcoxon(values)
+    pairs = [("a", "b"), ("a", "c"), ("b", "c")]
+    raw = np.array([wilcoxon(values[one], values[other]).pvalue for one, other in pairs])
+    order = np.argsort(raw)
+    stepped = np.maximum.accumulate(raw[order] * [3, 2, 1])
+    expected = np.empty(3)
+    expected[order] = np.minimum(stepped, 1.0)
+    assert [found.loc[pair] for pair in pairs] == pytest.approx(list(expected))
+    assert found.equals(found.T) and np.all(np.diag(found) == 1.0)
+
+
+def test_tables_that_lack_a_figure_are_left_out_and_ties_differ_in_nothing():
+    values = pd.DataFrame({"a": [1.0, 2.0, np.nan], "b": [1.0, 2.0, 5.0]})
+    assert pairwise_wilcoxon(values).loc["a", "b"] == 1.0

@@ -1,11 +1,15 @@
-"""Displays keep their arrays, draw what the arrays say, and leave no global state."""
+"""Displays keep arrays, draw what they say, leave no global state, look through pipelines (C3)."""
 
 import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
+from sklearn.decomposition import PCA
 from sklearn.metrics import roc_auc_score, roc_curve
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import RobustScaler
 
 from ocsdf.certificate.metrics import certified_tpr
 from ocsdf.displays import (
@@ -15,6 +19,7 @@ from ocsdf.displays import (
     SignedDistanceDisplay,
     TrainingHistoryDisplay,
 )
+from ocsdf.sklearn_compat.distance_detectors import SubsampleDistanceDetector
 
 
 class Affine:
@@ -326,3 +331,51 @@ def test_matplotlib_is_loaded_by_plot_only_and_pyplot_never():
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.split() == ["False", "False"]
+
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(60, 2)) + np.repeat([0.0, 3.0], [45, 15])[:, None]
+Y = np.repeat([0, 1], [45, 15])
+
+
+class Search:
+    """What a search is, to a display."""
+
+    def __init__(self, best):
+        self.best_estimator_ = best
+
+
+def fit(*steps, rows=X):
+    return make_pipeline(*steps, SubsampleDistanceDetector(random_state=0)).fit(rows[:40])
+
+
+FRAME = pd.DataFrame(X, columns=["a", "b"])
+PIPELINES = {
+    "a scaler": lambda: (fit(RobustScaler()), X),
+    "two steps before": lambda: (fit(RobustScaler(), PCA(2)), X),
+    "no step before": lambda: (fit(), X),
+    "a pipeline within": lambda: (fit(Pipeline([("scale", RobustScaler())])), X),
+    "a data frame": lambda: (fit(RobustScaler(), rows=FRAME), FRAME),
+    "a search": lambda: (Search(fit(RobustScaler())), X),
+}
+
+
+@pytest.mark.parametrize("make", PIPELINES.values(), ids=PIPELINES)
+def test_C3_displays_of_pipelines(make):
+    pipeline, rows = make()
+    whole = getattr(pipeline, "best_estimator_", pipeline)
+    detector, seen = whole[-1], whole[:-1].transform(rows) if len(whole) > 1 else rows
+    curve = CertifiedAUROCDisplay.from_estimator(pipeline, rows, Y, radii=[0.0, 0.2])
+    expected = detector.certified_auroc(seen, Y, [0.0, 0.2])
+    np.testing.assert_array_equal(curve.certified_auroc, expected)
+    roc = CertifiedROCDisplay.from_estimator(pipeline, rows, Y, radii=[0.2])
+    direct = CertifiedROCDisplay.from_estimator(detector, seen, Y, radii=[0.2])
+    np.testing.assert_array_equal(roc.tpr, direct.tpr)
+    histogram = ScoreHistogramDisplay.from_estimator(pipeline, rows, Y)
+    assert histogram.offset == detector.offset_
+    np.testing.assert_allclose(
+        histogram.scores_by_group["anomaly"], detector.score_samples(seen)[Y == 1]
+    )
+    if whole is pipeline:
+        shown = SignedDistanceDisplay.from_estimator(pipeline, rows, Y, grid_resolution=5)
+        assert shown.offset == detector.offset_ and np.isfinite(shown.response).all()

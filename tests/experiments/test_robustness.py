@@ -8,7 +8,6 @@ import tensorflow as tf
 
 from experiments import robust_attacks, robust_training, robustness
 from experiments.image_data import Images
-from experiments.resnet import resnet_18
 from experiments.robust_attacks import make_apgd, make_pgd
 from experiments.robust_losses import (
     PREPARE,
@@ -17,7 +16,7 @@ from experiments.robust_losses import (
     cross_entropy,
     negative_margin,
 )
-from experiments.robust_problems import PROBLEMS
+from experiments.robust_problems import PROBLEMS, resnet_18
 from experiments.robustness import Preset, describe, draw, table_of, verdict, white_box
 
 RNG = np.random.default_rng(0)

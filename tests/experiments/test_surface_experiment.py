@@ -1,13 +1,16 @@
-"""Surfaces from raw points, in small."""
+"""Surfaces from points and from scans, and certified fields of scans: the experiments, in small."""
 
 from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
+import trimesh
 
-from experiments import surfaces
-from experiments.shapes import load_shape
+from experiments import scan_fields, scans, surfaces
+from experiments.lipschitz_fields import clear_queries, fit_field, reach, separate
+from experiments.shapes import HELD_BACK, load_shape
 from experiments.surface_tables import describe, draw
 from experiments.surfaces import (
     ALONE,
@@ -20,6 +23,7 @@ from experiments.surfaces import (
     mesh_file,
     run_cell,
 )
+from ocsdf.surfaces.mesh_distance import MeshDistance
 from ocsdf.surfaces.reconstruction import Effort
 
 TINY = surfaces.PRESETS["smoke"]._replace(
@@ -74,3 +78,134 @@ def test_tables_and_picture(found, tmp_path):
 def test_clouds_have_the_noise_that_is_said():
     cloud = draw_cloud(load_shape("ball"), 5_000, np.random.default_rng(0))
     assert np.std(np.linalg.norm(cloud, axis=1)) == pytest.approx(NOISE, rel=0.05)
+
+
+@pytest.fixture
+def small_clouds(monkeypatch):
+    sizes = {"_N_POINTS": 800, "_N_SAMPLES": 500, "_N_PAIRS": 500, "_N_ERRORS": 100}
+    for name, size in sizes.items():
+        monkeypatch.setattr(scans, name, size)
+
+
+def test_ours_on_a_ball_is_near_and_its_field_is_not_steep(small_clouds):
+    row = scans.run_cell("mesh", "ball", scans.OURS, 0.0)
+    assert row["watertight"] and row["steep_pairs"] == 0
+    assert 0.0 < row["mean"] < 3.0 and row["largest"] < 20.0
+    assert row["slope_error"] < 0.02 and row["normal_consistency"] > 0.98
+
+
+def test_a_scan_is_halved_and_measured_by_its_diagonal(small_clouds, tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(1_200, 3))
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    (tmp_path / "scans").mkdir()
+    names = "".join(f"property float {name}\n" for name in ("x", "y", "z", "nx", "ny", "nz"))
+    rows = "\n".join(" ".join(map(str, row)) for row in np.hstack([7.0 * points, points]))
+    header = f"ply\nformat ascii 1.0\nelement vertex 1200\n{names}end_header\n"
+    (tmp_path / "scans" / "dc.ply").write_text(header + rows + "\n")
+    monkeypatch.setenv("OCSDF_DATA_HOME", str(tmp_path))
+    turned, _, measure = scans._scan("dc", turned=True)
+    center = np.array([3.1e4, -1.7e4, 650.0])
+    assert np.linalg.norm(turned - center, axis=1) == pytest.approx(7.0 * 37.0, rel=1e-6)
+    ball = trimesh.creation.icosphere(5, 7.0 * 37.0).apply_translation(center)
+    assert measure(ball, rng)["mean"] < 1.0
+    given, normals, measure = scans._scan("dc")
+    assert given.shape == normals.shape == (600, 3)
+    row = measure(trimesh.creation.icosphere(5, 7.14), rng)
+    # 0.14 too large, on a diagonal of about 24.2.
+    assert row["mean"] == pytest.approx(1_000.0 * 0.14 / (14.0 * 3**0.5), rel=0.03)
+    assert row["normal_consistency"] > 0.99 and row["p99"] >= row["mean"]
+
+
+def test_distances_to_faces_are_those_of_the_signed_distance():
+    ball, rng = trimesh.creation.icosphere(2), np.random.default_rng(0)
+    points = rng.normal(size=(200, 3))
+    assert scans.to_faces(ball, points) == pytest.approx(np.abs(MeshDistance(ball)(points)))
+
+
+@pytest.mark.parametrize("name", HELD_BACK)
+def test_held_back_shapes_are_solids_of_one_piece(name):
+    mesh = load_shape(name)
+    assert mesh.is_watertight and mesh.is_winding_consistent and mesh.body_count == 1
+    assert 0.0 < mesh.volume < 0.5 and mesh.extents.max() == pytest.approx(1.0)
+
+
+def test_tables_count_what_is_won():
+    def row(kind, shape, method, noise, mean):
+        row = {"kind": kind, "shape": shape, "method": method, "noise": noise, "mean": mean}
+        row |= dict.fromkeys(("p99", "largest", "back", "seconds"), 2.0 * mean)
+        row |= {"normal_consistency": 0.9, "watertight": True}
+        return row | {"pairs": 500, "steep_pairs": 0, "slope_error": 1e-9}
+
+    rows = [row("scan", "dc", scans.OURS, 0.0, 0.5), row("scan", "dc", scans.POISSON, 0.0, 0.7)]
+    rows += [row("mesh", "cow", m, 0.0, v) for m, v in ((scans.OURS, 2.0), (scans.POISSON, 1.0))]
+    rows += [row("mesh", "spot", m, 0.0, v) for m, v in ((scans.OURS, 1.0), (scans.POISSON, 1.0))]
+    rows += [row("turned", "dc", m, 0.0, v) for m, v in ((scans.OURS, 2.0), (scans.POISSON, 1.0))]
+    rows += [row("mesh", "knot", m, 0.0, v) for m, v in ((scans.OURS, 2.0), (scans.POISSON, 1.0))]
+    text = scans.describe(pd.DataFrame(rows))
+    assert "in the mean on 1 of 1 scans" in text and "Of 2,500 pairs of points 0 are" in text
+    assert "## Held-back scans" in text and "in the mean on 0 of 1 scans" in text
+    assert "## Held-back meshes" in text and "At or below screened Poisson on 0 of 1 cells" in text
+    assert "At or below screened Poisson on 1 of 2 cells, on 1 of 1 of shapes" in text
+
+
+BALL = trimesh.creation.icosphere(3, 1.0)
+
+
+@pytest.fixture
+def small_fields(monkeypatch):
+    sizes = {"_N_ERRORS": 300, "_N_QUERIES": 1_500, "_N_STEPS": 60, "_PIXELS": 12}
+    sizes |= {"_MARCHED": 40, "_MARCHES": 60}
+    for name, size in sizes.items():
+        monkeypatch.setattr(scan_fields, name, size)
+    monkeypatch.setattr(scan_fields, "_N_PAIRS", dict.fromkeys(scan_fields._N_PAIRS, 600))
+    points = BALL.vertices[::2]
+    monkeypatch.setattr(scan_fields, "_meshes", lambda scan, work: (BALL, BALL, points))
+
+
+def test_fields_of_a_ball_are_near_not_steep_and_not_passed_through(small_fields, tmp_path):
+    rows = []
+    for field in (scan_fields.MESH, scan_fields.CLAMPED):
+        row = scan_fields.run_cell(scan_fields.DRAWN, field, tmp_path)
+        rows.append({"scan": scan_fields.DRAWN, "field": field, **row})
+        assert row["bound"] <= 1.0 and row["steep_pairs"] == 0 and row["passed"] == 0
+        assert row["steepest"] <= 1.0 + 1e-9 and row["hits"] > 30
+    assert rows[0]["error_domain"] == rows[0]["error_near"] == 0.0
+    assert rows[0]["steepest"] > 1.0 - 1e-6
+    assert 0.0 < rows[1]["error_near"] < 0.1 and rows[1]["error_domain"] <= rows[1]["alone_domain"]
+    text = scan_fields.describe(pd.DataFrame(rows))
+    assert "0 of 600 (clamped), 0 of 600 (mesh)" in text and "nan" not in text
+    np.savez(tmp_path / f"{scan_fields.DRAWN}_{scan_fields.REGRESSION}.npz",
+             picture=np.ones((3, 3)), steps=np.ones((3, 3)))  # fmt: skip
+    scan_fields.draw(tmp_path, tmp_path / "fields.png")
+    assert (tmp_path / "fields.png").stat().st_size > 5_000
+
+
+def test_a_field_that_is_too_steep_is_passed_through_and_counted(small_fields, tmp_path):
+    def steep(rows):
+        # A shell: thin enough for steps three times too long to jump it.
+        return 3.0 * (0.05 - np.abs(0.9 - np.linalg.norm(rows, axis=1)))
+
+    rng = np.random.default_rng(0)
+    row = scan_fields._traced(steep, BALL.bounds, tmp_path / "steep.npz", rng)
+    assert row["passed"] > 0
+
+
+def test_queries_keep_clear_and_losses_are_the_closed_forms():
+    rng = np.random.default_rng(0)
+
+    def sides(rows):
+        return 1.0 - np.linalg.norm(rows, axis=1)
+
+    box = np.full(3, -1.5), np.full(3, 1.5)
+    queries, distances = clear_queries(BALL.vertices, box, 0.1, 600, sides, rng, (0.05, 0.2))
+    assert len(queries) < 600 and np.abs(distances).min() >= 0.1
+    assert np.array_equal(distances, sides(queries))
+    exact, values = tf.constant([0.5, -0.5, 0.5, -0.02]), tf.constant([0.7, -0.2, -0.1, 0.0])
+    found = reach(0.1, 2.0)(exact, values).numpy()
+    assert found == pytest.approx([0.0, 0.3, 0.6 + 2.0 * 0.2, 0.02 + 2.0 * 0.02], abs=1e-6)
+    found = separate(0.1, 10.0)(exact, values).numpy()
+    assert found == pytest.approx([-0.7, -0.2, 0.1 + 10.0 * 0.2, 10.0 * 0.1], abs=1e-6)
+    network = fit_field(queries, distances, separate(0.1, 100.0), 150, seed=0, width=16)
+    assert network.lipschitz_bound <= 1.0
+    assert np.mean(np.sign(network.score(queries)) == np.sign(distances)) > 0.9

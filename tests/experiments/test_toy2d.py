@@ -1,4 +1,4 @@
-"""The toy experiment: exact signed distances, its networks, and the whole of it in small."""
+"""The toy experiments: exact signed distances, networks, variants of both, the whole in small."""
 
 import sys
 
@@ -8,6 +8,7 @@ import pytest
 from scipy.spatial import cKDTree
 
 from experiments import toy2d
+from experiments import toy_variants as variants
 from experiments.clear_seeds import clear_seeds
 from experiments.toy2d_data import SHAPES, TOY_SETS, draw_ring, draw_toy_set
 from experiments.toy2d_figures import draw_contours, grid_points, png
@@ -151,3 +152,28 @@ def test_smoke_writes_tables_and_pictures_and_does_no_cell_twice(smoke, monkeypa
     monkeypatch.setattr(toy2d, "run_cell", lambda **cell: pytest.fail("done twice"))
     toy2d.main()
     assert (smoke / "toy2d.md").read_text() == text
+
+
+def test_complementary_distributions_are_fix_points():
+    found = variants.fix_points(variants.PRESETS["smoke"], seed=3)
+    # No negative crosses the level -m, which lies 2 m away; and they do move.
+    assert found["nearest"] >= 1.0 - 1e-9 and found["moved"] > 0.1
+
+
+def test_the_exact_minimizer_is_what_theorem_1_says():
+    points = np.random.default_rng(0).normal(size=(50, 2))
+    values, gradient = variants.ExactDisc().value_and_gradient(points)
+    shape = variants.SHAPES["disc"]
+    np.testing.assert_allclose(values, shape.signed_distance(points) + 0.05, atol=1e-12)
+    np.testing.assert_allclose(np.linalg.norm(gradient, axis=1), 1.0)
+
+
+@pytest.mark.slow
+def test_smoke_preset_does_every_variant(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["x", "--preset", "smoke", "--output", str(tmp_path)])
+    variants.main()
+    rows = pd.read_csv(tmp_path / "toy_variants_smoke.csv")
+    expected = ["exact", *variants.UPDATES, *variants.VARIANTS]
+    assert rows["variant"].tolist() == expected and "error" not in rows
+    text = (tmp_path / "toy_variants_smoke.md").read_text()
+    assert "Algorithm 2" in text and "He's weights" in text

@@ -1,10 +1,13 @@
-"""P6: parameters may be NumPy's scalars and arrays, or fractions; a refused fit changes nothing."""
+"""P6: NumPy's scalars, arrays, fractions as parameters; scikit-learn's own checks."""
 
+import importlib.util
 from fractions import Fraction
 
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.svm import OneClassSVM
+from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
 from ocsdf import OCSDF, ImageOCSDF
 from ocsdf.sklearn_compat.distance_detectors import (
@@ -134,3 +137,34 @@ def test_P6_a_refused_seed_leaves_it_as_it_was():
         detector.set_params(random_state="seed").fit(ROWS[:, :2])
     assert detector.n_features_in_ == 3
     assert detector.score_samples(ROWS).shape == (60,)
+
+
+CHECKED = OCSDF(hidden_layer_sizes=(16, 16), epochs=2)
+WEIGHTS = "check_sample_weight_equivalence_on_{}_data"
+EXPECTED = {
+    WEIGHTS.format(kind): "weights are sampling probabilities: rows are drawn, not repeated; "
+    "scikit-learn's OneClassSVM fails this check too"
+    for kind in ("dense", "sparse")
+}
+
+
+def expected_failed_checks(estimator):
+    return EXPECTED
+
+
+@parametrize_with_checks([CHECKED], expected_failed_checks=expected_failed_checks)
+def test_estimator_passes_check(estimator, check):
+    check(estimator)
+
+
+def test_one_class_svm_fails_the_weight_check_too():
+    checks = estimator_checks_generator(OneClassSVM(), mark=None)
+    weight_check = next(check for _, check in checks if check.func.__name__ in EXPECTED)
+    with pytest.raises(AssertionError, match="sample_weight"):
+        weight_check(OneClassSVM())
+
+
+def test_no_check_can_skip_for_want_of_a_library():
+    # Only the array API's check may skip: it asks for an environment variable of SciPy's.
+    missing = [name for name in ("pandas", "polars") if importlib.util.find_spec(name) is None]
+    assert missing == [], "the battery would skip what it checks with them"

@@ -1,10 +1,13 @@
-"""Meshes of signed distances, held against closed forms."""
+"""Meshes of signed distances, held against closed forms, and their files."""
 
+import io
 import sys
 
 import numpy as np
 import pytest
+import trimesh
 
+from ocsdf.surfaces.mesh_files import SUFFIXES, encode_mesh
 from ocsdf.surfaces.meshing import extract_surface, import_surface_package, lay_grid, sample_grid
 
 LOWER, UPPER = [-1.0, -1.1, -0.9], [1.0, 1.05, 0.95]
@@ -118,3 +121,17 @@ def test_a_missing_extra_is_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "trimesh", None)
     with pytest.raises(ImportError, match=r"need trimesh: pip install 'ocsdf\[surfaces\]'"):
         import_surface_package("trimesh")
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("move", [(1.0, (0, 0, 0)), (1.0, (5e5, 4e6, 100)), (1e-6, (0, 0, 0))])
+def test_every_vertex_comes_back(suffix, move):
+    scale, center = move
+    ball = trimesh.creation.icosphere(4)
+    ball.vertices = scale * ball.vertices + center
+    data = encode_mesh(ball, suffix)
+    data = data if isinstance(data, bytes) else data.encode()
+    found = trimesh.load_mesh(io.BytesIO(data), file_type=suffix[1:], process=False)
+    np.testing.assert_allclose(found.vertices, ball.vertices, rtol=0.0, atol=1e-8 * scale)
+    np.testing.assert_array_equal(found.faces, ball.faces)
+    assert found.is_watertight

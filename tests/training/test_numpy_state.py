@@ -1,18 +1,23 @@
-"""A network in training as plain arrays: the same as Keras's, bit for bit, and its gradients."""
+"""Networks in training, as plain arrays and as Keras's: the same bits, and who trains which."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from ocsdf.networks.builders import build_mlp
-from ocsdf.networks.layers import ACTIVATIONS
+from ocsdf.networks.builders import ORTHOGONALITY, build_mlp, condense
+from ocsdf.networks.layers import ACTIVATIONS, FullSort
+from ocsdf.networks.translation import translate
 from ocsdf.training.domain import Box
-from ocsdf.training.keras_state import KerasState
+from ocsdf.training.keras_state import KerasState, trains_on_host
 from ocsdf.training.losses import hkr
-from ocsdf.training.numpy_engine import _SORTS, _Network
+from ocsdf.training.numpy_engine import _SORTS, HostTraining, _Network
 from ocsdf.training.numpy_state import NumpyState, initial_weights
+from ocsdf.training.numpy_updates import orthogonalize_in_place, update
+from ocsdf.training.tensorflow_engine import TrainingGraph
 from ocsdf.training.trainer import Settings, Trainer
+from ocsdf.utils.threads import crew
+from tests.training.test_numpy_engine import setting
 
 ROWS = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)
 
@@ -120,3 +125,111 @@ def test_gradients_equal_those_of_keras_in_float64(activation, seed):
     expected = tape.gradient(loss, model.trainable_variables)
     for found, wanted in zip(gradients, expected, strict=True):
         np.testing.assert_allclose(found, wanted, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(6, 1), (40, 40), (70, 33), (33, 70)])
+@pytest.mark.parametrize("noise", [1e-3, 0.05, 0.5])
+def test_a_kernel_that_threads_share(shape, noise):
+    rng = np.random.default_rng(0)
+    rotation = np.linalg.qr(rng.normal(size=(max(shape), min(shape))))[0]
+    kernel = rotation if shape[0] >= shape[1] else rotation.T
+    kernel = np.float32(kernel + noise * rng.normal(size=shape) / np.sqrt(max(shape)))
+    alone, shared = kernel.copy(), kernel.copy()
+    orthogonalize_in_place(alone)
+    with crew(2) as run:
+        orthogonalize_in_place(shared, run)
+    np.testing.assert_allclose(shared, alone, atol=2e-6)
+    singular_values = np.linalg.svd(np.float64(shared), compute_uv=False)
+    np.testing.assert_allclose(singular_values, 1.0, atol=2e-2)
+
+
+@pytest.mark.parametrize("wide", [0, 2**16])
+def test_parts_of_a_gradient_are_summed(monkeypatch, wide):
+    monkeypatch.setattr("ocsdf.training.numpy_updates.WIDE", wide)
+    rng = np.random.default_rng(1)
+    weights = [rng.normal(size=size).astype(np.float32) for size in (150, 3, 70)]
+    velocities = [np.square(weight) for weight in weights]
+    parts = [tuple(rng.normal(size=(3, len(w))).astype(np.float32)) for w in weights]
+    expected = []
+    for weight, velocity, (one, two, three) in zip(weights, velocities, parts, strict=True):
+        gradient = one + two + three
+        velocity = np.float32(0.9) * velocity + np.float32(1.0 - 0.9) * gradient**2
+        expected += [velocity, weight - np.float32(1e-2) * gradient / np.sqrt(velocity + 1e-7)]
+    with crew(2) as run:
+        update(run, weights, velocities, parts, 1e-2, 0.9, 1e-7)
+    for index, (weight, velocity) in enumerate(zip(weights, velocities, strict=True)):
+        np.testing.assert_array_equal(velocity, expected[2 * index])
+        np.testing.assert_array_equal(weight, expected[2 * index + 1])
+
+
+def state_of(optimizer=None):
+    return KerasState(build_mlp(3, (8, 6)), optimizer or keras.optimizers.RMSprop(1e-2))
+
+
+def test_values_are_those_of_the_model_and_the_optimizer():
+    state = state_of()
+    values = [np.full_like(value, number) for number, value in enumerate(state.values)]
+    state.values = values
+    for variable, value in zip(state.model.variables, values, strict=False):
+        np.testing.assert_array_equal(variable, value)
+    assert float(state.optimizer.learning_rate) == float(values[len(state.weights) + 1])
+    state.set_learning_rate(0.25)
+    assert float(state.optimizer.learning_rate) == 0.25
+    for weight, value in zip(state.weights, values, strict=False):
+        np.testing.assert_array_equal(weight, value)
+
+
+@pytest.mark.parametrize("orthogonality", ORTHOGONALITY)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_the_certified_network_is_the_condensed_one(activation, orthogonality):
+    model = build_mlp(3, (8, 6), activation, orthogonality, seed=1)
+    certified = KerasState(model, keras.optimizers.RMSprop()).certified()
+    rows = np.random.default_rng(0).normal(size=(20, 3))
+    expected = translate(condense(model)).evaluate(rows)
+    np.testing.assert_array_equal(certified.evaluate(rows), expected)
+    assert certified.bound() <= 1.0
+
+
+def test_callbacks_find_a_compiled_model():
+    state = state_of()
+    state.engine(Settings(margin=0.1), Box)
+    assert state.watched is state.model and state.model.optimizer is state.optimizer
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "engine"),
+    [(keras.optimizers.RMSprop(1e-3), HostTraining), (keras.optimizers.Adam(1e-3), TrainingGraph)],
+)
+def test_the_engine_that_can(optimizer, engine):
+    assert isinstance(state_of(optimizer).engine(Settings(margin=0.1), Box), engine)
+
+
+class TestTrainsOnHost:
+    def test_default_setting(self):
+        model, optimizer, _, _ = setting()
+        assert trains_on_host(model, optimizer)
+
+    @pytest.mark.parametrize(
+        "optimizer",
+        [
+            keras.optimizers.Adam(1e-3),
+            keras.optimizers.RMSprop(1e-3, momentum=0.5),
+            keras.optimizers.RMSprop(1e-3, clipnorm=1.0),
+            keras.optimizers.RMSprop(keras.optimizers.schedules.ExponentialDecay(1e-3, 10, 0.5)),
+        ],
+    )
+    def test_other_optimizers_need_the_graph(self, optimizer):
+        assert not trains_on_host(setting()[0], optimizer)
+
+    def test_other_networks_need_the_graph(self):
+        optimizer = keras.optimizers.RMSprop(1e-3)
+        assert not trains_on_host(build_mlp(3, (8,), orthogonality="reparametrization"), optimizer)
+        scaled = keras.Sequential(
+            [keras.Input((3,)), *build_mlp(3, (8,)).layers[:1], FullSort(k_coef_lip=2.0)]
+        )
+        assert not trains_on_host(scaled, optimizer)
+
+    def test_a_gpu_trains_itself(self, monkeypatch):
+        monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: ["GPU:0"])
+        model, optimizer, _, _ = setting()
+        assert not trains_on_host(model, optimizer)
