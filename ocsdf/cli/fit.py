@@ -24,6 +24,7 @@ def fit(
     label: options.Label = None,
     anomaly: options.Anomaly = None,
     method: options.MethodOption = options.Method.ANCHORED,
+    emphasis: options.EmphasisOption = options.Emphasis.ACCURACY,
     margin: options.Margin = "auto",
     contamination: options.Contamination = "auto",
     epochs: options.Epochs = None,
@@ -50,7 +51,7 @@ def fit(
     from ocsdf.data.batches import is_large
     from ocsdf.utils.files import check_output
 
-    how = (method, margin, contamination, epochs, missing, seed)
+    how = (method, emphasis, margin, contamination, epochs, missing, seed)
     if by is not None:
         from ocsdf.cli.segments import fit_segments
 

@@ -5,9 +5,9 @@ from ocsdf.cli.loading import frame
 from ocsdf.cli.options import Protocol
 
 
-def fit_rows(table, rows, method, margin, contamination, epochs, missing, seed):
+def fit_rows(table, rows, *how):
     """Fit a detector on rows of a table; see :func:`fit_detector`."""
-    return fit_detector(frame(table, rows), method, margin, contamination, epochs, missing, seed)
+    return fit_detector(frame(table, rows), *how)
 
 
 def fit_detector(X, *how):
@@ -19,9 +19,10 @@ def fit_detector(X, *how):
     return estimator, tuple(told)
 
 
-def make_detector(method, margin, contamination, epochs, missing, seed):
+def make_detector(method, emphasis, margin, contamination, epochs, missing, seed):
     """Make an unfitted detector of what the options say."""
-    settings = {"method": method.value, "missing": missing.value, "random_state": seed}
+    settings = {"method": method.value, "emphasis": emphasis.value}
+    settings |= {"missing": missing.value, "random_state": seed}
     settings |= {"margin": _number_or_auto(margin, "margin", "a number > 0")}
     settings["contamination"] = (
         contamination

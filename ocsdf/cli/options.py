@@ -23,6 +23,14 @@ class Method(StrEnum):
     PAPER = "paper"
 
 
+class Emphasis(StrEnum):
+    """The estimator's `emphasis`."""
+
+    ACCURACY = "accuracy"
+    CERTIFICATE = "certificate"
+    CONTAMINATION = "contamination"
+
+
 class Missing(StrEnum):
     """The estimator's `missing`."""
 
@@ -55,6 +63,13 @@ Anomaly = Annotated[
 ]
 MethodOption = Annotated[
     Method, typer.Option(help="'anchored': the label-free default; 'paper': as published.")
+]
+EmphasisOption = Annotated[
+    Emphasis,
+    typer.Option(
+        help="What the default is best at; 'contamination': where the rows fitted on hold many "
+        "anomalies."
+    ),
 ]
 Margin = Annotated[
     str,

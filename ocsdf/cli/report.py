@@ -58,6 +58,7 @@ def report(
         typer.Option(metavar="COLUMN", help="A feature to part the rows in subgroups by."),
     ] = None,
     method: options.MethodOption = options.Method.ANCHORED,
+    emphasis: options.EmphasisOption = options.Emphasis.ACCURACY,
     margin: options.Margin = "auto",
     contamination: options.Contamination = "auto",
     epochs: options.Epochs = None,
@@ -117,7 +118,7 @@ def report(
     check_share(alpha, "alpha")
     check_costs(cost_miss, cost_alarm)
     rivals = [] if versus is None else spell(versus.split(","))
-    how = (method, margin, contamination, epochs, missing)
+    how = (method, emphasis, margin, contamination, epochs, missing)
     _refuse_with_model(model, how, seeds, rivals)
     estimator, warned = (None, ()) if model is None else load_model(model)
     table, told = load_labelled(data, label, anomaly, reading | known_columns(estimator))
@@ -234,9 +235,10 @@ def _refuse_with_model(model, how, seeds, rivals):
     """Options of a fit make no sense where a model is there already."""
     if model is None:
         return
-    method, margin, contamination, epochs, missing = how
+    method, emphasis, margin, contamination, epochs, missing = how
     given = {
         "--method": method is not options.Method.ANCHORED,
+        "--emphasis": emphasis is not options.Emphasis.ACCURACY,
         "--margin": margin != "auto",
         "--contamination": contamination != "auto",
         "--epochs": epochs is not None,

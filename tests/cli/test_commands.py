@@ -479,6 +479,16 @@ def test_C3_a_third_label_is_spoken_of_and_in_the_summary(run, table):
         assert "has 3 values: 'maybe', 'no'" in json.loads(result.stdout)["warnings"][0]
 
 
+def test_emphasis_is_the_estimators(run, table):
+    words = ("--label", "label", "--emphasis", "certificate", *QUICK)
+    assert run("fit", table, *words, "--output", "m.ocsdf").exit_code == 0
+    assert ocsdf.OCSDF.load("m.ocsdf").emphasis == "certificate"
+    assert_one_line_error(
+        run("report", table, "--model", "m.ocsdf", "--emphasis", "contamination"),
+        "--emphasis is for a fit",
+    )
+
+
 @pytest.mark.parametrize("contamination", ["0.1", "0.25", "auto"])
 def test_contamination_is_the_estimators(run, table, contamination):
     words = ("--label", "label", "--contamination", contamination, *QUICK)
