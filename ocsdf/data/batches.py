@@ -25,17 +25,7 @@ _MOST_EXACT = 2**53
 
 
 def is_large(source):
-    """Tell whether a table is a folder, or a file that is read in batches for its size.
-
-    Parameters
-    ----------
-    source : str or Path
-        As for :func:`ocsdf.load_table`.
-
-    Returns
-    -------
-    bool
-    """
+    """Tell whether a table is a folder, or a file that is read in batches for its size."""
     path = Path(source).expanduser()
     if str(source) == STDIN or not path.exists():
         return False
@@ -56,28 +46,9 @@ def is_large(source):
 class Batches:
     """Rows of files, in order, as data frames of the features; each iteration reads them anew.
 
-    Parameters
-    ----------
-    source : str or Path
-        A Parquet file, delimited text (also compressed), or a folder of such files.
-    reading : Reading
-        How it is read, and which columns are features.
-    label, anomaly : str or None
-        As for :func:`ocsdf.load_table`.
-    keep : sequence of str, default=()
-        Columns that are read besides.
-
-    Attributes
-    ----------
-    files : list of Path
-    features : list of str
-    done : float
-        The share of the bytes, or rows, that the present iteration has read.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError, ImportError
-        As :func:`ocsdf.load_table`, while rows are read; the message names the file.
+    `source`, `label` and `anomaly` are as for :func:`ocsdf.load_table`, and so are the errors while
+    rows are read; columns of `keep` are read besides. ``done`` is the share of bytes, or rows, that
+    the present iteration has read.
     """
 
     def __init__(self, source, reading, label=None, anomaly=None, keep=()):
@@ -153,18 +124,7 @@ def _with_integers(frame):
 
 
 def rebatched(batches, n_rows):
-    """Give the same rows in frames of equal numbers of rows, but for the last one.
-
-    Parameters
-    ----------
-    batches : iterable of DataFrame
-    n_rows : int
-
-    Yields
-    ------
-    DataFrame
-        With a new index, from 0.
-    """
+    """Give the same rows in frames of `n_rows` rows, indexed from 0; the last may be shorter."""
     import pandas as pd
 
     waiting, count = [], 0

@@ -14,22 +14,9 @@ OTHER = "other"
 class CategoryColumn:
     """Categories as one coordinate each, one more for all others, and one for missing values.
 
-    Parameters
-    ----------
-    name : str
-    keys : list of pairs
-        The categories with a coordinate of their own, each as the kind of its value, see
-        :func:`ocsdf.data.column_kinds.value_key`, and the value.
-    kinds : list of str
-        Kinds of all values of training; others are refused.
-    missing : bool, default=False
-        Whether missing values have a coordinate; they are refused otherwise.
-
-    Attributes
-    ----------
-    categories : list of str, int, float or bool
-    rounding : float
-        Zero: codes are exact.
+    `keys` pairs each category with the kind of its value
+    (:func:`ocsdf.data.column_kinds.value_key`); values of a kind that is not in `kinds`, and
+    missing ones unless `missing`, are refused. Codes are exact.
     """
 
     kind = "category"

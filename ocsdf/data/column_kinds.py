@@ -13,22 +13,10 @@ _DATES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.ti
 
 
 def column_kind(series):
-    """Tell which kind of column a series is, by its type and, for objects, its values.
+    """Tell whether a series is of "number", "date" or "category", by its type and its values.
 
-    Parameters
-    ----------
-    series : narwhals.Series
-
-    Returns
-    -------
-    {"number", "date", "category"}
-        Objects that are all numbers, booleans or missing are numbers.
-
-    Raises
-    ------
-    ValueError
-        Naming the column: times of day, periods, lists and structs, complex numbers, dates among
-        Python objects.
+    Objects that are all numbers, booleans or missing are numbers. A ValueError names a column of
+    times of day, periods, lists, structs, complex numbers, or dates among Python objects.
     """
     dtype, name = series.dtype, series.name
     # Of pandas also long doubles, sparse columns, and numbers of another byte order.

@@ -21,18 +21,8 @@ _MOST_EXACT = 2**53
 class NumberColumn:
     """Numbers as they are; where some may be missing, their median and a code beside.
 
-    The code is one coordinate: 0 where the value is there, sqrt(2) where it is missing.
-
-    Parameters
-    ----------
-    name : str
-    median : float or None, default=None
-        What stands for missing values; None where they are refused.
-
-    Attributes
-    ----------
-    rounding : float
-        How far the coordinate may be from the value.
+    The code is one coordinate: 0 where the value is there, sqrt(2) where it is missing. A `median`
+    of None refuses missing values; ``rounding`` is how far a coordinate may be from its value.
     """
 
     kind = "number"
@@ -73,21 +63,10 @@ class NumberColumn:
         return [False, *([True] if self.may_lack else [])]
 
     def encode(self, series):
-        """Turn a column into coordinates.
+        """Turn a series into coordinates, float64 of shape (n_rows, n_coordinates).
 
-        Parameters
-        ----------
-        series : narwhals.Series
-
-        Returns
-        -------
-        ndarray of shape (n_rows, n_coordinates), float64
-
-        Raises
-        ------
-        ValueError
-            If it holds values of another kind, or that float64 cannot hold, or missing values
-            that are refused.
+        A ValueError tells of values of another kind, or that float64 cannot hold, or that are
+        missing and refused.
         """
         values = self.read(series)
         lacking = np.isnan(values)
@@ -135,15 +114,8 @@ class NumberColumn:
 class DateColumn(NumberColumn):
     """Dates and times as microseconds since 1970 (UTC), durations as microseconds.
 
-    Whole microseconds within 285 years are exact in float64. Nanoseconds are rounded to the
-    nearest microsecond, which `rounding` says.
-
-    Parameters
-    ----------
-    name : str
-    median : float or None, default=None
-    duration, zoned : bool, default=False
-        Whether the column holds durations; dates with a time zone.
+    Whole microseconds within 285 years are exact in float64. Nanoseconds are rounded to the nearest
+    microsecond, which ``rounding`` says.
     """
 
     kind = "date"

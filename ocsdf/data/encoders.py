@@ -13,36 +13,12 @@ _COLUMNS = {column.kind: column for column in (NumberColumn, DateColumn, Categor
 class ColumnEncoder:
     r"""Encode a table's columns by their types, each change at a known distance.
 
-    Numbers stay as they are and dates become microseconds, to be standardized afterwards.
-    Categories become one coordinate each, which nobody standardizes: two different categories
-    are :math:`c = \sqrt 2` apart, whatever they are and however rare. A missing number becomes
-    the median of its column, and a code at the same distance from that of numbers that are there.
-    So where k categories of a row change and its standardized numbers move by r together, the
-    row moves by
-
-    .. math:: \sqrt{r^2 + k c^2}.
-
-    Categories of fewer than 3 training rows, those beyond the 100 most frequent, and those that
-    training did not have share one code, "other".
-
-    Parameters
-    ----------
-    categorical_features : "from_dtype", None, or array-like of str, int or bool
-        Which columns are categories: by their types (text, categories, objects that are no
-        numbers), none, or those named, counted or marked.
-    missing : {"error", "indicate"}, default="error"
-        Whether missing values are refused, or every column has a code for them.
-
-    Attributes
-    ----------
-    columns_ : list of NumberColumn, DateColumn and CategoryColumn
-    is_code_ : ndarray of shape (n_coordinates,), bool
-        Coordinates that are not to be standardized.
-    coordinate_names_ : list of str
-    places_ : list of slice
-        Which coordinates each column has.
-    rounding_ : ndarray of shape (n_coordinates,)
-        How far each coordinate may be from its value: half a microsecond of dates, else 0.
+    Numbers stay as they are and dates become microseconds, to be standardized afterwards;
+    categories, and codes of missing numbers (which become the median), are coordinates that nobody
+    standardizes, :math:`c = \sqrt 2` apart. Where k codes of a row change and its standardized
+    numbers move by r, it moves by :math:`\sqrt{r^2 + k c^2}`. Categories of fewer than 3 training
+    rows, those beyond the 100 most frequent, and those that training did not have share one code,
+    "other".
     """
 
     def __init__(self, categorical_features="from_dtype", missing="error"):
@@ -52,21 +28,8 @@ class ColumnEncoder:
     def fit(self, X):
         """Learn the columns' kinds, categories and medians.
 
-        Parameters
-        ----------
-        X : data frame or array-like of shape (n_samples, n_features)
-            A frame of pandas, polars, Arrow or any library that narwhals knows; or an array.
-
-        Returns
-        -------
-        ColumnEncoder
-            Itself.
-
-        Raises
-        ------
-        ValueError
-            Naming the column: values that float64 cannot hold, missing values where `missing` is
-            "error", a categorical feature that is not there.
+        A ValueError names the column of values that float64 cannot hold, of missing values where
+        they are refused, or the categorical feature that is not there.
         """
         frame = _frame(X)
         chosen = _chosen(self.categorical_features, frame)
@@ -85,36 +48,18 @@ class ColumnEncoder:
         return self
 
     def transform(self, X):
-        """Encode rows.
+        """Encode rows of the same columns, float64 of shape (n_samples, n_coordinates).
 
-        Parameters
-        ----------
-        X : data frame or array-like of shape (n_samples, n_features)
-            The columns of fit, in their order.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_coordinates), float64
-
-        Raises
-        ------
-        ValueError
-            Naming the column: text where there were numbers, missing values where there were none.
+        A ValueError names a column with text where there were numbers, or with missing values where
+        there were none.
         """
         parts = [column.encode(series) for column, series in self._pairs(X)]
         return np.concatenate(parts, axis=1)
 
     def values(self, X):
-        """Return a table's rows as an array of what its columns hold.
+        """Return what the columns hold as objects, of shape (n_samples, n_features).
 
-        Parameters
-        ----------
-        X : data frame or array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_features), object
-            Numbers and dates as they are encoded, categories as they are; None where missing.
+        Numbers and dates are as they are encoded, categories as they are, and missing values None.
         """
         rows = [
             _missing_as_none(series)
@@ -125,17 +70,9 @@ class ColumnEncoder:
         return np.stack(rows, axis=1)
 
     def decode(self, coordinates):
-        """Return rows of which coordinates are given; see :meth:`values`.
+        """Return rows of which coordinates are given, in the form of :meth:`values`.
 
-        Parameters
-        ----------
-        coordinates : ndarray of shape (n_samples, n_coordinates)
-            Each code is one of the column's.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_features), object
-            A category is "other" where the code is that of all others.
+        Each code is one of the column's; that of all others is "other".
         """
         parts = zip(self.columns_, self.places_, strict=True)
         return np.stack([column.decode(coordinates[:, at]) for column, at in parts], axis=1)

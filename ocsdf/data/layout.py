@@ -29,15 +29,7 @@ _EXCEL = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 class Layout(NamedTuple):
     """How delimited text is laid out.
 
-    Attributes
-    ----------
-    sep, decimal, encoding : str
-    header : bool
-        Whether the first line holds names.
-    skip : int
-        Lines before that.
-    names : list of str
-        As they are in the header; x0, x1, ... without one.
+    `skip` lines stand before all others; without a `header` the names are x0, x1 and so on.
     """
 
     sep: str

@@ -13,15 +13,7 @@ _MOSTLY = 0.5
 def read_dates(frame, text=()):
     """Make dates of columns of text whose every value is one, as ISO 8601 writes them.
 
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-    text : sequence of str, default=()
-        Columns that stay text whatever they look like.
-
-    Returns
-    -------
-    pandas.DataFrame
+    Columns named in `text` stay text whatever they look like.
     """
     import pandas as pd
 

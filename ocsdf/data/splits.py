@@ -161,19 +161,8 @@ def split(X, y, protocol, seed, contamination=None):
 def fixed_split(y, n_train):
     """Take the split that a table's file holds, with at most 5,000 and 3,000 rows.
 
-    Larger parts are cut by one draw for all methods and seeds, the rows to judge as
-    :func:`reduce_rows` does.
-
-    Parameters
-    ----------
-    y : array-like of shape (n,)
-        1 for an anomaly, 0 for a normal row.
-    n_train : int
-        The first rows are to be fitted on.
-
-    Returns
-    -------
-    Split
+    The first `n_train` rows are to be fitted on. Larger parts are cut by one draw for all methods
+    and seeds, the rows to judge as :func:`reduce_rows` does.
     """
     train = np.arange(n_train)
     if n_train > _MOST_TRAIN:
@@ -183,17 +172,7 @@ def fixed_split(y, n_train):
 
 
 def check_protocol(name):
-    """Make sure that a protocol exists.
-
-    Parameters
-    ----------
-    name : str
-
-    Raises
-    ------
-    ValueError
-        If it does not; the message names those that do.
-    """
+    """Raise a ValueError that names the protocols there are, where `name` is none of them."""
     if name not in PROTOCOLS:
         raise ValueError(f"no protocol is named {name!r}: choose among {', '.join(PROTOCOLS)}")
 

@@ -9,12 +9,8 @@ SAMPLE_ROWS, _SAMPLE_NUMBERS = 2**15, 2**24
 class Moments:
     """Means and standard deviations of columns, from parts in any order.
 
-    Parts are joined as by Chan, Golub and LeVeque (The American Statistician, 1983).
-
-    Attributes
-    ----------
-    count, mean, squares : ndarray of shape (n_columns,)
-        Each column's number of values that are there, their mean, and sum of squared deviations.
+    Each column has the number of values that are there, their mean, and their sum of squared
+    deviations. Parts are joined as by Chan, Golub and LeVeque (The American Statistician, 1983).
     """
 
     def __init__(self, n_columns):
@@ -24,17 +20,7 @@ class Moments:
 
     @classmethod
     def of(cls, values):
-        """Compute the moments of rows.
-
-        Parameters
-        ----------
-        values : ndarray of shape (n_rows, n_columns), float64
-            NaN is missing.
-
-        Returns
-        -------
-        Moments
-        """
+        """Compute the moments of rows, float64 of shape (n_rows, n_columns); NaN is missing."""
         moments, given = cls(values.shape[1]), ~np.isnan(values)
         moments.count = given.sum(axis=0).astype(np.float64)
         total = np.where(given, values, 0.0).sum(axis=0)
@@ -43,12 +29,7 @@ class Moments:
         return moments
 
     def merge(self, other):
-        """Take in the moments of other rows.
-
-        Parameters
-        ----------
-        other : Moments
-        """
+        """Take in the moments of other rows."""
         count = self.count + other.count
         share = other.count / np.maximum(count, 1.0)
         gap = other.mean - self.mean
@@ -210,19 +191,7 @@ class RowSummary:
 
 
 def summarize_rows(chunks, random_state=0, n_rows=None):
-    """Summarize rows that come in chunks.
-
-    Parameters
-    ----------
-    chunks : iterable of data frames or arrays
-    random_state : int or tuple of int, default=0
-    n_rows : int or None, default=None
-        As for :class:`RowSummary`.
-
-    Returns
-    -------
-    RowSummary
-    """
+    """Summarize rows that come in chunks; see :class:`RowSummary`."""
     summary = RowSummary(random_state, n_rows)
     for chunk in chunks:
         summary.update(chunk)

@@ -287,18 +287,7 @@ def _encode(labels, anomaly, what, both=True):
 
 
 def equals_anomaly(labels, anomaly):
-    """Tell which labels are an anomaly's: as numbers where they are numbers, as text otherwise.
-
-    Parameters
-    ----------
-    labels : pandas.Series
-        Without missing values.
-    anomaly : object
-
-    Returns
-    -------
-    ndarray of shape (n,), bool
-    """
+    """Tell which labels are an anomaly's: as numbers where they are numbers, else as text."""
     from pandas.api.types import is_numeric_dtype
 
     if is_numeric_dtype(labels):

@@ -13,12 +13,7 @@ from ocsdf.operations.keras_layers import built
 class Rectifier(Operation):
     r"""Linear with another slope below 0: :math:`x \mapsto \min(x^+, m) - a \, x^-`.
 
-    Parameters
-    ----------
-    slope : ndarray
-        a; its axes are the last ones of a point. One number is an array without axes.
-    largest : float or None, default=None
-        m; None sets no limit.
+    a is `slope`, whose axes are the last ones of a point, and m is `largest`; None sets no limit.
     """
 
     slope: np.ndarray
@@ -74,12 +69,7 @@ _SMOOTH = {
 
 @operation("smooth")
 class Smooth(Operation):
-    """A smooth activation by its name. Of its rounding nobody vouches.
-
-    Parameters
-    ----------
-    name : {"softplus", "softsign", "tanh", "sigmoid"}
-    """
+    """A softplus, softsign, tanh or sigmoid, by its name. Nobody vouches for its rounding."""
 
     name: str
 
@@ -105,12 +95,7 @@ class Smooth(Operation):
 
 @operation("elu")
 class Elu(Operation):
-    r"""Exponential below 0: :math:`x \mapsto \alpha (e^x - 1)`. Of its rounding nobody vouches.
-
-    Parameters
-    ----------
-    alpha : float
-    """
+    r"""Exponential below 0: :math:`x \mapsto \alpha (e^x - 1)`. Nobody vouches for its rounding."""
 
     alpha: float
 

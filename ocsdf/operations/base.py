@@ -36,23 +36,12 @@ class Rounding(NamedTuple):
     r"""How far a map f as computed strays from f; all norms are l2.
 
     .. math:: \|f(x)\| \le L \|x\| + \beta, \qquad
-       \|\hat f(x) - f(x)\| \le \gamma_n (M \|x\| + \beta) + k \eta + \sqrt{q \eta}
+        \|\hat f(x) - f(x)\| \le \gamma_n (M \|x\| + \beta) + k \eta + \sqrt{q \eta}
 
-    with :math:`\gamma_n` of :func:`ocsdf.operations.matrix_bounds.summation_error` and
-    :math:`\eta` of :func:`smallest_normal`.
-
-    Parameters
-    ----------
-    n_terms : int
-        n; 0 is exact.
-    absolute : float or None, default=None
-        M; None is the map's Lipschitz bound L.
-    offset : float, default=0.0
-        beta.
-    n_results : float, default=0.0
-        k: how many results that might underflow count together.
-    n_squares : float, default=0.0
-        q: how many squares under a root might.
+    n is `n_terms` (0 is exact), M is `absolute`, or the Lipschitz bound L where that is None, and
+    :math:`\beta` is `offset`. k is `n_results` and q, under a root, `n_squares` that might
+    underflow. See :func:`ocsdf.operations.matrix_bounds.summation_error` for :math:`\gamma_n` and
+    :func:`smallest_normal` for :math:`\eta`.
     """
 
     n_terms: int

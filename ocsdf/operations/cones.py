@@ -13,39 +13,19 @@ from ocsdf.operations.scratch import Scratch, whole_blocks
 
 @operation("cones")
 class Cones(Operation):
-    r"""Signed distance to the edge of a union of cones, cut off near their common tip.
+    r"""Signed distance to the edge of a union of K cones, cut off near their common tip.
 
-    The cone around the subspace spanned by the r orthonormal columns of :math:`U_k` holds the rows
-    whose angle to it is at most :math:`\theta`. With
+    The cone around the subspace spanned by the r orthonormal columns of :math:`U_k` (side by side
+    in `bases`) holds the rows whose angle to it is at most :math:`\theta`. With
+    :math:`p_k = \|U_k^\top x\|` and :math:`q_k = \sqrt{\|x\|^2 - p_k^2}`
 
-    .. math:: p_k = \|U_k^\top x\|, \qquad q_k = \sqrt{\|x\|^2 - p_k^2}
+    .. math:: s_k(x) = p_k \sin\theta - q_k \cos\theta, \qquad
+        f(x) = \min\left(\max_k s_k(x), \; \max_k p_k - c\right)
 
-    the signed distance to its edge, positive inside, is
-
-    .. math:: s_k(x) = p_k \sin\theta - q_k \cos\theta
-
-    and :math:`-\|x\|` where the tip is nearest, :math:`p_k \cos\theta + q_k \sin\theta \le 0`,
-    which only happens where r = 1: there the cone has one side, and :math:`p_k = U_k^\top x` has a
-    sign. The value is
-
-    .. math:: f(x) = \min\left(\max_k s_k(x), \; \max_k p_k - c\right).
-
-    As :math:`x \mapsto (p_k, q_k)` keeps norms and moves no two rows apart, :math:`s_k` is
-    1-Lipschitz in l2, with gradients of norm 1, and so is f. In contrast to a distance, f does
-    not take a faint row for a normal one: angles do not depend on contrast.
-
-    Parameters
-    ----------
-    bases : ndarray of shape (n_features, K * r)
-        U_1, ..., U_K side by side.
-    n_cones : int
-        K.
-    rank : int
-        r, dimension of each subspace.
-    angle : float
-        :math:`\theta` in radians, in (0, pi / 2).
-    floor : float
-        c >= 0.
+    where :math:`s_k = -\|x\|` if the tip is nearest, :math:`p_k \cos\theta + q_k \sin\theta \le 0`.
+    That only happens where r = 1: there :math:`p_k = U_k^\top x` has a sign. As
+    :math:`x \mapsto (p_k, q_k)` keeps norms and moves no two rows apart, f is 1-Lipschitz in l2; as
+    angles do not depend on contrast, it does not take a faint row for a normal one.
     """
 
     bases: np.ndarray
@@ -143,12 +123,9 @@ class Cones(Operation):
 
 
 def check_cones(n_cones, rank, angle, floor):
-    """Return the number of cones and their rank as integers.
+    """Return the number of cones and their rank as integers, or raise a ValueError.
 
-    Raises
-    ------
-    ValueError
-        If a count is below 1, the angle is not between 0 and pi / 2, or the floor is negative.
+    Counts are at least 1, the angle is between 0 and pi / 2, and the floor is at least 0.
     """
     if min(n_cones, rank) < 1:
         raise ValueError(f"n_cones and rank must be at least 1; got {n_cones} and {rank}.")

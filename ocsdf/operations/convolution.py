@@ -16,15 +16,9 @@ from ocsdf.operations.windows import Windows
 class Convolution(Windows, Operation):
     r"""A convolution of d axes, :math:`y_p = \sum_t x_{s p + t} K_t + b`.
 
-    Its rounding is that of a dense layer, as long as it is not summed by Winograd's or Fourier's
-    transform, with :math:`\||W|\|_2 \le \|\sum_t |K_t|\|_2`, and b counting once for each pixel.
-
-    Parameters
-    ----------
-    kernel : ndarray of shape (k_1, ..., k_d, n_in, n_out)
-    bias : ndarray of shape (n_out,)
-    strides : tuple of int
-    padding : {"valid", "same", "causal"}
+    K is `kernel`, of shape (k_1, ..., k_d, n_in, n_out). Its rounding is that of a dense layer, as
+    long as it is not summed by Winograd's or Fourier's transform, with
+    :math:`\||W|\|_2 \le \|\sum_t |K_t|\|_2`, and b counting once for each pixel.
     """
 
     kernel: np.ndarray

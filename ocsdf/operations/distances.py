@@ -18,20 +18,13 @@ class SubsampleDistance(Operation):
     r"""Minus the mean distance to the nearest row of random subsamples, for several sizes.
 
     .. math:: f(x) = -\frac{1}{|K|} \sum_{k \in K} \frac{k}{R} \sum_{g \in G_k}
-       \min_{r \in g} \|x - r\|
+        \min_{r \in g} \|x - r\|
 
-    where :math:`G_k` cuts the R reference rows into groups of k that follow each other. The norm
-    is l2, or :math:`\|u\|_1 / \sqrt d \le \|u\|_2`; distances, their minima and their means are
-    1-Lipschitz, so f is, in l2. A group rarely holds two rows of one cluster of anomalies, so
-    that they cannot vouch for each other (Pang et al., LeSiNN, 2015). With one group of all rows
-    f is minus the distance to the nearest neighbour.
-
-    Parameters
-    ----------
-    references : ndarray of shape (R, n_features)
-    group_sizes : tuple of int
-        K, ascending, each a multiple of the one before, R of the last.
-    norm : {"l1", "l2"}, default="l1"
+    where :math:`G_k` cuts the R reference rows into groups of k that follow each other; the sizes
+    ascend, each divides the next, and the last divides R. The norm is l2, or
+    :math:`\|u\|_1 / \sqrt d \le \|u\|_2`, so f is 1-Lipschitz in l2. A group rarely holds two rows
+    of one cluster of anomalies, so that they cannot vouch for each other (Pang et al., LeSiNN,
+    2015).
     """
 
     references: np.ndarray
@@ -152,10 +145,7 @@ class SubsampleDistance(Operation):
 def check_group_sizes(n_references, group_sizes, norm):
     """Return the group sizes as integers that divide each other and the number of references.
 
-    Raises
-    ------
-    ValueError
-        If they do not, or the norm is unknown.
+    A ValueError says where they do not, or the norm is unknown.
     """
     if norm not in NORMS:
         raise ValueError(f"norm must be one of {', '.join(map(repr, NORMS))}; got {norm!r}.")

@@ -50,19 +50,12 @@ class _Ensemble(Operation):
 
 @operation("weighted_mean")
 class WeightedMean(_Ensemble):
-    r"""Weighted mean of networks of the same rows.
+    r"""Weighted mean of networks of the same rows, each with one output.
 
     .. math:: f(x) = b + \sum_i w_i f_i(x), \qquad
-       \mathrm{Lip}(f) \le \sum_i w_i \, \mathrm{Lip}(f_i)
+        \mathrm{Lip}(f) \le \sum_i w_i \, \mathrm{Lip}(f_i)
 
-    Parameters
-    ----------
-    members : sequence of Chain
-        f_i, each maps (n, n_features) to (n, 1).
-    shares : sequence of float
-        w_i > 0, whose sum is 1. They are read as numbers that sum to 1 exactly.
-    bias : ndarray of shape (1,)
-        b.
+    where the shares :math:`w_i > 0` are read as numbers that sum to 1 exactly.
     """
 
     members: tuple
@@ -133,18 +126,10 @@ class ScaledMinimum(_Ensemble):
     r"""Least of networks of the same rows, each counted from a level of its own and scaled.
 
     .. math:: f(x) = \min_i s_i (f_i(x) - c_i), \qquad
-       \mathrm{Lip}(f) \le \max_i s_i \, \mathrm{Lip}(f_i)
+        \mathrm{Lip}(f) \le \max_i s_i \, \mathrm{Lip}(f_i)
 
-    A row that is abnormal to one member is abnormal.
-
-    Parameters
-    ----------
-    members : sequence of Chain
-        f_i, each maps (n, n_features) to (n, 1).
-    scales : sequence of float
-        s_i > 0.
-    levels : ndarray of shape (n_members,)
-        c_i.
+    with scales :math:`s_i > 0` and levels :math:`c_i`. A row that is abnormal to one member is
+    abnormal.
     """
 
     members: tuple

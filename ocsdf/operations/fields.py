@@ -14,10 +14,7 @@ def freeze(instance, **values):
 def as_array(values, n_axes, name):
     """Return a float64 array of so many axes that nobody can write to.
 
-    Raises
-    ------
-    ValueError
-        If it has other axes, or entries that are no finite real numbers.
+    A ValueError names an array with other axes, or with entries that are no finite real numbers.
     """
     values = np.asarray(values)
     if values.ndim != n_axes or values.dtype.kind not in "iuf" or values.size == 0:

@@ -111,12 +111,8 @@ def affine_rounding(weights, bias, n_terms, n_places):
 class Scaling(Operation):
     r"""An elementwise affine map :math:`x \mapsto s x + t` (normalizations at inference).
 
-    Its rounding is unknown: what its numbers were computed from in float32 is not told.
-
-    Parameters
-    ----------
-    scale, shift : ndarray
-        s and t; their axes are the last ones of a point.
+    The axes of s and t are the last ones of a point. Its rounding is unknown: what its numbers were
+    computed from in float32 is not told.
     """
 
     scale: np.ndarray
@@ -171,13 +167,7 @@ class Centered(Operation):
 
 @operation("asinh")
 class Asinh(Operation):
-    r"""Draw far values in: :math:`x \mapsto s \, \mathrm{asinh}(x / s)`, elementwise.
-
-    Parameters
-    ----------
-    scale : float
-        s > 0.
-    """
+    r"""Draw far values in: :math:`x \mapsto s \, \mathrm{asinh}(x / s)`, with s > 0."""
 
     scale: float
 

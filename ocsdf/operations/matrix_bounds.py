@@ -74,16 +74,6 @@ def column_sum_bound(matrix):
     r"""Bound how far :math:`x \mapsto x W` moves in l-inf, rounding included.
 
     .. math:: \|x W - y W\|_\infty \le \max_j \sum_i |w_{ij}| \; \|x - y\|_\infty
-
-    Parameters
-    ----------
-    matrix : array-like of shape (n_in, n_out)
-        W.
-
-    Returns
-    -------
-    float
-        At least the largest l1 norm of a column.
     """
     scaled, exponent = scaled_entries(matrix, "matrix")
     largest = max(map(_sum_above, np.abs(scaled).T.tolist()), default=0.0)

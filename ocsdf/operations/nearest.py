@@ -20,16 +20,9 @@ class NearestRow(Operation):
 
     .. math:: f(x) = -\min_i \left( \|x - r_i\| + b_i \right)
 
-    A minimum of 1-Lipschitz functions is 1-Lipschitz, and f has slope 1 almost everywhere. A row
-    that lies far from all others has a large b and vouches for less: where the b are values of a
+    with setbacks :math:`b_i \ge 0`. A minimum of 1-Lipschitz functions is 1-Lipschitz. A row that
+    lies far from all others has a large b and vouches for less: where the b are values of a
     1-Lipschitz function, -f is its largest 1-Lipschitz extension (McShane, 1934).
-
-    Parameters
-    ----------
-    references : ndarray of shape (n_references, n_features)
-        r_i.
-    setbacks : ndarray of shape (n_references,)
-        b_i >= 0.
     """
 
     references: np.ndarray
@@ -99,12 +92,6 @@ class NearestRows(Operation):
     .. math:: f(x) = -\Big( \frac{1}{k} \sum_{i=1}^{k} d_{(i)}(x)^2 \Big)^{1/2}
 
     Order statistics of 1-Lipschitz functions are 1-Lipschitz, and so is their root mean square.
-
-    Parameters
-    ----------
-    references : ndarray of shape (n_references, n_features)
-    n_neighbors : int
-        k, at most n_references.
     """
 
     references: np.ndarray
@@ -157,15 +144,9 @@ class NearestValues(Operation):
 
     .. math:: f(x) = -\Big( \sum_j \min_{v \in V_j} (x_j - v)^2 \Big)^{1/2}
 
-    The distance of one feature to a set is 1-Lipschitz, so f is, in l2: it is minus the distance
-    to the grid :math:`V_1 \times \dots \times V_d`. It tells values that were never seen.
-
-    Parameters
-    ----------
-    seen : ndarray of shape (n_values,)
-        V_1, then V_2 and so on; increasing in each.
-    counts : ndarray of shape (n_features,)
-        How many values each feature has, at least 1.
+    `seen` holds V_1, then V_2 and so on, increasing in each; `counts` says how many values each
+    has. f is minus the distance to the grid :math:`V_1 \times \dots \times V_d`, so 1-Lipschitz in
+    l2.
     """
 
     seen: np.ndarray

@@ -19,19 +19,10 @@ def second_order_coefficients(distance):
 
 
 def random_orthogonal(n_in, n_out, random_state):
-    """Draw a matrix uniformly from those with orthonormal rows or columns.
+    """Draw a float64 matrix uniformly from those with orthonormal rows or columns.
 
-    The Q of a matrix of normal numbers, with the signs that make it unique (Mezzadri, *How to
+    It is the Q of a matrix of normal numbers, with the signs that make it unique (Mezzadri, *How to
     generate random matrices from the classical compact groups*, 2007).
-
-    Parameters
-    ----------
-    n_in, n_out : int
-    random_state : numpy.random.Generator
-
-    Returns
-    -------
-    ndarray of shape (n_in, n_out), float64
     """
     tall = random_state.standard_normal((max(n_in, n_out), min(n_in, n_out)))
     basis, triangle = np.linalg.qr(tall)
@@ -48,14 +39,6 @@ def nearest_orthogonal(kernel):
 
     each of which leaves a defect of at most :math:`\|Q\|_F^2` of one below 1; by an SVD elsewhere.
     (Higham, *Functions of Matrices*, Sec. 8.3.)
-
-    Parameters
-    ----------
-    kernel : ndarray of shape (n_in, n_out)
-
-    Returns
-    -------
-    ndarray of shape (n_in, n_out), float64
     """
     kernel = np.asarray(kernel, dtype=np.float64)
     tall = kernel if kernel.shape[0] >= kernel.shape[1] else kernel.T

@@ -31,25 +31,14 @@ def count_at_most(numbers, first, last, x):
 class Piecewise(Operation):
     r"""Increasing, piecewise linear maps :math:`g_j` of single features.
 
-    With the knots :math:`k_0 < \dots < k_m` of a feature, its slopes :math:`s_0, \dots, s_{m+1}`
-    and the value v at the first knot,
+    With a feature's knots :math:`k_0 < \dots < k_m`, its slopes :math:`s_0, \dots, s_{m+1} > 0` and
+    the value v at the first knot (`origins`),
 
     .. math:: g(x) = v + s_0 (x - k_0) \;(x \le k_0), \qquad
-       g(x) = g(k_i) + s_{i+1} (x - k_i) \;(k_i \le x \le k_{i+1}),
+        g(x) = g(k_i) + s_{i+1} (x - k_i) \;(k_i \le x \le k_{i+1}),
 
-    and with the last slope beyond the last knot. The largest slope of all features is the
-    Lipschitz constant; the inverse has that of the smallest.
-
-    Parameters
-    ----------
-    knots : ndarray of shape (n_knots,)
-        Those of the first feature, then those of the next; increasing in each.
-    slopes : ndarray of shape (n_knots + n_features,)
-        Positive, one more a feature than it has knots.
-    counts : ndarray of shape (n_features,)
-        How many knots each feature has, at least 1.
-    origins : ndarray of shape (n_features,)
-        v.
+    and with the last slope beyond the last knot. `knots` and `slopes` hold one feature's after the
+    other's; the largest slope of all is the Lipschitz constant.
     """
 
     knots: np.ndarray
@@ -138,19 +127,8 @@ class Piecewise(Operation):
 def contraction(map_, slopes, origins):
     """Return the map from a map's values to those of one with other, smaller slopes.
 
-    Both have the same knots. The slopes of the result are at most 1, exactly.
-
-    Parameters
-    ----------
-    map_ : Piecewise
-    slopes : ndarray of shape (n_knots + n_features,)
-        Slopes of the other map, each at most that of `map_`.
-    origins : ndarray of shape (n_features,)
-        Its values at the first knots.
-
-    Returns
-    -------
-    Piecewise
+    Both have the same knots; `origins` are the other map's values at the first ones. The slopes of
+    the result are at most 1, exactly.
     """
     ratios = np.minimum(slopes / map_.slopes * (1.0 - 4.0 * ROUNDOFF), 1.0)
     return Piecewise(map_._heights, ratios, map_.counts, origins)

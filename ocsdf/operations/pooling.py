@@ -30,13 +30,7 @@ class _Windowed(Windows, Operation):
 
 @dataclass(frozen=True, eq=False)
 class _Pooling(_Windowed):
-    """A pooling as Keras has it.
-
-    Parameters
-    ----------
-    sizes, strides : tuple of int
-    padding : {"valid", "same"}
-    """
+    """A pooling as Keras has it."""
 
     sizes: tuple
     strides: tuple
@@ -127,13 +121,7 @@ class MaximumPooling(_Pooling):
 
 @dataclass(frozen=True, eq=False)
 class _ScaledPooling(_Windowed):
-    """A pooling of windows side by side, times a coefficient.
-
-    Parameters
-    ----------
-    sizes : tuple of int
-    coefficient : float
-    """
+    """A pooling of windows side by side, times a coefficient."""
 
     sizes: tuple
     coefficient: float

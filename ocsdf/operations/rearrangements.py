@@ -23,12 +23,7 @@ class _Rearrangement(Operation):
 
 @operation("reshape")
 class Reshape(_Rearrangement):
-    """Give points another shape; one length may be -1.
-
-    Parameters
-    ----------
-    target : tuple of int
-    """
+    """Give points another shape; one length may be -1."""
 
     target: tuple
 
@@ -59,13 +54,7 @@ class Reshape(_Rearrangement):
 
 @operation("permute")
 class Permute(_Rearrangement):
-    """Order the axes of points anew.
-
-    Parameters
-    ----------
-    axes : tuple of int
-        From 1, as Keras counts them.
-    """
+    """Order the axes of points anew, counted from 1 as by Keras."""
 
     axes: tuple
 
@@ -93,10 +82,7 @@ class Permute(_Rearrangement):
 class Pad(_Rearrangement):
     """Set images in zeros, or, by negative numbers, leave their edges out.
 
-    Parameters
-    ----------
-    margins : tuple of (int, int)
-        Before and after, of each axis but the channels.
+    `margins` are pairs, before and after, of each axis but the channels.
     """
 
     margins: tuple
@@ -136,12 +122,7 @@ def _with_margins(values, margins):
 
 @operation("down_sampling")
 class DownSampling(_Rearrangement):
-    """Make each window of an image one pixel, of more channels.
-
-    Parameters
-    ----------
-    window : tuple of (int, int)
-    """
+    """Make each window of an image one pixel, of more channels."""
 
     window: tuple
 

@@ -8,12 +8,7 @@ from ocsdf.operations.fields import as_number, freeze, readings
 
 @dataclass(frozen=True, eq=False)
 class Scaled(Operation):
-    """A map times a coefficient, which bounds it where the map alone is 1-Lipschitz.
-
-    Parameters
-    ----------
-    coefficient : float, default=1.0
-    """
+    """A map times a coefficient, which bounds it where the map alone is 1-Lipschitz."""
 
     coefficient: float = field(default=1.0, kw_only=True)
 

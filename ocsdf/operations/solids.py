@@ -20,22 +20,8 @@ class SolidDistance(Operation):
 
     where s is 1 if a ray from x crosses M an odd number of times, and -1 otherwise. As every edge
     of M has an even number of faces, s is constant on each connected part of the complement of M,
-    and f is 1-Lipschitz in l2: on the way from one part to another f passes 0.
-
-    Parameters
-    ----------
-    vertices : ndarray of shape (n_vertices, 3)
-    faces : ndarray of shape (n_faces, 3)
-        Places in `vertices`. Parts may lie one inside the other, and cross.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from ocsdf.operations.solids import SolidDistance
-    >>> corners = np.vstack([np.zeros(3), np.eye(3)])
-    >>> solid = SolidDistance(corners, np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]]))
-    >>> solid.evaluate(np.array([[0.1, 0.2, 0.2], [-2.0, 0.2, 0.2]]))[:, 0]
-    array([ 0.1, -2. ])
+    and f is 1-Lipschitz in l2: on the way from one part to another f passes 0. Parts of the mesh
+    may lie one inside the other, and cross.
     """
 
     vertices: np.ndarray

@@ -37,14 +37,7 @@ class _Sorting(Scaled):
 
 @operation("group_sort")
 class GroupSort(_Sorting):
-    """Sort groups of units that lie side by side, or all of the last axis.
-
-    Parameters
-    ----------
-    size : int or None
-        Units of a group; None sorts all, as more than there are do.
-    coefficient : float, default=1.0
-    """
+    """Sort groups of `size` units that lie side by side, or, with None, all of the last axis."""
 
     size: int | None
 

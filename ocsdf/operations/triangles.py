@@ -14,17 +14,9 @@ _UNSURE = 2.0**-46
 def build_boxes(triangles):
     """Sort triangles into a binary tree of boxes, halved along the longest axis of centres.
 
-    Parameters
-    ----------
-    triangles : ndarray of shape (n, 3, 3), float64
-
-    Returns
-    -------
-    order : ndarray of shape (n,), int
-    boxes : ndarray of shape (n_boxes, 2, 3)
-        Lower and upper corners; the first box holds all.
-    nodes : ndarray of shape (n_boxes, 3), int
-        The first of two children that follow each other, or -1; and the range in ``order``.
+    Returned are the order, the boxes' lower and upper corners, the first of which holds all
+    triangles, and the nodes: the first of two children that follow each other, or -1, and the range
+    in the order.
     """
     n = len(triangles)
     centers = np.empty((n, 3))
@@ -62,17 +54,8 @@ def build_boxes(triangles):
 def find_nearest(queries, triangles, order, boxes, nodes, distances, faces, places):
     """Measure from queries to the nearest triangle, and say which it is and where on it.
 
-    Parameters
-    ----------
-    queries : ndarray of shape (n, 3)
-    triangles, order, boxes, nodes
-        As of :func:`build_boxes`.
-    distances : ndarray of shape (n,)
-        Written.
-    faces : ndarray of shape (n,), int
-        Written.
-    places : ndarray of shape (n, 2)
-        Written: shares of the triangle's second and third corner in its nearest point.
+    The tree is that of :func:`build_boxes`; `distances`, `faces` and `places` are written, the last
+    with the shares of the triangle's second and third corner in its nearest point.
     """
     stack, bounds, face = np.empty(_STACK, np.int64), np.empty(_STACK), 0
     for i in range(len(queries)):
@@ -158,15 +141,8 @@ def _to_triangle(query, triangle):
 def cross_rays(origins, directions, triangles, order, boxes, nodes, counts, first):
     """Count the triangles that rays cross, and measure to the first of them.
 
-    Parameters
-    ----------
-    origins, directions : ndarray of shape (n, 3)
-    triangles, order, boxes, nodes
-        As of :func:`build_boxes`.
-    counts : ndarray of shape (n,), int
-        Written; -1 where a ray passes too near to a side of a triangle for rounding to decide.
-    first : ndarray of shape (n,)
-        Written: in lengths of the direction; infinity where nothing is crossed.
+    Written are `counts`, -1 where a ray passes too near to a side of a triangle for rounding to
+    decide, and `first`, in lengths of the direction, infinity where nothing is crossed.
     """
     stack = np.empty(_STACK, np.int64)
     for i in range(len(origins)):
