@@ -31,17 +31,10 @@ class ChildError(RuntimeError):
 
 
 class Child:
-    """A process that stays warm between calls.
+    """A process that stays warm between calls, with numerical libraries on `n_threads`.
 
-    Not made by multiprocessing: it may be started from daemonic workers and from threads, runs no
-    one's ``__main__`` again, and ends as soon as its parent does, however that ends.
-
-    Parameters
-    ----------
-    n_threads : int, optional
-        Threads that numerical libraries may use in it; None leaves that to them.
-    variables : dict of str to str, default={}
-        Environment variables that it has besides this process's.
+    It is not made by multiprocessing: it may be started from daemonic workers and from threads,
+    runs no one's ``__main__`` again, and ends as soon as its parent does, however that ends.
     """
 
     def __init__(self, n_threads=None, variables=MappingProxyType({})):
@@ -60,30 +53,11 @@ class Child:
         )
 
     def call(self, function, *arguments, time_limit=float("inf")):
-        """Call a function of a module in the child.
+        """Call a function of a module in the child; return its result and the peak of its memory.
 
-        Parameters
-        ----------
-        function : callable
-            As pickle finds it: by its module and name.
-        *arguments : object
-        time_limit : float, default=inf
-            Seconds after which the child is killed.
-
-        Returns
-        -------
-        result : object
-        peak : int
-            Bytes by which the child's resident set rose, at its highest of readings every 20 ms,
-            above what it held before the call. Memory that earlier calls have left with it is not
-            counted, so it is a lower bound.
-
-        Raises
-        ------
-        ChildError
-            If the call raises (the text names the exception) or the child dies.
-        TimeoutError
-            If the call takes longer than `time_limit`.
+        The peak is the bytes by which the resident set rose above what it held before, at the
+        highest of readings every 20 ms: a lower bound. A ChildError says that the call raised (and
+        what) or the child died; after `time_limit` seconds it is killed, with a TimeoutError.
         """
         watch = _Watch(self._process, time_limit)
         try:
@@ -114,13 +88,7 @@ class Child:
 
 
 class Children:
-    """Warm children, lent to one caller at a time.
-
-    Parameters
-    ----------
-    n_threads : int, optional
-        As for :class:`Child`.
-    """
+    """Warm children, lent to one caller at a time; see :class:`Child`."""
 
     def __init__(self, n_threads=None):
         self._n_threads = n_threads

@@ -89,18 +89,9 @@ def find_detector(name):
 
 
 def parameters_of(name):
-    """Describe the parameters that a detector is built with.
+    """Describe the parameters that a detector of :func:`find_detector` is built with.
 
-    Parameters
-    ----------
-    name : str
-        What :func:`find_detector` takes.
-
-    Returns
-    -------
-    str
-        Parameters and their values. It is empty for PyOD's detectors, which have PyOD's defaults:
-        its version tells them.
+    The text is empty for PyOD's detectors, which have PyOD's defaults: its version tells them.
     """
     if name in DETECTORS:
         detector = DETECTORS[name]

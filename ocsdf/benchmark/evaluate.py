@@ -26,26 +26,12 @@ _fitted = {}  # in a child: the detector whose scores are being judged, and the 
 
 
 def score_metrics(y, scores):
-    r"""Measure how well scores tell anomalies from normal rows.
+    r"""Measure, in percent, how well scores tell anomalies from normal rows (1 and 0 in y).
 
-    Parameters
-    ----------
-    y : array-like of shape (n,)
-        1 for an anomaly, 0 for a normal row; both occur.
-    scores : array-like of shape (n,)
-        The higher, the more anomalous.
-
-    Returns
-    -------
-    metrics : dict
-        In percent: ``auroc``; ``aupr``, the average precision
-        :math:`\sum_k (R_k - R_{k-1}) P_k` over the thresholds, with precision P and recall R;
-        ``fpr95``, the false positive rate at the highest threshold whose recall is at least 95 %.
-
-    Raises
-    ------
-    ValueError
-        If a score is NaN or infinite; the message says how many are.
+    Scores are high for anomalies. ``aupr`` is the average precision
+    :math:`\sum_k (R_k - R_{k-1}) P_k` over the thresholds, with precision P and recall R, and
+    ``fpr95`` the false positive rate at the highest threshold whose recall is at least 95 %. A
+    ValueError counts the scores that are NaN or infinite.
     """
     scores = np.asarray(scores, dtype=np.float64)
     n_bad = int(np.count_nonzero(~np.isfinite(scores)))
@@ -74,35 +60,11 @@ def evaluate_detector(
 ):
     """Fit one detector in a child process, without labels, and judge its scores of other rows.
 
-    Parameters
-    ----------
-    children : Children
-        One of them is borrowed.
-    name : str
-        What :func:`ocsdf.benchmark.detectors.find_detector` takes.
-    X_train, X_test : ndarray of shape (n_rows, n_features)
-        Rows to fit on, rows to judge. :func:`run_benchmark` tells how they are scaled, and what
-        becomes of the rows to judge under each protocol.
-    y_test : array-like of shape (n_test,)
-        1 for an anomaly, 0 for a normal row.
-    protocol : str
-        One of :data:`ocsdf.data.splits.PROTOCOLS`.
-    radii : sequence of float
-        Attack radii to certify, where the detector has a bound. Scaled l2.
-    seed : int, default=0
-    time_limit : float, default=300
-        Seconds for fit and scores.
-    challenge : callable or None, default=None
-        Called in the child with a function from rows to scores (high for normal rows) of the
-        fitted detector; what it returns is under ``challenge``, or why it failed under
-        ``challenge_error``. It has twice the time.
-
-    Returns
-    -------
-    values : dict
-        As the columns of :func:`run_benchmark` from ``auroc`` to ``peak_mb``, with
-        ``certified_auroc_<radius>`` for these radii; and ``warnings``, ``error`` and ``timed_out``
-        where there is something to tell.
+    Returned are the columns of :func:`run_benchmark` from ``auroc`` to ``peak_mb``,
+    ``certified_auroc_<radius>`` (scaled l2), and ``warnings``, ``error`` and ``timed_out`` where
+    there is something to tell. `challenge`, if any, is called in the child with a function from
+    rows to scores, high for normal rows, in twice the time; what it returns is under ``challenge``,
+    and why it failed under ``challenge_error``.
     """
     values = {}
     with children.one() as child:

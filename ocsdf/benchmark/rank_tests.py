@@ -10,19 +10,8 @@ import pandas as pd
 class RankTest(NamedTuple):
     """Do the detectors differ, and which of them?
 
-    Attributes
-    ----------
-    mean_ranks : Series
-        Mean rank of each detector, best first; 1 is best.
-    n_tables : int
-    friedman : float or None
-        p-value of the Friedman test; None where it is undefined.
-    critical_difference : float or None
-        Mean ranks further apart than this differ at the 5 % level (Nemenyi).
-    p_values : DataFrame or None
-        Nemenyi's p-value for each pair of detectors.
-    note : str
-        Why there is no test; empty where there is one.
+    Mean ranks (1 is best) further apart than `critical_difference` differ at the 5 % level
+    (Nemenyi). The fields are None where a test is undefined, and `note` says why.
     """
 
     mean_ranks: pd.Series
@@ -34,23 +23,13 @@ class RankTest(NamedTuple):
 
 
 def critical_difference(n_detectors, n_tables, alpha=0.05):
-    """Nemenyi's critical difference of mean ranks.
+    r"""Nemenyi's critical difference of mean ranks.
 
-    .. math:: CD = q_\\alpha \\sqrt{k (k + 1) / (6 N)}
+    .. math:: CD = q_\alpha \sqrt{k (k + 1) / (6 N)}
 
     where k is the number of detectors, N of tables, and q_alpha the upper quantile of the
     studentized range of k groups with infinite degrees of freedom, over sqrt(2) (Demšar, 2006,
     Section 3.2.2).
-
-    Parameters
-    ----------
-    n_detectors, n_tables : int
-    alpha : float, default=0.05
-
-    Returns
-    -------
-    difference : float
-        In ranks.
     """
     from scipy.stats import studentized_range
 
@@ -92,22 +71,9 @@ def compare_ranks(ranks):
 def pairwise_wilcoxon(values):
     """Test each pair of detectors by Wilcoxon's signed ranks, with Holm's correction.
 
-    Unlike Nemenyi's test it does not lose power with every detector that is added.
-
-    Parameters
-    ----------
-    values : DataFrame of shape (n_tables, n_detectors)
-        A measure of each detector on each table; tables that lack one are left out.
-
-    Returns
-    -------
-    DataFrame of shape (n_detectors, n_detectors)
-        Two-sided p-values; 1 on the diagonal and where two detectors tie on every table.
-
-    Raises
-    ------
-    ImportError
-        Without statsmodels, which scikit-posthocs brings.
+    Unlike Nemenyi's test it does not lose power with every detector that is added. Values are of
+    tables x detectors, without tables that lack one; p-values are two-sided, and 1 on the diagonal
+    and where two detectors tie on every table.
     """
     from scipy.stats import wilcoxon
     from statsmodels.stats.multitest import multipletests

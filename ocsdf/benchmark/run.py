@@ -161,18 +161,10 @@ def run_benchmark(
 
 
 def split_hash(train_rows, test_rows):
-    """Hash the row numbers of a split.
+    """Hash the row numbers of a split, in its order.
 
-    Parameters
-    ----------
-    train_rows, test_rows : ndarray of int
-        As the table counts them, from 0, in the order of the split.
-
-    Returns
-    -------
-    str
-        The first 16 hexadecimal digits of the SHA-256 of both, each as little-endian 64-bit
-        integers and a ``|``.
+    It is the first 16 hexadecimal digits of the SHA-256 of both parts, each as little-endian 64-bit
+    integers and a ``|``.
     """
     parts = (np.asarray(rows).astype("<i8").tobytes() + b"|" for rows in (train_rows, test_rows))
     return hashlib.sha256(b"".join(parts)).hexdigest()[:16]

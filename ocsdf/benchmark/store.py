@@ -32,17 +32,8 @@ class Store:
     """The rows of cells, by their keys, in a file that several processes may open.
 
     Each row is one transaction in SQLite's write-ahead log: a kill, a full disk or a crash of the
-    machine leaves all rows that were kept before, and nothing half.
-
-    Parameters
-    ----------
-    path : str or os.PathLike
-        Made with its folder if it does not exist.
-
-    Raises
-    ------
-    ValueError
-        If the file is no store.
+    machine leaves all rows that were kept before, and nothing half. The file and its folder are
+    made where they are not there; a ValueError says that a file is no store.
     """
 
     def __init__(self, path):
@@ -95,31 +86,10 @@ class Store:
 def run_cells(cells, work, path, n_jobs=1, prefer=None, again=None):
     """Do the work of each cell that has no row yet, and keep its row as soon as it is done.
 
-    A cell killed in the middle leaves nothing behind and is done again by the next call; a
-    finished one never is. A cell that raises, or whose work returns ``error``, keeps a row that
-    says so until a later call does it again. A second process may work on the same file: it does
-    no cell that this one has finished before it comes to it.
-
-    Parameters
-    ----------
-    cells : list of dict
-        Each is a cell's key: names to JSON values.
-    work : callable
-        ``work(**cell)`` returns a dict, the row's values.
-    path : str or os.PathLike
-        The :class:`Store` file.
-    n_jobs : int, default=1
-        Cells at a time, through ``joblib.Parallel``. This process alone writes.
-    prefer : {"processes", "threads"}, optional
-        joblib's hint; a backend that the caller has chosen (joblib.parallel_config) wins.
-    again : callable, optional
-        ``again(row)`` tells whether a cell with this failed row is to be done again; by default
-        all are.
-
-    Returns
-    -------
-    list of dict
-        The cells' keys and values, in the order of ``cells``.
+    A cell is a dict, for which ``work(**cell)`` returns its values; one that was killed is done
+    again by the next call, and so is one that raised or returned ``error``, unless ``again(row)``
+    says no. This process alone writes, but a second one may work on the same file, and does no cell
+    that this one has finished before. Returned are keys and values, in the order of `cells`.
     """
 
     def missing(cell):

@@ -21,35 +21,13 @@ BESIDE = ("nearest neighbour", "random subsamples")
 
 
 class ProtocolSummary(NamedTuple):
-    """What one protocol's rows say.
+    """What one protocol's rows say: figures of the detectors in the ranking and beside it.
 
-    Attributes
-    ----------
-    protocol : str
-    auroc : DataFrame of tables x detectors
-        Mean over seeds in percent, detectors in the ranking only, best mean rank first; NaN for
-        a cell that failed or was not run.
-    failures : DataFrame
-        Failed cells: table, detector, failed and seeds (counts), reason.
-    left_out : list of str
-        Tables that some detector in the ranking has not been run on: in no mean and no rank.
-    detectors : DataFrame, one row per detector
-        mean_auroc, mean_rank, shortfall, shortfall_table, and with families family_mean_auroc
-        and family_mean_rank.
-    rank_test, family_rank_test : RankTest
-        Over tables; over tables with families averaged first, None where no family is met.
-    beside : DataFrame
-        As `certified`, of the detectors beside the ranking.
-    certified : DataFrame of detectors x radii
-        Mean over `certified_tables` tables of the certified AUROC, in percent.
-    certified_tables : int
-    spread : DataFrame
-        table, detector, mean, std, seeds: of detectors with more than one seed.
-    costs : DataFrame of detectors x (fit_seconds, score_seconds, peak_mb)
-        Medians over tables.
-    transductive, leaking, uncut : list of str
-        Detectors that use the test rows together; tables whose test rows leak into training;
-        detectors that had all rows of the large tables.
+    ``auroc`` (tables x detectors) is in percent, the mean over seeds, best mean rank first, NaN for
+    a cell that failed; `left_out` tables, which some detector in the ranking lacks, are in no mean
+    and no rank. ``detectors`` has their means and ranks, with families averaged first where there
+    are any; `transductive`, `leaking` and `uncut` name detectors that use the test rows together,
+    tables whose test rows leak into training, and detectors that had all rows of the large tables.
     """
 
     protocol: str

@@ -8,41 +8,20 @@ from ocsdf.decisions.thresholds import marginal_threshold, pac_threshold
 class Calibration:
     """Scores of rows that fitting did not see, by group.
 
-    Parameters
-    ----------
-    scores : ndarray of shape (n,)
-        High for normal rows; less their rounding.
-    groups : ndarray of shape (n,), object
-        A label a row; all None where there are no groups.
-    labels : iterable
-        All groups that may be judged, those without calibration rows among them.
-
-    Attributes
-    ----------
-    scores : dict of label to ndarray
-        Increasing.
+    `scores` are high for normal rows, less their rounding; `groups` has a label a row, all None
+    where there are no groups, and `labels` all groups that may be judged. ``scores`` maps each
+    label to its scores, increasing.
     """
 
     def __init__(self, scores, groups, labels):
         self.scores = {label: np.sort(scores[groups == label]) for label in labels}
 
     def thresholds(self, alpha, delta=None, replaced=0):
-        """Choose a threshold for each group.
+        """Choose a threshold for each group: marginal, or PAC where `delta` is given.
 
-        Parameters
-        ----------
-        alpha : float
-        delta : float or None, default=None
-            None: marginal; a number: PAC, see :mod:`ocsdf.decisions.thresholds`.
-        replaced : int, default=0
-            Rows of each group that an attacker may have chosen.
-
-        Returns
-        -------
-        thresholds : dict of label to float
-            -inf, which flags nothing, where there are too few rows.
-        messages : list of str
-            Says so, a line a group.
+        It is -inf, which flags nothing, where there are too few rows, and a message a group says
+        so. `replaced` rows of each group may be an attacker's; see
+        :mod:`ocsdf.decisions.thresholds`.
         """
         thresholds, messages = {}, []
         for label, rows in self.scores.items():
@@ -59,21 +38,9 @@ class Calibration:
         return thresholds, messages
 
     def evidence(self, measure, scores, shift, groups, **options):
-        """Measure each row against the calibration rows of its group.
+        """Measure each row against the calibration rows of its group, by `measure` with `options`.
 
-        Parameters
-        ----------
-        measure : callable
-            Such as :func:`ocsdf.decisions.p_values.conformal_p_values`.
-        scores, shift : ndarray of shape (m,)
-        groups : ndarray of shape (m,), object
-            Checked by :meth:`check_groups`.
-        **options
-            Passed to `measure`.
-
-        Returns
-        -------
-        ndarray of shape (m,), float64
+        `measure` is such as :func:`ocsdf.decisions.p_values.conformal_p_values`.
         """
         evidence = np.empty(len(scores))
         for label, calibration in self.scores.items():
@@ -104,19 +71,7 @@ class Calibration:
 def group_labels(groups, n_rows):
     """Return groups as an array of labels; None a row where there are none.
 
-    Parameters
-    ----------
-    groups : array-like of shape (n_rows,) or None
-    n_rows : int
-
-    Returns
-    -------
-    ndarray of shape (n_rows,), object
-
-    Raises
-    ------
-    ValueError
-        If they are of another length, or one is missing.
+    A ValueError says that they are of another length, or that one is missing.
     """
     if groups is None:
         return np.full(n_rows, None)

@@ -11,31 +11,15 @@ _NORMAL = 1.4826
 
 
 def estimated_threshold(scores):
-    r"""Choose the score below which training rows lie apart from the others.
+    r"""Choose the score below which training rows lie apart from the others; no label is used.
 
     .. math:: m - 2.5 \cdot 1.4826 \, \mathrm{median}_i |f_i - m|, \qquad
-       m = \mathrm{median}_i f_i
+        m = \mathrm{median}_i f_i
 
     (Leys et al., Detecting Outliers: Do Not Use Standard Deviation around the Mean, Use Absolute
-    Deviation around the Median, 2013). Of normally distributed scores 0.6 % lie below. Half of
-    the rows may be anomalies without moving either median beyond the normal rows' scores. No
-    label is used.
-
-    Parameters
-    ----------
-    scores : array-like of shape (n,)
-        High for normal rows.
-
-    Returns
-    -------
-    float
-        At most half of the scores lie below it. Where more than half of them are equal, there is
-        no scale to tell what lies apart, and it is their first percentile.
-
-    Raises
-    ------
-    ValueError
-        If there are no scores, or they are not finite.
+    Deviation around the Median, 2013.) Of normally distributed scores 0.6 % lie below, and never
+    more than half; half of the rows may be anomalies without moving either median beyond the normal
+    rows' scores. Where more than half of the scores are equal it is their first percentile.
     """
     scores = check_vector("scores", scores)
     median = np.median(scores)

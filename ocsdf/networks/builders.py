@@ -121,15 +121,7 @@ def condense(model):
 def with_plain_layers(model, polish):
     """Rebuild a network of dense and sorting layers from plain ones.
 
-    Parameters
-    ----------
-    model : keras.Sequential
-    polish : callable
-        Takes a dense layer; returns its kernel and its bias, as they are to be.
-
-    Returns
-    -------
-    keras.Sequential
+    ``polish(layer)`` returns a dense layer's kernel and its bias, as they are to be.
     """
     layers, weights = [keras.Input(model.input_shape[1:])], []
     for layer in model.layers:
@@ -145,17 +137,7 @@ def with_plain_layers(model, polish):
 
 
 def polished_weights(layer):
-    """Return the polished kernel of a trained dense layer, and its bias.
-
-    Parameters
-    ----------
-    layer : keras.layers.Dense
-        A layer of a network made by :func:`build_mlp`.
-
-    Returns
-    -------
-    kernel, bias : ndarray, float32
-    """
+    """Return the polished kernel of a trained dense layer of :func:`build_mlp`, and its bias."""
     kernel = layer.orthogonal_kernel()[0] if isinstance(layer, BjorckDense) else layer.kernel
     return polished(to_numpy(kernel)), to_numpy(layer.bias)
 

@@ -13,17 +13,7 @@ _TINY = 1e-12
 class Cones(keras.layers.Layer):
     r"""Signed distance to the edge of a union of cones, cut off near their common tip, as a layer.
 
-    Parameters
-    ----------
-    n_cones, rank, angle, floor
-        K, r, :math:`\theta` and c of :class:`ocsdf.operations.cones.Cones`.
-    **kwargs
-        Passed to ``keras.layers.Layer``.
-
-    Raises
-    ------
-    ValueError
-        If a count is below 1, the angle is not between 0 and pi / 2, or the floor is negative.
+    The parameters are K, r, :math:`\theta` and c of :class:`ocsdf.operations.cones.Cones`.
     """
 
     def __init__(self, n_cones, rank, angle, floor, **kwargs):

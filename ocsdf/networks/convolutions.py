@@ -14,22 +14,12 @@ class OrthogonalKernel(keras.constraints.Constraint):
 
     .. math:: K \leftarrow s \, \Pi(K / s)
 
-    where K, of :math:`k_1 \times \dots \times k_d \times c_{in} \times c_{out}`, is read as a
-    matrix of :math:`k_1 \cdots k_d \, c_{in}` rows and :math:`c_{out}` columns, :math:`\Pi` is
-    :func:`ocsdf.networks.layers.orthogonalize`, and s the `factor`. A pixel is in up to
-    :math:`k_1 \cdots k_d` windows, so that the convolution lengthens an image by at most
-    :math:`1.02 \, s \sqrt{k_1 \cdots k_d}`. (OCSDF App. D; Li et al., *Preventing Gradient
-    Attenuation in Lipschitz Constrained Convolutional Networks*, 2019, call it RKO.)
-
-    Parameters
-    ----------
-    factor : float
-        s; :func:`convolution_factor` gives one.
-
-    Raises
-    ------
-    ValueError
-        If the factor is not a finite number > 0.
+    where K is read as a matrix of :math:`k_1 \cdots k_d \, c_{in}` rows and :math:`c_{out}`
+    columns, :math:`\Pi` is :func:`ocsdf.networks.layers.orthogonalize`, and s > 0 the `factor`,
+    such as that of :func:`convolution_factor`. A pixel is in up to :math:`k_1 \cdots k_d` windows,
+    so that the convolution lengthens an image by at most :math:`1.02 \, s \sqrt{k_1 \cdots k_d}`.
+    (OCSDF App. D; Li et al., *Preventing Gradient Attenuation in Lipschitz Constrained
+    Convolutional Networks*, 2019, call it RKO.)
     """
 
     def __init__(self, factor):

@@ -15,22 +15,7 @@ _BLOCK = 128
 class SubsampleDistance(keras.layers.Layer):
     """Minus the mean distance to the nearest row of random subsamples, as a layer.
 
-    See :class:`ocsdf.operations.distances.SubsampleDistance`.
-
-    Parameters
-    ----------
-    n_references : int
-        R; a multiple of the largest group size.
-    group_sizes : sequence of int
-        K, ascending, each a multiple of the one before.
-    norm : {"l1", "l2"}, default="l1"
-    **kwargs
-        Passed to ``keras.layers.Layer``.
-
-    Raises
-    ------
-    ValueError
-        If the sizes do not divide each other and R, or the norm is unknown.
+    R is the number of references; see :class:`ocsdf.operations.distances.SubsampleDistance`.
     """
 
     def __init__(self, n_references, group_sizes, norm="l1", **kwargs):

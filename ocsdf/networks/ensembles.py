@@ -7,20 +7,7 @@ from ocsdf.operations.ensembles import check_scales, check_shares
 
 
 class _Ensemble(keras.layers.Layer):
-    """A layer of networks of the same rows, each with one output.
-
-    Parameters
-    ----------
-    members : sequence of keras.Sequential
-        f_i, each maps (n, n_features) to (n, 1).
-    **kwargs
-        Passed to ``keras.layers.Layer``.
-
-    Raises
-    ------
-    ValueError
-        If a member has more than one output.
-    """
+    """A layer of networks of the same rows, each from (n, n_features) to (n, 1)."""
 
     def __init__(self, members, **kwargs):
         super().__init__(**kwargs)

@@ -17,21 +17,12 @@ def project_to_l1_ball(kernel):
     r"""Move each column of a matrix to the nearest point of the l1 ball of radius 1.
 
     .. math:: w_i \leftarrow \mathrm{sign}(w_i) \max(|w_i| - \theta, 0), \qquad
-       \sum_i \max(|w_i| - \theta, 0) = 1
+        \sum_i \max(|w_i| - \theta, 0) = 1
 
     where the l1 norm is above 1; other columns stay. With the k largest sizes
-    :math:`u_1 \ge u_2 \ge \dots`, :math:`\theta = (\sum_{i \le k} u_i - 1) / k` for the last k
-    with :math:`u_k > \theta` (Duchi et al., ICML 2008; Anil et al., ICML 2019, for this use).
-
-    Parameters
-    ----------
-    kernel : tensor of shape (n_in, n_out)
-        W, a column a unit.
-
-    Returns
-    -------
-    tensor of shape (n_in, n_out)
-        Columns of an l1 norm of at most 1, up to rounding.
+    :math:`u_1 \ge u_2 \ge \dots`, :math:`\theta = (\sum_{i \le k} u_i - 1) / k` for the last k with
+    :math:`u_k > \theta` (Duchi et al., ICML 2008; Anil et al., ICML 2019, for this use). Columns
+    have an l1 norm of at most 1, up to rounding.
     """
     sizes = ops.flip(ops.sort(ops.abs(kernel), axis=0), axis=0)
     counts = ops.reshape(ops.arange(1, kernel.shape[0] + 1, dtype=kernel.dtype), (-1, 1))

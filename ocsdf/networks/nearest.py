@@ -11,14 +11,7 @@ _BLOCK = 128
 
 @keras.saving.register_keras_serializable("ocsdf")
 class NearestRow(keras.layers.Layer):
-    """Minus the distance to the nearest row; see :class:`ocsdf.operations.nearest.NearestRow`.
-
-    Parameters
-    ----------
-    n_references : int
-    **kwargs
-        Passed to ``keras.layers.Layer``.
-    """
+    """Minus the distance to the nearest row; see :class:`ocsdf.operations.nearest.NearestRow`."""
 
     def __init__(self, n_references, **kwargs):
         super().__init__(**kwargs)

@@ -7,12 +7,7 @@ from keras import ops
 class PerFeature(keras.layers.Layer):
     """A layer with an increasing list of numbers for each feature, one list after the other.
 
-    Parameters
-    ----------
-    counts : sequence of int
-        How many numbers each feature has.
-    **kwargs
-        Passed to ``keras.layers.Layer``.
+    `counts` says how many numbers each feature has.
     """
 
     def __init__(self, counts, **kwargs):

@@ -20,14 +20,9 @@ _MOST_VALUES, _SHARE_RARE = 4096, 0.003
 
 
 class Part(NamedTuple):
-    """A 1-Lipschitz function of rows, and its values at some training rows.
+    """A 1-Lipschitz function of rows, minus a distance, and its values at some training rows.
 
-    Attributes
-    ----------
-    operation : Operation
-        Maps (n, n_features) to (n, 1): minus a distance.
-    scores : ndarray of shape (n_queries,)
-        At the first of the rows, each left out of what it is compared with.
+    The scores are at the first of the rows, each left out of what it is compared with.
     """
 
     operation: object
@@ -43,15 +38,6 @@ def isolation_setbacks(points, random_state):
     draws (LeSiNN: Pang et al., 2015). Draws of 32 rarely hold two rows of one small cluster of
     anomalies, draws of 2 rarely one of a large cluster, so that such rows do not vouch for each
     other.
-
-    Parameters
-    ----------
-    points : ndarray of shape (n_references, n_features)
-    random_state : numpy.random.Generator
-
-    Returns
-    -------
-    ndarray of shape (n_references,)
     """
     setbacks = np.zeros(len(points))
     for size in _GROUP_SIZES:
@@ -72,19 +58,8 @@ def nearest_trusted_row(points, setbacks, n_queries=N_QUERIES):
 
     .. math:: f(x) = -\min_i (\|x - r_i\| + s_i)
 
-    A row that is set back far vouches for little, and is itself as abnormal as it was set back,
-    or as its neighbours say.
-
-    Parameters
-    ----------
-    points : ndarray of shape (n_references, n_features)
-    setbacks : ndarray of shape (n_references,)
-    n_queries : int, default=1000
-        How many of the rows, the first, are scored.
-
-    Returns
-    -------
-    Part
+    A row that is set back far vouches for little, and is itself as abnormal as it was set back, or
+    as its neighbours say. The first `n_queries` rows are scored.
     """
     # Of equal rows the one that is set back least is always as near.
     order = np.argsort(setbacks, kind="stable")
@@ -100,24 +75,10 @@ def nearest_trusted_row(points, setbacks, n_queries=N_QUERIES):
 def nearest_values(points, rows, n_queries=N_QUERIES, is_code=None):
     """Minus the l2 norm of each feature's distance to the nearest training value.
 
-    It tells values that were never seen, however common their neighbours are. Of a feature with
-    more than 4,096 values as many are kept, evenly spaced in rank. Of a code, values that fewer
-    than 3 of 1,000 rows have count as never seen: a rare category is at distance 1.
-
-    Parameters
-    ----------
-    points : ndarray of shape (n_samples, n_features)
-        All training rows.
-    rows : ndarray of shape (n_references, n_features)
-        Those of them whose scores are wanted.
-    n_queries : int, default=1000
-        How many of these, the first, are scored.
-    is_code : ndarray of shape (n_features,), bool, or None, default=None
-        Which features are codes of categories.
-
-    Returns
-    -------
-    Part
+    It tells values that were never seen, however common their neighbours are; the first `n_queries`
+    of `rows` are scored. Of a feature with more than 4,096 values as many are kept, evenly spaced
+    in rank. Of a code (`is_code`), values that fewer than 3 of 1,000 rows have count as never seen:
+    a rare category is at distance 1.
     """
     queries = rows[:n_queries]
     seen, gaps = [], np.zeros(len(queries))

@@ -21,12 +21,8 @@ _AS_IT_IS = np.zeros(1), np.ones(2), np.ones(2)
 class Views(NamedTuple):
     """What rows in the units of the certificate are taken back to; all slopes are at most 1.
 
-    Attributes
-    ----------
-    halfway : Piecewise
-        To the mean of standardized features and normal scores, in which steps do not count.
-    standardized : Piecewise
-        To standardized features.
+    `halfway` leads to the mean of standardized features and normal scores, in which steps do not
+    count, and `standardized` to standardized features.
     """
 
     halfway: Piecewise
@@ -89,17 +85,9 @@ def fit_feature_maps(points, fixed=None):
 def point_rounding(stretched):
     r"""Bound how far stretched rows stray that are standardized and stretched in float64.
 
-    With L the largest slope, and as no slope is below 1, :math:`\|z\| \le \|p\| + \|p_0\|` for the
-    image p of z and that of 0: what standardizing and stretching round is affine in :math:`\|p\|`.
-
-    Parameters
-    ----------
-    stretched : Piecewise
-
-    Returns
-    -------
-    relative, absolute : float
-        At most ``relative * ||p|| + absolute``, l2.
+    It is at most ``relative * ||p|| + absolute`` in l2 for the image p of z: as no slope is below
+    1, :math:`\|z\| \le \|p\| + \|p_0\|` with that of 0, and what is rounded is affine in
+    :math:`\|p\|`.
     """
     rounding = stretched.rounding((len(stretched.counts),))
     zero = np.linalg.norm(stretched.evaluate(np.zeros((1, len(stretched.counts)))))

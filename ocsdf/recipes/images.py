@@ -27,28 +27,14 @@ _LEAST_ANGLE, _LARGEST_ANGLE = 1e-3, 1.5
 
 
 def cone_part(rows, n_channels, random_state):
-    r"""Make the exact part of the default: how far an image lies from cones around the others.
+    """Make the exact part of the default: how far an image lies from cones around the others.
 
-    The cones are of images without their brightness. Where they are grey, the mean over two
-    clusterings (k-means, 20 clusters) of the signed distance to the edge of the cones around the
-    clusters' subspaces,
-    each of the 15 first singular vectors; the cones' common angle is the median of the images'
-    angles to their own subspace. Where they have colours, few directions do not tell one kind of
-    them from another: each image, of 5,000 at most, has a cone of its own; the angle is the
-    median of the angles to the nearest other image. What has a smaller norm than 99 % of the
-    images is outside, too.
-
-    Parameters
-    ----------
-    rows : ndarray of shape (n_images, height * width * n_channels)
-        In [0, 1]; :func:`are_seen` of one at least.
-    n_channels : int
-    random_state : numpy.random.Generator
-
-    Returns
-    -------
-    keras.Sequential
-        Maps (n, height * width * n_channels) to (n, 1), 1-Lipschitz.
+    Cones are of images in [0, 1] without their brightness. Grey ones: the mean over two clusterings
+    (k-means, 20 clusters) of the signed distance to the edge of cones around the first 15 singular
+    vectors of each cluster, at the median of the images' angles to their own subspace. Coloured
+    ones, of which few directions do not tell one kind from another: a cone around each image, of
+    5,000 at most, at the median of the angles to the nearest other image. What has a smaller norm
+    than 99 % of the images is outside, too.
     """
     centered = rows - rows.mean(axis=1, keepdims=True)
     norms = np.linalg.norm(centered, axis=1)
@@ -63,14 +49,7 @@ def cone_part(rows, n_channels, random_state):
 def are_seen(rows):
     """Tell which images show anything: they are not of one brightness, within half a grey level.
 
-    Parameters
-    ----------
-    rows : ndarray of shape (n_images, n_pixels)
-        In [0, 1].
-
-    Returns
-    -------
-    ndarray of shape (n_images,), bool
+    Pixels are in [0, 1], a row an image.
     """
     return np.linalg.norm(rows - rows.mean(axis=1, keepdims=True), axis=1) > _LEAST_NORM
 

@@ -255,18 +255,7 @@ def nearest_neighbor_margin(points, share, random_state):
 
 
 def draw_rows(n_rows, n_drawn, random_state, sample_weight=None):
-    """Draw row numbers: each once before any twice, or in proportion to weights.
-
-    Parameters
-    ----------
-    n_rows, n_drawn : int
-    random_state : numpy.random.Generator or RandomState
-    sample_weight : ndarray of shape (n_rows,) or None
-
-    Returns
-    -------
-    ndarray of shape (n_drawn,), int
-    """
+    """Draw row numbers: each once before any twice, or in proportion to weights."""
     if sample_weight is not None:
         return random_state.choice(n_rows, n_drawn, p=sample_weight / sample_weight.sum())
     passes = [random_state.permutation(n_rows) for _ in range(-(-n_drawn // n_rows))]
@@ -276,16 +265,7 @@ def draw_rows(n_rows, n_drawn, random_state, sample_weight=None):
 def boundary_level(scores):
     """Choose the level of f that is taken for the edge of the data.
 
-    The first percentile of the training scores, as the paper does for shapes (OCSDF Sec. 6): one
-    row in a hundred may be an outlier, or lie on the edge.
-
-    Parameters
-    ----------
-    scores : ndarray of shape (n_samples,)
-        Scores of the training rows.
-
-    Returns
-    -------
-    float
+    It is the first percentile of the training scores, as the paper does for shapes (OCSDF Sec. 6):
+    one row in a hundred may be an outlier, or lie on the edge.
     """
     return float(np.quantile(scores, _SHARE_OUTSIDE))
