@@ -7,11 +7,9 @@ from scipy.spatial import cKDTree
 def clear_seeds(domain, rows, gap):
     """Draw uniformly from the points of B that keep a distance from the data.
 
-    Def. 1 of OCSDF asks for negatives on B that leave a gap of 2 m. In two or three dimensions,
-    unlike in many (Sec. 3.2), many uniform points would lie among the data.
-
-    Returns: ``sample(n_samples, random_state)`` gives an ndarray of shape (n_samples, n_features),
-    float32; a ValueError where none of as many points is clear.
+    Def. 1 of OCSDF asks for negatives on B that leave a gap of 2 m; in two or three dimensions,
+    unlike in many (Sec. 3.2), many uniform points would lie among the data. ``sample(n_samples,
+    random_state)`` gives float32 points, and a ValueError where none of as many points is clear.
     """
     tree = cKDTree(rows)
 

@@ -44,14 +44,10 @@ _AROUND, _NEAR, _MAX_ITER, _TOLERANCE = 0.05, 0.05, 30, 1e-5
 
 
 class Kind(NamedTuple):
-    """A kind of cloud.
+    """A kind of cloud about a curve in a cube of side 1.
 
-    Attributes
-    ----------
-    sigma : float
-        Standard deviation of the noise along each axis; curves lie about in a cube of side 1.
-    missing : float
-        Share of the curve's length that has no points.
+    `sigma` is the noise's standard deviation along each axis, `missing` the share of the curve's
+    length that has no points.
     """
 
     sigma: float
@@ -63,16 +59,7 @@ KINDS = {SMALL: Kind(0.01, 0.0), LARGE: Kind(0.04, 0.0), MISSING: Kind(0.01, 0.1
 
 
 class Preset(NamedTuple):
-    """How much is spent.
-
-    Attributes
-    ----------
-    width, n_steps, batch_size : int
-    n_starts : int
-        Starts of the projections that find the learned curve.
-    n_curves : int
-        Curves with small noise.
-    """
+    """How much is spent; `n_curves` have small noise, and `n_starts` projections find a curve."""
 
     width: int
     n_steps: int

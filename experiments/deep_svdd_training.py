@@ -69,10 +69,7 @@ class LeNet(nn.Module):
 class DeepSVDD:
     """A fitted network, its centre, and how images are prepared; scores are high inside.
 
-    Attributes
-    ----------
-    losses : list of float
-        The loss of DeepSVDD, an entry an epoch.
+    ``losses`` has the loss of each epoch.
     """
 
     def __init__(self, shape, batch_norm, soft_boundary, effort, seed):

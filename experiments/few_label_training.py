@@ -23,14 +23,8 @@ MOMENTUM, WEIGHT_DECAY = 0.9, 1e-4
 class Course(NamedTuple):
     """How a run goes on, by shares of its epochs (Table B2).
 
-    Attributes
-    ----------
-    halvings : tuple of float
-        After these shares the learning rate is halved.
-    beginning : float
-        Share of the geometric SVM's lambda to begin with.
-    growth : float
-        After this share of the epochs lambda has grown to a cell's, linearly.
+    The learning rate is halved after each of `halvings`. The geometric SVM's lambda begins at the
+    share `beginning` and has grown, linearly, to a cell's after `growth` of the epochs.
     """
 
     halvings: tuple

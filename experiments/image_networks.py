@@ -21,16 +21,8 @@ _EPOCHS = 20
 class OneClass(NamedTuple):
     """Images of one class to train on, and all test images, as rows.
 
-    Attributes
-    ----------
-    rows, judged : ndarray of shape (n, n_pixels)
-    inside : ndarray of bool
-        Which of those judged are of the class.
-    domain : Box
-        All images.
-    shape : tuple of int
-    pixel : float
-        How far a row moves at most, in l2, when an image of pixels in [0, 1] moves by 1.
+    `inside` tells which of those judged are of the class, and `pixel` how far a row moves at most,
+    in l2, when an image of pixels in [0, 1] moves by 1.
     """
 
     rows: np.ndarray

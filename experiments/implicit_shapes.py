@@ -59,25 +59,11 @@ _PRINTED_MARGIN = 0.05
 
 
 class Preset(NamedTuple):
-    """How much is spent.
+    """How much is spent on four hidden layers, with a learning rate that falls linearly.
 
-    Attributes
-    ----------
-    shapes : tuple of str
-    n_points : int
-        Inside each solid.
-    width : int
-        Units of each of four hidden layers.
-    activation : str
-    n_steps : int
-    rate : float
-        Learning rate, falling linearly.
-    margin_share : float
-        m, in median distances to a point's nearest neighbour.
-    resolution : int
-        Cells of the grid along its longest side.
-    n_judged : int
-        Points uniform on the box, to measure the IoU.
+    `n_points` are inside each solid, `margin_share` is m in median distances to a point's nearest
+    neighbour, `resolution` cells are along the grid's longest side, and the IoU is measured on
+    `n_judged` points uniform on the box.
     """
 
     shapes: tuple

@@ -67,19 +67,11 @@ _N_STARTS, _MAX_ITER, _TOLERANCE = 8, 20, 1e-4
 
 
 class Preset(NamedTuple):
-    """How much is spent.
+    """How much is spent; `resolution` points are along each side of the grid of the boundary.
 
-    Attributes
-    ----------
-    width, batch_size, n_epochs : int
-    resolution : int
-        Points along each side of the grid that the boundary is traced on.
-    n_seeds : int
-        Draws of points, labels and weights.
-    radius : float
-        What robust training asks for.
-    as_printed : bool
-        The learning rate stays, and points that find no boundary lose nothing in its place.
+    Points, labels and weights are drawn `n_seeds` times, and robust training asks for `radius`.
+    Where `as_printed`, the learning rate stays, and points that find no boundary lose nothing in
+    its place.
     """
 
     width: int

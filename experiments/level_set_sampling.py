@@ -65,20 +65,10 @@ _WEIGHTS = (1.0, 5.0, 0.2)
 
 
 class Preset(NamedTuple):
-    """How much is spent.
+    """How much is spent; `resolution` points are along each side of the grid of the true level set.
 
-    Attributes
-    ----------
-    width : int
-        Units of a hidden layer of every network.
-    n_epochs : int
-        Epochs of the classifiers.
-    resolution : int
-        Points along each side of the grid that the true level set is traced on.
-    n_networks : int
-        Classifiers of each data.
-    n_steps, batch_size : int
-        Training of the network of the capsule.
+    There are `n_networks` classifiers of each data, trained for `n_epochs`; `n_steps` and
+    `batch_size` are those of the network of the capsule.
     """
 
     width: int

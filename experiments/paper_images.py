@@ -45,31 +45,14 @@ _ROWS, _GRADIENT_ROWS = 250, 256
 
 
 class Settings(NamedTuple):
-    """How a network is trained on the images of one class.
+    """How a network is trained on the images of one class; m is in the units of the scaled image.
 
-    Attributes
-    ----------
-    dataset : str
-        A name that :func:`experiments.image_data.load_images` knows.
-    margin, hinge_weight : float
-        m, in the units of the scaled image, and lambda.
-    newton_steps : int
-        T.
-    epochs, uniform_epochs : int
-        All, and the first with T = 0.
-    learning_rates : tuple of float
-        At the first step and at the last; linear in between.
-    centered_half : bool
-        Pixels are scaled to [-1, 1]; else each channel to mean 0 and standard deviation 1 over all
-        training images, of every class (App. H.2).
-    width : float, default=1.0
-        Factor of the channels of Table 6.
-    batch_size : int, default=128
-    restarted : float, default=1.0
-        Share of the negatives' seeds that are drawn anew at each step; the others are the last
-        step's negatives. 1 is the paper's.
-    n_steps : int or None, default=None
-        In the place of what the epochs make.
+    Learning rates are those at the first step and at the last, linear in between; the first
+    `uniform_epochs` have T = 0, and `n_steps` stands in the place of what the epochs make.
+    `centered_half` scales pixels to [-1, 1]; else each channel has mean 0 and standard deviation 1
+    over all training images, of every class (App. H.2). `width` is a factor of the channels of
+    Table 6, and `restarted` the share of the negatives' seeds drawn anew at each step, 1 being the
+    paper's.
     """
 
     dataset: str

@@ -21,14 +21,6 @@ class Counted:
     """A network that counts the images that pass through it, forwards and backwards.
 
     One image of zeros counts where the sample network stands it in for no image.
-
-    Parameters
-    ----------
-    model : keras.Model
-
-    Attributes
-    ----------
-    forward, backward : tf.Variable, int64
     """
 
     def __init__(self, model):

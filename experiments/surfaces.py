@@ -61,27 +61,12 @@ _NEAR, _N_ERRORS = 0.02, 2_000
 
 
 class Preset(NamedTuple):
-    """How much is spent.
+    """How much is spent; the last of the shapes is made with `many` points as well.
 
-    Attributes
-    ----------
-    shapes : tuple of str
-        The last one also with many points.
-    n_points : int
-    effort : Effort
-        Training of FC-2 for CNLS.
-    regression_steps : int
-        Steps of FC-2 for regression alone.
-    alone_steps : int
-        Steps of Eq. 13 without an exact start.
-    lipschitz_width, lipschitz_steps : int
-        Units of each of four hidden layers; steps of HKR.
-    resolution : int
-        Cells of the grid along its longest side.
-    n_samples : int
-        Points drawn from each surface to measure distances.
-    many : int
-        Points of the large cloud.
+    `effort` is the training of FC-2 for CNLS, `regression_steps` that for regression alone, and
+    `alone_steps` those of Eq. 13 without an exact start; HKR has four hidden layers of
+    `lipschitz_width` units. `resolution` cells are along the grid's longest side, and `n_samples`
+    points of each surface measure distances.
     """
 
     shapes: tuple

@@ -45,18 +45,11 @@ _N_POINTS, _ROWS_AT_ONCE = 20_000, 4_096
 
 
 class Preset(NamedTuple):
-    """How much is spent.
+    """How much is spent on four hidden layers of `width` units.
 
-    Attributes
-    ----------
-    width : int
-        Units of each of four hidden layers.
-    n_steps, n_steps_clear : int
-        Batches that a network is trained on: as printed, and with seeds clear of the data.
-    n_rows, n_rows_of_shape : int
-        Training rows of a toy set, and of a shape.
-    resolution : int
-        Points along each side of a picture's grid.
+    `n_steps` and `n_steps_clear` are batches, as printed and with seeds clear of the data; `n_rows`
+    and `n_rows_of_shape` are training rows of a toy set and of a shape. A picture's grid has
+    `resolution` points along each side.
     """
 
     width: int

@@ -8,16 +8,9 @@ from sklearn.datasets import make_blobs, make_circles, make_moons
 
 
 class ToySet(NamedTuple):
-    """A toy set of OCSDF Figure 2.
+    """A toy set of OCSDF Figure 2, with m and the square [-reach, reach]^2 of its picture (App. E).
 
-    Attributes
-    ----------
-    draw : callable
-        ``draw(n_rows, seed)`` returns rows (n_rows, 2).
-    margin : float
-        m (App. E).
-    reach : float
-        Its picture shows the square [-reach, reach]^2 (App. E).
+    ``draw(n_rows, seed)`` returns rows (n_rows, 2).
     """
 
     draw: Callable
@@ -26,15 +19,10 @@ class ToySet(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """A set X of the plane that rows are drawn from uniformly.
+    """A set X of the plane that rows are drawn from uniformly, by ``draw(n_rows, random_state)``.
 
-    Attributes
-    ----------
-    draw : callable
-        ``draw(n_rows, random_state)`` returns rows (n_rows, 2).
-    signed_distance : callable
-        From points (n, 2) to S, shape (n,): the l2 distance to the edge of X, positive inside
-        X and negative outside (OCSDF Sec. 2).
+    ``signed_distance`` of points (n, 2) is the l2 distance to the edge of X, positive inside X and
+    negative outside (OCSDF Sec. 2).
     """
 
     draw: Callable

@@ -22,24 +22,11 @@ def come_in_chunks(X):
 
 
 def summarize_chunks(X, random_state=0, refuse_missing=True):
-    """Pass over rows that come in chunks, once.
+    """Pass once over rows that come in chunks; see :func:`come_in_chunks`.
 
-    Parameters
-    ----------
-    X : see :func:`come_in_chunks`
-    random_state : int, default=0
-        Seed of the sample.
-    refuse_missing : bool, default=True
-        Whether missing values are an error, as infinite ones are: at the chunk that has them.
-
-    Returns
-    -------
-    RowSummary
-
-    Raises
-    ------
-    ValueError
-        If there are no rows, chunks do not fit together, or a number is not finite.
+    `random_state` seeds the sample. A ValueError tells of no rows, of chunks that do not fit
+    together, and of a number that is not finite, at the chunk that has it; missing ones pass where
+    `refuse_missing` is False.
     """
     if isinstance(X, RowSummary):
         summary = X
@@ -61,16 +48,7 @@ def summarize_chunks(X, random_state=0, refuse_missing=True):
 def exact_standardization(summary, names, mean, scale):
     """Put the moments of all rows in the place of those of the sample, where they are known.
 
-    Parameters
-    ----------
-    summary : RowSummary
-    names : sequence of str
-        The columns that `mean` and `scale` are of.
-    mean, scale : ndarray of shape (n_columns,)
-
-    Returns
-    -------
-    mean, scale : ndarray of shape (n_columns,)
+    `names` are the columns that `mean` and `scale` are of.
     """
     known, mean, scale = summary.standardization(), mean.copy(), scale.copy()
     for place, name in enumerate(names):
@@ -99,14 +77,7 @@ def check_values(summary, refuse_missing):
 def chunks_of(X):
     """Return the chunks of X, None where it is a table of rows.
 
-    Parameters
-    ----------
-    X : object
-
-    Returns
-    -------
-    iterable or None
-        A RowSummary and a data frame of Dask or Spark stand for themselves.
+    A RowSummary and a data frame of Dask or Spark stand for themselves.
     """
     if isinstance(X, RowSummary) or _is_dask(X) or _is_spark(X):
         return X
@@ -124,18 +95,7 @@ def chunks_of(X):
 def chunks_here(X):
     """Return chunks whose rows come to this process.
 
-    Parameters
-    ----------
-    X : see :func:`come_in_chunks`
-
-    Returns
-    -------
-    iterable
-
-    Raises
-    ------
-    TypeError
-        For a summary, which has no rows, and a data frame of Spark.
+    A TypeError refuses a summary, which has no rows, and a data frame of Spark.
     """
     if isinstance(X, RowSummary) or _is_spark(X):
         raise TypeError(

@@ -23,30 +23,14 @@ class DistanceDetector(CertifiedDetector):
     """A certified detector that remembers rows and learns nothing.
 
     Abstract: a subclass has ``_distance_to(points)``, which makes the distance to standardized
-    training rows. Verdicts call the farthest hundredth of the training rows anomalies, as those
-    of OCSDF do.
-
-    Attributes
-    ----------
-    mean_, scale_ : ndarray of shape (n_features,)
-        Standardization of the training rows.
-    offset_ : float
-        First percentile of the training scores.
-    lipschitz_bound_ : float
-        1.
-    n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features,)
-        Only where X has column names.
+    training rows. Verdicts call the farthest hundredth of the training rows anomalies, as those of
+    OCSDF do.
     """
 
     def fit(self, X, y=None):
         """Standardize and remember rows; return the fitted detector.
 
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            As for :meth:`ocsdf.OCSDF.fit`.
-        y : Ignored
+        See :meth:`ocsdf.OCSDF.fit`.
         """
         # Features are noted on a blank detector: a fit that fails leaves this one as it was.
         plain = plain_parameters(self)
@@ -83,16 +67,9 @@ class NearestNeighborDistance(DistanceDetector):
 
     .. math:: f(x) = -\min_i \|x - x_i\|_2
 
-    in standardized units; 0 on every training row, so that it cannot tell training rows apart,
-    and ``predict`` calls all other rows anomalies. Distances are 1-Lipschitz, so f carries the
+    in standardized units; 0 on every training row, so that it cannot tell training rows apart, and
+    ``predict`` calls all other rows anomalies. Distances are 1-Lipschitz, so f carries the
     certificate of :class:`ocsdf.OCSDF`.
-
-    Examples
-    --------
-    >>> from ocsdf.sklearn_compat.distance_detectors import NearestNeighborDistance
-    >>> detector = NearestNeighborDistance().fit([[-1.0], [1.0]])
-    >>> detector.score_samples([[1.0], [4.0]])
-    array([-0., -3.])
     """
 
     def _distance_to(self, points):
@@ -100,16 +77,11 @@ class NearestNeighborDistance(DistanceDetector):
 
 
 class NearestNeighborsDistance(DistanceDetector):
-    r"""Minus the root mean square of the l2 distances to the k nearest training rows.
+    """Minus the root mean square of the l2 distances to the k nearest training rows.
 
     DTE-NP ranks rows by it (Livernoche et al., *On Diffusion Modeling for Anomaly Detection*,
-    2024), with k = 5. It is 1-Lipschitz in standardized units; see
-    :class:`ocsdf.operations.nearest.NearestRows`.
-
-    Parameters
-    ----------
-    n_neighbors : int, default=5
-        k; all training rows where there are fewer.
+    2024), with k = 5, or all training rows where there are fewer. It is 1-Lipschitz in standardized
+    units; see :class:`ocsdf.operations.nearest.NearestRows`.
     """
 
     def __init__(self, n_neighbors=5):
@@ -124,21 +96,12 @@ class SubsampleDistanceDetector(DistanceDetector):
     r"""Minus the mean l2 distance to the nearest row of random subsamples.
 
     .. math:: f(x) = -\frac{1}{2} \sum_{k \in \{8, 64\}} \frac{k}{1024}
-       \sum_{g \in G_k} \min_{r \in g} \|x - r\|_2
+        \sum_{g \in G_k} \min_{r \in g} \|x - r\|_2
 
-    in standardized units, where :math:`G_k` cuts 1,024 training rows, drawn without replacement
-    as long as there are any left, into subsamples of k. Distances, their minima and their means
-    are 1-Lipschitz, so f carries the certificate of :class:`ocsdf.OCSDF`.
-
-    Parameters
-    ----------
-    random_state : int, RandomState or None, default=None
-        Draws the rows.
-
-    References
-    ----------
-    Pang et al., LeSiNN: Detecting Anomalies by Identifying Least Similar Nearest Neighbours,
-    ICDM Workshops 2015.
+    in standardized units, where :math:`G_k` cuts 1,024 training rows, drawn without replacement as
+    long as there are any left, into subsamples of k (LeSiNN: Pang et al., ICDM Workshops 2015).
+    Distances, their minima and their means are 1-Lipschitz, so f carries the certificate of
+    :class:`ocsdf.OCSDF`.
     """
 
     def __init__(self, random_state=None):

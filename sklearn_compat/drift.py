@@ -65,23 +65,9 @@ def has_reference(detector):
 
 
 def drift_of_rows(detector, X, scores, groups=None, by=None):
-    """Compare rows with those of training.
+    """Compare rows with those of training, for a fitted detector with a reference.
 
-    Parameters
-    ----------
-    detector : ConformalDetector or OCSDF
-        Fitted, with a reference.
-    X : array-like or data frame of shape (n_samples, n_features)
-    scores : ndarray of shape (n_samples,)
-        As of ``score_samples``.
-    groups : ndarray of shape (n_samples,) or None
-        Checked, where the detector was fitted with groups.
-    by : array-like of shape (n_samples,) or None
-        A segment a row.
-
-    Returns
-    -------
-    Drift
+    `groups` are checked, where it was fitted with groups; `by` is a segment a row.
     """
     import pandas as pd
 
@@ -103,16 +89,8 @@ def drift_of_rows(detector, X, scores, groups=None, by=None):
 def drift_of_summary(detector, summary):
     """Compare rows that were scored, of which only a summary is left, with those of training.
 
-    Parameters
-    ----------
-    detector : ConformalDetector or OCSDF
-        Fitted, with a reference and without groups.
-    summary : RowSummary
-        Summary of frames with the features and the column :data:`SCORE`.
-
-    Returns
-    -------
-    Drift
+    The detector is fitted, with a reference and without groups; the frames of the summary had the
+    features and the column :data:`SCORE`.
     """
     import pandas as pd
 

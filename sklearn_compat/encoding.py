@@ -23,20 +23,9 @@ from ocsdf.utils.checks import refuse_masked
 def check_training(estimator, X, sample_weight):
     """Check what an estimator is fitted on.
 
-    Parameters
-    ----------
-    estimator : OCSDF
-        Its parameters tell which columns are encoded; the features of X are noted on it.
-    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-    sample_weight : array-like of shape (n_samples,) or None
-
-    Returns
-    -------
-    rows : ndarray of shape (n_kept, n_coordinates), float64
-        Without those of weight 0.
-    weights : ndarray of shape (n_kept,) or None
-    encoder : ColumnEncoder or None
-        None where rows are numbers as they are.
+    Returned are float64 rows without those of weight 0, (n_kept, n_coordinates), their weights or
+    None, and the encoder, None where rows are numbers as they are. The features of X are noted on
+    the estimator.
     """
     categorical, missing = estimator.categorical_features, estimator.missing
     if issparse(X):
@@ -66,18 +55,7 @@ def check_training(estimator, X, sample_weight):
 
 
 def check_encoded(estimator, X):
-    """Check rows to be judged, and encode them where the detector was fitted on encoded ones.
-
-    Parameters
-    ----------
-    estimator : OCSDF
-        Fitted.
-    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-
-    Returns
-    -------
-    ndarray or LazyRows of shape (n_samples, n_coordinates)
-    """
+    """Check rows to be judged, and encode them where the detector was fitted on encoded ones."""
     encoder = estimator.encoder_
     if encoder is None:
         return check_rows_in_chunks(estimator, X)
@@ -93,16 +71,7 @@ def check_encoded(estimator, X):
 def coordinate_units(rows, encoder, summary=None):
     """Return each coordinate's mean and scale; those of codes are 0 and 1.
 
-    Parameters
-    ----------
-    rows : ndarray of shape (n_samples, n_coordinates)
-    encoder : ColumnEncoder or None
-    summary : RowSummary or None, default=None
-        Knows the moments of all rows where those given are a sample.
-
-    Returns
-    -------
-    mean, scale : ndarray of shape (n_coordinates,)
+    `summary` knows the moments of all rows where those given are a sample.
     """
     mean, scale = standardization(rows)
     if summary is not None:
@@ -116,19 +85,8 @@ def coordinate_units(rows, encoder, summary=None):
 def encoder_rounding(encoder, scale, stretched):
     r"""Bound how far rows are from what they stand for, once standardized and stretched.
 
-    With e the rounding of each coordinate and s the steepest slope of its map,
-    :math:`\|s e / \text{scale}\|`.
-
-    Parameters
-    ----------
-    encoder : ColumnEncoder or None
-    scale : ndarray of shape (n_coordinates,)
-    stretched : Piecewise or None
-
-    Returns
-    -------
-    float
-        In units of the certificate.
+    With e the rounding of each coordinate and s the steepest slope of its map, it is
+    :math:`\|s e / \text{scale}\|` in units of the certificate.
     """
     if encoder is None or not encoder.rounding_.any():
         return 0.0

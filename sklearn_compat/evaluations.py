@@ -17,16 +17,9 @@ EVALUATIONS = 5
 class Evaluated(NamedTuple):
     """Scores of rows and what may have changed them.
 
-    Attributes
-    ----------
-    scores : ndarray of shape (n,)
-    error : ndarray of shape (n,)
-        Bound of the distance from the real-valued score.
-    error_slope : float
-        By how much that bound can grow per unit of l2 distance.
-    lipschitz : float or None
-        Bound of the score's Lipschitz constant; None if the detector proves none.
-    detector : str
+    `error` bounds each score's distance from the real-valued one, and `error_slope` how much that
+    can grow per unit of l2 distance. `lipschitz` bounds the score's Lipschitz constant; None if the
+    detector proves none.
     """
 
     scores: np.ndarray
@@ -36,27 +29,14 @@ class Evaluated(NamedTuple):
     detector: str
 
     def shift(self, radius, evaluations=3):
-        r"""Bound what an attack and rounding add to, or take from, each score.
+        """Bound what an attack and rounding add to, or take from, each score.
 
         .. math:: L r + k (e(x) + e' r)
 
         with e the error, e' its slope and k the number of `evaluations` whose rounding is covered:
-        of the row as it came, and of the row before the attack on either side of a comparison.
-        At radius 0 the error alone.
-
-        Parameters
-        ----------
-        radius : float
-        evaluations : int, default=3
-
-        Returns
-        -------
-        ndarray of shape (n,)
-
-        Raises
-        ------
-        ValueError
-            If the radius is > 0 and the detector has no bound of its Lipschitz constant.
+        of the row as it came, and of the row before the attack on either side of a comparison. At
+        radius 0 it is the error alone; a ValueError says that a radius > 0 needs a bound that there
+        is not.
         """
         if radius == 0.0:
             return self.error
@@ -65,17 +45,9 @@ class Evaluated(NamedTuple):
         return (self.lipschitz * radius + rounding) * _ROUND_UP
 
     def check_certified(self, what):
-        """Refuse what needs a bound where there is none.
+        """Refuse what needs a bound of the Lipschitz constant where there is none.
 
-        Parameters
-        ----------
-        what : str
-            What needs it.
-
-        Raises
-        ------
-        ValueError
-            If the detector has no bound of its Lipschitz constant.
+        The ValueError names it, by `what`.
         """
         if self.lipschitz is None:
             raise ValueError(
@@ -85,22 +57,9 @@ class Evaluated(NamedTuple):
 
 
 def evaluate(estimator, X):
-    """Score rows, with bounds of the rounding.
+    """Score rows of a fitted detector, with bounds of the rounding; a NaN score is a ValueError.
 
-    Parameters
-    ----------
-    estimator : outlier detector
-        Fitted; a :class:`CertifiedDetector` brings its own bounds.
-    X : array-like of shape (n, n_features)
-
-    Returns
-    -------
-    Evaluated
-
-    Raises
-    ------
-    ValueError
-        If a score is NaN.
+    A :class:`CertifiedDetector` brings its own bounds.
     """
     name = type(estimator).__name__
     if isinstance(estimator, CertifiedDetector):

@@ -30,19 +30,9 @@ _MIN_STEPS_PER_EPOCH = {"paper": 1, "anchored": 10}
 class Fit(NamedTuple):
     """What fitting found.
 
-    Attributes
-    ----------
-    network : CertifiedNetwork
-    domain : Box or Ball
-    margin : float
-    scores : ndarray of shape (n_samples,) or None
-        Scores of the training points; None where `contamination` is "auto", which asks for none.
-    left_out : ndarray of shape (n,)
-        Scores of training points that each was left out of what it is compared with, where the
-        method compares with any.
-    outcome : Outcome
-    messages : list of str
-        What went wrong, and what to change.
+    `scores` are those of the training points, None where `contamination` is "auto", which asks for
+    none; `left_out` those of points that each was left out of what it is compared with, where the
+    method compares. `messages` say what went wrong, and what to change.
     """
 
     network: CertifiedNetwork
@@ -55,28 +45,12 @@ class Fit(NamedTuple):
 
 
 def fit_network(estimator, points, views, rounding, sample_weight, random_state, is_core, is_code):
-    """Train a network as an estimator's parameters say.
+    """Train a network as an estimator's parameters say; only these are read.
 
-    Parameters
-    ----------
-    estimator : OCSDF
-        Only its parameters are read.
-    points : ndarray of shape (n_samples, n_features), float64
-        Rows in the units of the certificate.
-    views : Views or None
-        See :func:`ocsdf.recipes.tables.anchored_network`; None where `method` is "paper".
-    rounding : tuple of float
-        How far points may be rounded, see :class:`ocsdf.certificate.network.CertifiedNetwork`.
-    sample_weight : ndarray of shape (n_samples,) or None
-    random_state : numpy.random.Generator
-    is_core : ndarray of shape (n_samples,), bool, or None
-        See :func:`ocsdf.recipes.tables.core_rows`.
-    is_code : ndarray of shape (n_features,), bool, or None
-        Which features are codes of categories.
-
-    Returns
-    -------
-    Fit
+    `points` are float64 rows in the units of the certificate, and `rounding` how far they may be
+    rounded (:class:`ocsdf.certificate.network.CertifiedNetwork`); for `views`, None under "paper",
+    and `is_core` see :func:`ocsdf.recipes.tables.anchored_network` and
+    :func:`ocsdf.recipes.tables.core_rows`. `is_code` marks codes of categories.
     """
     if estimator.method == "paper":
         learned = _train(estimator, points, points, sample_weight, random_state)

@@ -25,21 +25,10 @@ _SHARE_HELD_OUT, _MOST_HELD_OUT = 0.1, 1000
 
 
 class ImageFit(NamedTuple):
-    """What fitting found.
+    """What fitting found: the network is the mean of the trained one and the cones.
 
-    Attributes
-    ----------
-    network : CertifiedNetwork
-        The mean of the trained network and the cones.
-    domain : Box
-    margin : float
-    scores : ndarray of shape (n_held_out,)
-        Scores of the images that no cone is around.
-    left_out : ndarray of shape (n_held_out,)
-        The same.
-    outcome : Outcome
-    messages : list of str
-        What went wrong, and what to change.
+    `scores` and `left_out` are both those of the images that no cone is around; `messages` say what
+    went wrong, and what to change.
     """
 
     network: CertifiedNetwork
@@ -55,23 +44,8 @@ class ImageFit(NamedTuple):
 def fit_image_network(estimator, rows, image_shape, random_state):
     """Train a network as an estimator's parameters say, and average it with the cones.
 
-    Parameters
-    ----------
-    estimator : ImageOCSDF
-        Only its parameters are read.
-    rows : ndarray of shape (n_images, height * width * channels), float64
-        In [0, 1].
-    image_shape : tuple of int
-    random_state : numpy.random.Generator
-
-    Returns
-    -------
-    ImageFit
-
-    Raises
-    ------
-    ValueError
-        If too few images show anything, before any work.
+    Rows are images in [0, 1], flat and float64; a ValueError tells, before any work, that too few
+    images show anything.
     """
     n_features, n_held_out = rows.shape[1], _held_out_size(len(rows))
     n_seen = int(np.count_nonzero(are_seen(rows)))

@@ -34,19 +34,9 @@ _to_float64 = partial(check_array, dtype=np.float64, order="C", ensure_all_finit
 class LazyRows:
     """Rows of a table that are computed when they are taken, by a slice, anew each time.
 
-    Parameters
-    ----------
-    table : object
-        With a shape (n_samples, n_features), sliced by rows: an array, also a memory-mapped one,
-        a data frame, or other lazy rows.
-    transform : callable
-        Takes a slice of the table and gives its rows as an array.
-    width : int or None, default=None
-        Numbers a row then; None where there are as many as columns.
-
-    Attributes
-    ----------
-    shape : tuple of int
+    The table has a shape (n_samples, n_features) and is sliced by rows: an array, also a
+    memory-mapped one, a data frame, or other lazy rows. ``transform(slice)`` gives an array, of
+    `width` numbers a row where it is not None.
     """
 
     def __init__(self, table, transform, width=None):

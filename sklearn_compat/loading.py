@@ -9,17 +9,6 @@ from ocsdf.sklearn_compat.segments import SegmentedDetector
 def load_detector(path):
     """Read a detector of tables: calibrated or not, or a folder of them by segment.
 
-    Parameters
-    ----------
-    path : str or os.PathLike
-
-    Returns
-    -------
-    OCSDF, ConformalDetector or SegmentedDetector
-
-    Raises
-    ------
-    ValueError
-        If it is none of these.
+    A ValueError tells of a path that is none of these.
     """
     return SegmentedDetector.load(path) if Path(path).is_dir() else load_file(path)

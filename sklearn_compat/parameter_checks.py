@@ -25,15 +25,7 @@ _COUNTS = {"newton_steps": 0, "epochs": 1, "uniform_epochs": 0, "batch_size": 1}
 def plain_parameters(estimator):
     """Copy an unfitted estimator, with parameters that are Python's own numbers.
 
-    Parameters
-    ----------
-    estimator : BaseEstimator
-        May have scalars and arrays of NumPy, or fractions, for parameters.
-
-    Returns
-    -------
-    BaseEstimator
-        An estimator of the same class, not fitted.
+    They may be scalars and arrays of NumPy, or fractions.
     """
     parameters = estimator.get_params(deep=False)
     return type(estimator)(**{name: _plain(value) for name, value in parameters.items()})

@@ -24,19 +24,7 @@ _INPUT = ("keras.layers", "InputLayer", None)
 def read(members):
     """Read the members of a file of version 1 as a description and arrays of version 2.
 
-    Parameters
-    ----------
-    members : dict of str to bytes
-
-    Returns
-    -------
-    meta : dict
-    arrays : dict of str to ndarray
-
-    Raises
-    ------
-    ValueError, KeyError, TypeError
-        If it is no such file, or names a layer that is not known.
+    A ValueError, KeyError or TypeError tells of no such file, or of a layer that is not known.
     """
     if members.keys() != {"meta.json", "arrays.npz", "model.keras"}:
         raise ValueError("unexpected members")

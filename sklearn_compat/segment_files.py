@@ -64,16 +64,7 @@ def load(cls, folder):
 
 
 def load_file(path):
-    """Read a detector of tables, calibrated or not.
-
-    Parameters
-    ----------
-    path : str or os.PathLike
-
-    Returns
-    -------
-    OCSDF or ConformalDetector
-    """
+    """Read a detector of tables, calibrated or not."""
     try:
         with zipfile.ZipFile(path) as archive:
             calibrated = "detector.ocsdf" in archive.namelist()
@@ -83,21 +74,7 @@ def load_file(path):
 
 
 def check_folder(folder):
-    """Make a folder for models, and refuse one that holds something.
-
-    Parameters
-    ----------
-    folder : str or os.PathLike
-
-    Returns
-    -------
-    Path
-
-    Raises
-    ------
-    ValueError
-        If it is there already, and not empty.
-    """
+    """Make a folder for models; a ValueError refuses one that is there and not empty."""
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(f"cannot write models to {folder}: it is not empty; name a new folder")

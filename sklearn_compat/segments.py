@@ -243,21 +243,7 @@ def _n_rows(part):
 
 
 def plain_label(label):
-    """Return a label as JSON holds it.
-
-    Parameters
-    ----------
-    label : object
-
-    Returns
-    -------
-    str, int, float or bool
-
-    Raises
-    ------
-    TypeError
-        For any other.
-    """
+    """Return a label as JSON holds it: text, number or boolean; a TypeError refuses any other."""
     label = label.item() if isinstance(label, np.generic) else label
     if not isinstance(label, _LABELS):
         raise TypeError(f"segments must be named by text or numbers; got {label!r}.")

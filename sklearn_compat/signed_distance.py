@@ -234,16 +234,8 @@ class SignedDistance(SavedDetector, CertifiedDetector):
     def _adopt(self, noted, fit, mean, scale, stretched=None, encoder=None):
         """Set the fitted attributes, all at once, and say what went wrong.
 
-        Parameters
-        ----------
-        noted : SignedDistance
-            Has the features of the rows.
-        fit : NamedTuple
-            Has ``network``, ``domain``, ``margin``, ``scores``, ``left_out``, ``outcome`` and
-            ``messages``.
-        mean, scale : ndarray of shape (n_features,)
-        stretched : Piecewise or None, default=None
-        encoder : ColumnEncoder or None, default=None
+        `noted` has the features of the rows, and `fit` is such as
+        :class:`ocsdf.sklearn_compat.fitting.Fit`.
         """
         self._adopt_features(noted)
         self.encoder_ = encoder

@@ -9,31 +9,12 @@ from ocsdf.training.domain import Box
 
 
 def solid_detector(solid):
-    r"""Make a fitted OCSDF of a solid, for which nothing is trained.
+    """Make a fitted OCSDF of a :class:`ocsdf.operations.solids.SolidDistance`; nothing is trained.
 
-    Its scores are the signed distance to the solid's surface, positive inside, in the units of
-    the solid, and 1-Lipschitz in l2: a ball around x of radius :math:`|f(x)|` holds no point of
-    the surface.
-
-    Parameters
-    ----------
-    solid : ocsdf.operations.solids.SolidDistance
-
-    Returns
-    -------
-    OCSDF
-        With ``standardize=False`` and the offset 0; B is the box around the solid, a tenth of its
-        longest side wider on each side. Its other parameters say nothing.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from ocsdf.operations.solids import SolidDistance
-    >>> from ocsdf.sklearn_compat.solid_detector import solid_detector
-    >>> corners = np.vstack([np.zeros(3), np.eye(3)])
-    >>> solid = SolidDistance(corners, np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]]))
-    >>> solid_detector(solid).certified_radius([[-2.0, 0.2, 0.2]]).round(9)
-    array([2.])
+    Its scores are the signed distance to the solid's surface, positive inside, in the units of the
+    solid, and 1-Lipschitz in l2: a ball around x of radius :math:`|f(x)|` holds no point of the
+    surface. The offset is 0, ``standardize=False``, and B is the box around the solid, a tenth of
+    its longest side wider on each side; its other parameters say nothing.
     """
     detector = OCSDF(standardize=False)
     lower, upper = solid.vertices.min(axis=0), solid.vertices.max(axis=0)

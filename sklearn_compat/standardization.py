@@ -14,20 +14,7 @@ def standardization(rows):
     """Return each column's mean and standard deviation, 1 for a constant one.
 
     Squares of columns of very large or very small numbers leave float64: these are scaled by a
-    power of two first, which rounds nothing.
-
-    Parameters
-    ----------
-    rows : ndarray of shape (n_samples, n_features), float64
-
-    Returns
-    -------
-    mean, scale : ndarray of shape (n_features,)
-
-    Raises
-    ------
-    ValueError
-        If differences of the numbers overflow.
+    power of two first, which rounds nothing. A ValueError says that differences overflow.
     """
     largest = np.abs(rows).max(axis=0)
     if largest.max(initial=0.0) > _LARGEST:

@@ -6,18 +6,7 @@ import pandas as pd
 
 
 class Verdict(NamedTuple):
-    """What became of one target.
-
-    Attributes
-    ----------
-    name : str
-    measured : str
-        Median [min, max] over rounds.
-    target : str
-    met : bool
-    note : str
-        What else belongs beside it.
-    """
+    """What became of one target: the median [min, max] of what was measured, and if it was met."""
 
     name: str
     measured: str

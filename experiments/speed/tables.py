@@ -20,14 +20,7 @@ MARGIN, BATCH, NEWTON_STEPS, EPOCHS, UNIFORM_EPOCHS = 0.05, 128, 4, 40, 5
 
 
 class Problem(NamedTuple):
-    """A table that detectors are trained and judged on.
-
-    Attributes
-    ----------
-    X : ndarray of shape (n, d), float64
-    y : ndarray of shape (n,), int64
-        1 for an anomaly.
-    """
+    """A table that detectors are trained and judged on; y is 1 for an anomaly."""
 
     X: np.ndarray
     y: np.ndarray

@@ -10,20 +10,9 @@ from ocsdf.utils.checks import check_number, check_rows
 class Subject(NamedTuple):
     """A network under attack, and the detector that it is part of, if it is part of one.
 
-    Attributes
-    ----------
-    network : object
-        Has ``score(points)``.
-    points : ndarray of shape (n_samples, n_features)
-        Rows in the unit of the certificate.
-    lipschitz : float
-    offset : float
-        Score at the boundary of the verdict.
-    detector : CertifiedDetector or None
-    certified : ndarray of shape (n_samples,) or None
-        The rows' certified radii; None of a network.
-    precision : dtype
-        Type of the points, as the detector makes them.
+    Points are in the unit of the certificate and of the `precision` that the detector makes them
+    in; `offset` is the score at the boundary of the verdict, and `certified` the rows' radii, None
+    of a network.
     """
 
     network: object
@@ -54,30 +43,11 @@ class Subject(NamedTuple):
 
 
 def take_subject(detector, rows, name="points", lipschitz=None, offset=None):
-    """Check what is to be attacked.
+    """Check what is to be attacked: a fitted detector, or a network with ``score(points)``.
 
-    Parameters
-    ----------
-    detector : CertifiedDetector, OCSDFDetector, or a network
-        Detectors are fitted; a network has ``score(points)``.
-    rows : array-like of shape (n_samples, n_features)
-        In the units of X for a detector, in its own for a network.
-    name : str, default="points"
-        What the message calls the rows.
-    lipschitz, offset : float or None, default=None
-        None takes a detector's bound and threshold, or 1 and 0.
-
-    Returns
-    -------
-    Subject
-
-    Raises
-    ------
-    ValueError
-        If the rows or a number are not finite, or a detector was fitted on other columns than
-        numbers.
-    TypeError
-        If it is neither a detector nor a network.
+    Rows are in the units of X for a detector; a `lipschitz` and `offset` of None take its bound and
+    threshold, or 1 and 0. A ValueError tells of rows or numbers that are not finite, or a detector
+    fitted on other columns than numbers, and a TypeError of what is neither.
     """
     # Behind PyOD's contract stands one of ours.
     detector = getattr(detector, "detector_", detector)
@@ -117,22 +87,9 @@ def take_subject(detector, rows, name="points", lipschitz=None, offset=None):
 
 
 def check_direction(direction, subject):
-    """Return the direction in which each row's score is pushed.
+    """Return the direction in which each row's score is pushed: 1 is up, -1 is down.
 
-    Parameters
-    ----------
-    direction : int, array-like of shape (n_rows,) or None
-        1 (up) or -1 (down); None pushes each towards the other verdict.
-    subject : Subject
-
-    Returns
-    -------
-    ndarray of shape (n_rows,), float64
-
-    Raises
-    ------
-    ValueError
-        If it is anything else.
+    None pushes each towards the other verdict; a ValueError tells of anything else.
     """
     n_rows = len(subject.points)
     if direction is None:

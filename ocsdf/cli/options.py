@@ -131,14 +131,7 @@ _DEFAULTS = {"no_header": False}
 def reads_tables(command):
     """Give a command the options of how tables are read, as one dictionary ``reading``.
 
-    Parameters
-    ----------
-    command : callable
-
-    Returns
-    -------
-    callable
-        What it takes by name is what :func:`ocsdf.load_table` takes.
+    What it takes by name is what :func:`ocsdf.load_table` takes.
     """
 
     @wraps(command)

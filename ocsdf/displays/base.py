@@ -38,11 +38,7 @@ class Display:
 def legend_above(ax, title=None):
     """Put the legend above the axes, as inside it may cover what it explains.
 
-    Parameters
-    ----------
-    ax : matplotlib.axes.Axes
-        Without a labelled artist it gets none.
-    title : str, default=None
+    Axes without a labelled artist get none.
     """
     if not ax.get_legend_handles_labels()[0]:
         return
@@ -60,17 +56,8 @@ def legend_above(ax, title=None):
 def last_step(estimator, X=None):
     """Look through searches and pipelines at the detector at their end.
 
-    Parameters
-    ----------
-    estimator : OCSDF, or a fitted Pipeline or search that ends in one
-    X : array-like of shape (n_samples, n_features), optional
-
-    Returns
-    -------
-    detector : OCSDF
-        Radii and thresholds are its own, in the units of what the steps before give it.
-    X : array-like of shape (n_samples, n_features_of_the_detector) or None
-        The rows as they come to it.
+    Returned are the detector, whose radii and thresholds are in the units of what the steps before
+    give it, and X as it comes to it, or None.
     """
     while True:
         if hasattr(estimator, "best_estimator_"):
@@ -83,48 +70,17 @@ def last_step(estimator, X=None):
 
 
 def split_by_label(values, y, pos_label):
-    """Part values of normal rows from those of anomalies.
+    """Part values of normal rows from those of anomalies, either of which may be empty.
 
-    Parameters
-    ----------
-    values : ndarray of shape (n_samples, ...)
-    y : array-like of shape (n_samples,)
-    pos_label : int, float, bool, str or None
-        The anomalies' label; None is 1 of 0 and 1.
-
-    Returns
-    -------
-    normal, anomalies : ndarray
-        One of them may be empty.
-
-    Raises
-    ------
-    ValueError
-        As :func:`ocsdf.utils.checks.check_labels`.
+    A `pos_label` of None is 1 of 0 and 1; a ValueError is that of
+    :func:`ocsdf.utils.checks.check_labels`.
     """
     anomalous = check_labels(y, pos_label, len(values), both=False)
     return values[~anomalous], values[anomalous]
 
 
 def group_by_label(values, y, pos_label):
-    """Name the groups that have rows.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n_samples, ...)
-    y : array-like of shape (n_samples,) or None
-        None makes one group of all.
-    pos_label : int, float, bool, str or None
-
-    Returns
-    -------
-    groups : dict of str to ndarray
-
-    Raises
-    ------
-    ValueError
-        As :func:`split_by_label`.
-    """
+    """Name the groups that have rows; y None makes one group of all. See :func:`split_by_label`."""
     if y is None:
         return {"all rows": values}
     normal, anomalies = split_by_label(values, y, pos_label)

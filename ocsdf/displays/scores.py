@@ -93,21 +93,11 @@ class ScoreHistogramDisplay(Display):
 
 
 def score_histogram(scores_by_group, offset):
-    """Count scores in bins.
+    """Count scores in bins; `offset`, the threshold, lies within them.
 
     A few extreme scores must not squeeze the rest into one bin, and a rare group must not vanish:
-    each group asks for its own central 98 %, and the end bins hold what lies beyond.
-
-    Parameters
-    ----------
-    scores_by_group : dict of str to ndarray
-    offset : float
-        The threshold, which lies within the bins.
-
-    Returns
-    -------
-    edges : ndarray of shape (n_bins + 1,)
-    counts : dict of str to ndarray of shape (n_bins,), int
+    each group asks for its own central 98 %, and the end bins hold what lies beyond. Returned are
+    the edges, and the counts by group.
     """
     groups = scores_by_group.values()
     low = min(offset, *(np.quantile(scores, 0.01) for scores in groups))
@@ -121,15 +111,7 @@ def score_histogram(scores_by_group, offset):
 
 
 def draw_histogram(ax, edges, counts, offset):
-    """Draw what :func:`score_histogram` counted, each group as shares of its own size.
-
-    Parameters
-    ----------
-    ax : matplotlib.axes.Axes
-    edges : array-like of shape (n_bins + 1,)
-    counts : dict of str to array-like of shape (n_bins,)
-    offset : float
-    """
+    """Draw what :func:`score_histogram` counted, each group as shares of its own size."""
     for index, (name, group) in enumerate(counts.items()):
         colour, size = COLOURS[index % len(COLOURS)], np.sum(group)
         shares = np.asarray(group) / size

@@ -12,19 +12,7 @@ TOLERANCE = 1e-6
 def check_points(network, points):
     """Return rows as float64.
 
-    Parameters
-    ----------
-    network : CertifiedNetwork
-    points : array-like of shape (n, n_features)
-
-    Returns
-    -------
-    ndarray of shape (n, n_features), float64
-
-    Raises
-    ------
-    ValueError
-        If they do not fit the network or are not finite.
+    A ValueError says that they do not fit the network or are not finite.
     """
     points = np.asarray(points, dtype=np.float64)
     width = network.n_features

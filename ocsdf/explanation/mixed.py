@@ -18,31 +18,12 @@ def explain_mixed(
 ):
     """Explain the verdicts of encoded rows by their columns.
 
-    Parameters
-    ----------
-    network : CertifiedNetwork
-    points : ndarray of shape (n, n_coordinates)
-        Encoded rows in units of the certificate.
-    radius : ndarray of shape (n,)
-        Certified radii of the rows.
-    encoder : ColumnEncoder
-    values : ndarray of shape (n, n_columns), object
-        What the rows' columns hold.
-    level : float
-        Score at the boundary of the verdict.
-    units : tuple
-        Mean, scale and Piecewise, as for :func:`ocsdf.explanation.boundary.boundary_points`.
-    index : sequence or None, default=None
-    track : callable, default=iter
-        As for :func:`ocsdf.explanation.verdicts.explain`.
-
-    Returns
-    -------
-    Explanation
-        A feature is a column: ``rows`` and ``boundary`` are arrays of objects, with numbers, dates
-        and categories; shares are those of all coordinates of a column. ``feature_radii`` are in
-        units of the column, microseconds of dates; of categories infinite where no other category
-        alone flips the verdict, and 0 where that is not certified; NaN where a value is missing.
+    `points` are in units of the certificate, `values` hold what the columns of the rows hold, and
+    `units` and the rest are as for :func:`ocsdf.explanation.boundary.boundary_points` and
+    :func:`ocsdf.explanation.verdicts.explain`. A feature is a column: shares are those of all its
+    coordinates, and ``feature_radii`` are in its units (microseconds of dates); of categories
+    infinite where no other category alone flips the verdict, 0 where that is not certified, and NaN
+    where a value is missing.
     """
     points = check_points(network, points)
     columns, places = encoder.columns_, encoder.places_

@@ -8,46 +8,21 @@ from ocsdf.utils.checks import check_radii
 
 
 def change_shares(points, flips):
-    r"""Split the changes from rows to flips among the features.
+    r"""Split the changes from standardized rows to flips among the features; each row sums to 1.
 
     .. math:: s_j = \frac{(z'_j - z_j)^2}{\sum_k (z'_k - z_k)^2}
-
-    Parameters
-    ----------
-    points, flips : ndarray of shape (n, n_features)
-        Standardized.
-
-    Returns
-    -------
-    ndarray of shape (n, n_features)
-        Rows sum to 1.
     """
     return np.square(unit(flips - points))
 
 
 def gradient_shares(network, points):
-    r"""Split the slope of f at rows among the features.
+    r"""Split the slope of f at standardized rows among the features; each row sums to 1.
 
     .. math:: s_j = \frac{(\partial_j f)^2}{\sum_k (\partial_k f)^2}
 
     with derivatives in certificate units: raw ones have units of their own, whose squares do not
-    add up.
-
-    Parameters
-    ----------
-    network : CertifiedNetwork
-    points : ndarray of shape (n, n_features)
-        Standardized rows.
-
-    Returns
-    -------
-    ndarray of shape (n, n_features)
-        Rows sum to 1; zeros where the gradient is null.
-
-    Raises
-    ------
-    ValueError
-        If the points do not fit the network or are not finite.
+    add up. A row is zeros where the gradient is null; a ValueError tells of points that do not fit
+    the network or are not finite.
     """
     return np.square(unit(input_gradient(network)(check_points(network, points))))
 
@@ -59,25 +34,9 @@ def feature_radii(radius, scale):
 
     .. math:: \sqrt{\sum_j (u_j / \mathrm{scale}_j)^2} < r
 
-    an ellipsoid with the semi-axes :math:`r \, \mathrm{scale}_j`; so no change of feature j alone
-    does by less than that either.
-
-    Parameters
-    ----------
-    radius : array-like of shape (n,)
-        Certified radii r, units of the certificate.
-    scale : array-like of shape (n_features,)
-        1 for a feature that was constant.
-
-    Returns
-    -------
-    ndarray of shape (n, n_features)
-        Semi-axes, rounded down, in raw units of each feature.
-
-    Raises
-    ------
-    ValueError
-        If a radius is negative or NaN, or a scale is not positive.
+    an ellipsoid with the semi-axes :math:`r \, \mathrm{scale}_j`, of shape (n, n_features) and
+    rounded down; so no change of feature j alone does by less than that either. A ValueError tells
+    of a radius that is negative or NaN, or a scale that is not positive.
     """
     radius, scale = check_radii(radius, "radius"), np.asarray(scale, dtype=np.float64)
     if scale.ndim != 1 or not np.all(scale > 0.0):

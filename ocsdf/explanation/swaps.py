@@ -14,29 +14,14 @@ _WORTH = 0.98
 def boundary_by_swaps(network, points, level, units, *, is_held, codes, whole=None):
     r"""Find, near each row, a point on the other side of a level set that is a row, too.
 
-    A point with half a category is none. So numbers move with categories held, see
-    :func:`ocsdf.explanation.boundary.boundary_points`; and where it is shorter, up to three
-    categories are swapped first, each time the one that brings f nearest to the other side, and
-    numbers move from there. With k swaps, each at distance c, and a move r of the numbers the
-    distance is :math:`\sqrt{r^2 + k c^2}`, an upper bound of that to the level set.
-
-    Parameters
-    ----------
-    network : CertifiedNetwork
-    points : ndarray of shape (n, n_coordinates)
-    level : float
-    units : tuple
-        Mean, scale and Piecewise, as for :func:`ocsdf.explanation.boundary.boundary_points`.
-    is_held : ndarray of shape (n_coordinates,), bool
-        Coordinates that are no numbers, or those of numbers that are missing.
-    codes : list of pairs
-        A pair for each column of categories: its first coordinate, and how many categories it
-        may be swapped to, that of all others the last. A row without any of them is not swapped.
-    whole : ndarray of shape (n_coordinates,), bool, or None, default=None
-
-    Returns
-    -------
-    BoundaryPoints
+    A point with half a category is none, so numbers move with categories held
+    (:func:`ocsdf.explanation.boundary.boundary_points`); where it is shorter, up to three
+    categories are swapped first, each time the one that brings f nearest to the other side. With k
+    swaps, each at distance c, and a move r of the numbers the distance is
+    :math:`\sqrt{r^2 + k c^2}`, an upper bound of that to the level set. `is_held` marks coordinates
+    that are no numbers, or missing ones; `codes` has a pair for each column of categories: its
+    first coordinate, and how many it may be swapped to, that of all others the last. A row without
+    any of them is not swapped.
     """
     field = Field(network, level)
     side = field.other_side(points)

@@ -6,21 +6,9 @@ import tensorflow as tf
 
 
 def as_tensor(points):
-    """Turn points into a tensor of real numbers.
+    """Turn points into a tensor of real numbers, of their precision; integers get that of Keras.
 
-    Parameters
-    ----------
-    points : array-like or tensor of shape (n, ...)
-        Its precision is kept; integers get that of Keras.
-
-    Returns
-    -------
-    tensor of shape (n, ...)
-
-    Raises
-    ------
-    ValueError
-        If it has no axis but that of the points.
+    A ValueError tells of a tensor with no axis but that of the points.
     """
     points = tf.convert_to_tensor(points)
     if not points.dtype.is_floating:
@@ -50,16 +38,6 @@ def filled_if_empty(network):
 
     In TensorFlow's graphs, convolutions by oneDNN refuse an empty batch, as is left where all
     points have stopped or none is on a level set. The network gets one point of zeros then.
-
-    Parameters
-    ----------
-    network : callable
-        Maps points of shape (n, ...), and further tensors with a row for each, to (n, ...).
-
-    Returns
-    -------
-    callable
-        The same, for n = 0 too.
     """
 
     def outputs(points, *args):
@@ -80,21 +58,9 @@ def _add_zeros(rows, n_more):
 
 
 def on_rows(network, shape, args=()):
-    """See a network as one of flat rows, with a column for each output.
+    r"""See a network as one of flat rows (n, d), with a column for each output.
 
-    Parameters
-    ----------
-    network : callable
-        Maps points of shape (n, \\*shape), and the args, to (n, l), or to (n,) if l = 1.
-    shape : tf.TensorShape or tuple of int
-        Shape of one point.
-    args : sequence of tensors
-        Each with a row for every point.
-
-    Returns
-    -------
-    callable
-        Maps rows (n, d) to (n, l), in their precision.
+    It maps points (n, \*shape), and args with a row for each, to (n, l), or to (n,) if l = 1.
     """
     filled = filled_if_empty(network)
 

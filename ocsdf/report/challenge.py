@@ -17,22 +17,9 @@ _MOST_LANDMARKS = 2000
 class Challenge(NamedTuple):
     """Rows to attack, in the unit of one detector's certificate, and how.
 
-    Attributes
-    ----------
-    points : ndarray of shape (n_samples, n_features)
-        In that unit.
-    y : ndarray of shape (n_samples,)
-        1 for an anomaly.
-    radii : ndarray of shape (n_radii,)
-        Increasing.
-    landmarks : ndarray of shape (n_landmarks, n_features)
-        Training rows that the attacker knows.
-    mean, scale : ndarray of shape (n_features,)
-    stretched : Operation or None
-        With mean and scale, what turns rows into points.
-    seed : int
-    n_queries : int
-        Scores that the attacker may ask for, a row and radius.
+    `y` is 1 for an anomaly, `radii` increase, `landmarks` are training rows that the attacker
+    knows, and `n_queries` the scores that he may ask for, a row and radius. `mean`, `scale` and
+    `stretched`, if any, turn rows into points.
     """
 
     points: np.ndarray

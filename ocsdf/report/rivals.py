@@ -13,24 +13,11 @@ MOST_ROWS = 500
 
 
 class AttackedRanking(NamedTuple):
-    """What an attack on both sides left of the AUROC.
+    """What an attack on both sides left of the AUROC, on the rows attacked; radii are scaled l2.
 
-    On the attacked rows, ``certified_auroc <= attacked_auroc <= auroc`` at every radius.
-
-    Attributes
-    ----------
-    n_normals, n_anomalies : int
-        Rows attacked.
-    n_restarts, n_steps : int
-        Effort of :func:`ocsdf.attacks.gradient_descent.pgd` for each of them.
-    auroc : float
-        AUROC of these rows before the attack.
-    radii : ndarray of shape (n_radii,)
-        Increasing. Scaled l2.
-    certified_auroc : ndarray of shape (n_radii,)
-        What no attack can push lower.
-    attacked_auroc : ndarray of shape (n_radii,)
-        What this one left: it never grows with the radius.
+    At every radius ``certified_auroc <= attacked_auroc <= auroc``: what no attack can push lower,
+    what this one left (it never grows with the radius), and what was there before. `n_restarts` and
+    `n_steps` are the effort of :func:`ocsdf.attacks.gradient_descent.pgd` for each row.
     """
 
     n_normals: int
@@ -44,25 +31,12 @@ class AttackedRanking(NamedTuple):
 
 
 class Rival(NamedTuple):
-    """Another detector, fitted and judged on the same rows.
+    """Another detector, fitted and judged on the same rows; None stands where it has no figure.
 
-    Attributes
-    ----------
-    name : str
-    auroc, average_precision : float or None
-        None if it failed.
-    certified_auroc : ndarray of shape (n_radii,) or None
-        None if it has no certificate.
-    transductive : bool
-        True if its score of a row depends on the other rows to judge.
-    joint : bool
-        True if it was fitted on the rows to judge as well, as it can score no others.
-    error : str or None
-        Why it failed.
-    attacked_auroc : list of float or None, default=None
-        AUROC on the rows of a challenge: before the attack, and after that of each radius.
-    attack_error : str or None, default=None
-        Why there is none, if one was asked for.
+    A `transductive` one scores rows by the other rows to judge, a `joint` one was fitted on these
+    as well, as it can score no others. `attacked_auroc` is the AUROC on the rows of a challenge,
+    before the attack and after that of each radius; `error` and `attack_error` say why there is
+    none.
     """
 
     name: str

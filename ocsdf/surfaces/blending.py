@@ -11,16 +11,7 @@ _REACH, _NORMALS, _FAR = 3.0, 0.8, 0.04
 
 @compiled
 def mark_blocks(places, reaches, blocks):
-    """Mark the blocks that points reach.
-
-    Parameters
-    ----------
-    places : ndarray of shape (n_points, 3), float64
-        In sides of a block.
-    reaches : ndarray of shape (n_points,)
-    blocks : ndarray of shape (nx, ny, nz), int32
-        Set to 1 there.
-    """
+    """Mark with 1 the blocks that points reach; places are in sides of a block."""
     for i in range(len(places)):
         low, high = _range(places[i], reaches[i], 1.0, blocks.shape)
         for x in range(low[0], high[0] + 1):
@@ -43,26 +34,13 @@ def blend(places, frames, curvatures, widths, blocks, cells, values, weights):
     r"""Blend the signed distances to quadrics at the vertices of blocks.
 
     .. math:: f(x) = \frac{\sum_i w_i(x) q_i(x)}{\sum_i w_i(x)}, \qquad
-       w_i = e^{-\|x - p_i\|^2 / 2 s_i^2} e^{-\|n_i - N(x)\|^2 / 0.8^2}
+        w_i = e^{-\|x - p_i\|^2 / 2 s_i^2} e^{-\|n_i - N(x)\|^2 / 0.8^2}
 
     where :math:`q_i` is minus the height above the quadric of point i over its slope, and N the
     direction of the normals' mean by the first factor alone: points on the far side of a thin
-    sheet, or of an edge, take no part (after Oeztireli et al., 2009).
-
-    Parameters
-    ----------
-    places : ndarray of shape (n_points, 3)
-        In cells.
-    frames, curvatures : ndarray of shape (n_points, 3, 3) and (n_points, 3)
-        In cells.
-    widths : ndarray of shape (n_points,)
-        s, in cells.
-    blocks : ndarray of shape (nx, ny, nz), int32
-        The number of each block, or -1.
-    cells : int
-        Cells along a block.
-    values, weights : ndarray of shape (n_blocks, cells, cells, cells), float32
-        Numerator and denominator of f, added to.
+    sheet, or of an edge, take no part (after Oeztireli et al., 2009). Lengths are in cells,
+    `blocks` holds each block's number or -1, and numerator and denominator of f are added to
+    `values` and `weights`.
     """
     means = np.zeros((*values.shape, 3), np.float32)
     end = np.exp(-0.5 * _REACH**2)
@@ -125,22 +103,11 @@ def _height(offset, frame, curvature):
 
 @compiled
 def join(corners, cells, far, side, clear, values, weights):
-    """Turn sums into a distance that goes over to the far one where no point reaches.
+    """Turn the sums of :func:`blend` into a distance that goes over to the far one out of reach.
 
-    Parameters
-    ----------
-    corners : ndarray of shape (n_blocks, 3), int
-        First corner of each block, in blocks.
-    cells : int
-        Cells along a block.
-    far : ndarray of shape (nx + 1, ny + 1, nz + 1)
-        The far distance at the corners of blocks.
-    side : float
-        Side of a cell.
-    clear : float
-        Values nearer to 0 are moved away to this, so that no two vertices of a mesh coincide.
-    values, weights : ndarray of shape (n_blocks, cells, cells, cells), float32
-        As :func:`blend` leaves them; values are written.
+    `far` is the far distance at the corners of blocks, and `side` that of a cell. Values nearer to
+    0 than `clear` are moved away to it, so that no two vertices of a mesh coincide; `values` are
+    written.
     """
     for b in range(len(corners)):
         for x in range(cells):
@@ -166,18 +133,8 @@ def join(corners, cells, far, side, clear, values, weights):
 def fill_brick(first, cells, blocks, values, far, brick):
     """Write the values of a cube of vertices; returns whether both signs are among them.
 
-    Parameters
-    ----------
-    first : ndarray of shape (3,), int
-        The cube's first vertex, in cells.
-    cells : int
-        Cells along a block.
-    blocks : ndarray of shape (nx, ny, nz), int32
-    values : ndarray of shape (n_blocks, cells, cells, cells)
-    far : ndarray of shape (nx + 1, ny + 1, nz + 1)
-        Distances whose sign stands where there is no block.
-    brick : ndarray of shape (n, n, n), float32
-        Written; what is beyond the blocks is outside.
+    The cube begins at the vertex `first`, in cells. Where there is no block the sign of `far`
+    stands, and what is beyond the blocks is outside.
     """
     size = brick.shape[0]
     inside, outside = False, False

@@ -49,17 +49,9 @@ class Cloud(NamedTuple):
 def find_stray(points):
     """Find points that belong to no surface: small groups far from all others.
 
-    Points within ten times the median distance to the eighth neighbour belong together. A group
-    of fewer than 50 points, or of less than half a percent of all, is stray, as long as most
-    points are in larger ones.
-
-    Parameters
-    ----------
-    points : ndarray of shape (n_points, 3)
-
-    Returns
-    -------
-    ndarray of shape (n_points,), bool
+    Points within ten times the median distance to the eighth neighbour belong together. A group of
+    fewer than 50 points, or of less than half a percent of all, is stray, as long as most points
+    are in larger ones.
     """
     n_points, n_others = len(points), min(_NEIGHBOURS, len(points) - 1)
     distances, neighbours = cKDTree(points).query(points, k=n_others + 1)

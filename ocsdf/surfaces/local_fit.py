@@ -153,20 +153,10 @@ class LocalSurface:
 def smooth(points):
     """Move points onto quadrics through their neighbours, in rounds.
 
-    The first round has planes of principal components; each later one has planes through the
-    smooth points of the round before, so that noise no longer decides which points are near.
-
-    Parameters
-    ----------
-    points : ndarray of shape (n_points, 3)
-
-    Returns
-    -------
-    n_neighbours : ndarray of shape (n_points,), int
-    moved : ndarray of shape (n_points, 3)
-    frames : ndarray of shape (n_points, 3, 3)
-        Unit normals, of either side, and tangents as columns.
-    curvatures : ndarray of shape (n_points, 3)
+    The first round has planes of principal components; each later one has planes through the smooth
+    points of the round before, so that noise no longer decides which points are near. Returned are
+    the numbers of neighbours, the points, frames (a unit normal, of either side, and tangents as
+    columns) and curvatures.
     """
     sizes = NEIGHBOURS[len(points) - 2 > NEIGHBOURS]
     heights, normals = _first_fit(points, sizes)

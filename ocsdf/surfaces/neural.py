@@ -104,14 +104,7 @@ class NeuralSurface:
 class Frame(NamedTuple):
     """A cloud scaled so that its longest side is 1, centred at 0.
 
-    Attributes
-    ----------
-    surface : LocalSurface
-        In those units.
-    center : ndarray of shape (3,)
-    scale : float
-    lower, upper : ndarray of shape (3,)
-        Corners of a box around the cloud, in its own units.
+    ``lower`` and ``upper`` are corners of a box around the cloud, in its own units.
     """
 
     surface: LocalSurface
@@ -136,18 +129,8 @@ class Frame(NamedTuple):
         """Leave out the connected parts of a mesh that are nowhere near a point of the cloud.
 
         Far from the points, for instance in the corners of the box, a network may change sign
-        without a reason.
-
-        Parameters
-        ----------
-        mesh : trimesh.Trimesh
-            In the cloud's own units.
-
-        Returns
-        -------
-        trimesh.Trimesh
-            With the parts of which some vertex is within three typical distances of a point; if
-            there is none, all of it.
+        without a reason. A part stays if some vertex, in the cloud's units, is within three typical
+        distances of a point; if none is, all stay.
         """
         trimesh = import_surface_package("trimesh")
         distances, _ = cKDTree(self.surface.points).query(self.to_scaled(mesh.vertices))

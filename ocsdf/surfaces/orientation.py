@@ -16,32 +16,19 @@ _FLATNESS = 8
 
 
 def orient(points, normals, areas, grid):
-    r"""Turn normals outward, where the surface is closed or nearly so.
+    r"""Turn normals outward, where the surface is closed or nearly so; 1 or -1 for each.
 
     Vectors of least size whose winding number is one half at every point look outward, wherever
     they begin (parametric Gauss reconstruction, Lin et al., 2022). With their cosines u to the
     normals, signs s minimize
 
     .. math:: \sum_{ij} |c_{ij}|^4 e_{ij}^8 (s_i - \mathrm{sign}(c_{ij}) s_j)^2
-       + \tau \sum_i (s_i - u_i)^2, \qquad c_{ij} = n_i^T n_j,
+        + \tau \sum_i (s_i - u_i)^2, \qquad c_{ij} = n_i^T n_j,
 
     over neighbours i, j: a convex problem, so that no tree of decisions carries one mistake on.
     With o the unit vector from one to the other,
     :math:`e_{ij} = 1 - \max((o^T n_i)^2, (o^T n_j)^2)` is 1 along a surface and 0 across a thin
     sheet, whose two sides look apart.
-
-    Parameters
-    ----------
-    points, normals : ndarray of shape (n_points, 3)
-    areas : ndarray of shape (n_points,)
-        That each point stands for.
-    grid : ocsdf.surfaces.winding.WindingGrid
-        Winding grid of the points.
-
-    Returns
-    -------
-    ndarray of shape (n_points,)
-        1 or -1 for each normal.
     """
     vectors = solve(grid, areas / grid.side**2, np.full(len(points), 0.5), _STEPS, _RIDGE, 0.01)
     sides = np.sum(vectors * normals, axis=1)

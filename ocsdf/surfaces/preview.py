@@ -14,12 +14,7 @@ _SOFTWARE, _HEAD = "ocsdf surface", 4096
 def add_mesh(ax, mesh, turn=(0, 1, 2)):
     """Add a mesh to 3-D axes, shaded by its normals.
 
-    Parameters
-    ----------
-    ax : mpl_toolkits.mplot3d.axes3d.Axes3D
-    mesh : trimesh.Trimesh
-    turn : sequence of three int, default=(0, 1, 2)
-        Which coordinate goes to each axis of the picture; the last points up.
+    `turn` says which coordinate goes to each axis of the picture; the last points up.
     """
     from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 
@@ -35,15 +30,7 @@ def add_mesh(ax, mesh, turn=(0, 1, 2)):
 
 
 def look_at(ax, lower, upper, title):
-    """Set 3-D axes to a cube around a box, hide them, and write a title.
-
-    Parameters
-    ----------
-    ax : mpl_toolkits.mplot3d.axes3d.Axes3D
-    lower, upper : ndarray of shape (3,)
-        Corners, in the order of the picture's axes.
-    title : str
-    """
+    """Set 3-D axes to a cube around a box, hide them, and write a title."""
     center, half = (lower + upper) / 2.0, 0.42 * (upper - lower).max()
     low, high = center - half, center + half
     ax.set(
@@ -57,34 +44,15 @@ def upright(points):
     """Order the axes so that the third, which a picture draws upwards, is the model's up.
 
     Scans and models have y or z upwards; x lies. A model stands on the longer of its axes y and z
-    if one is longer by a fifth, and else on y, as most files of meshes do.
-
-    Parameters
-    ----------
-    points : ndarray of shape (n_points, 3)
-
-    Returns
-    -------
-    list of three int
-        The order of the axes after a right-handed turn.
+    if one is longer by a fifth, and else on y, as most files of meshes do. The order is a
+    right-handed turn.
     """
     _, y, z = np.ptp(points, axis=0)
     return [0, 1, 2] if z > 1.2 * y else [2, 0, 1]
 
 
 def preview(points, mesh):
-    """Draw a cloud, and its mesh from two sides, upright.
-
-    Parameters
-    ----------
-    points : ndarray of shape (n_points, 3)
-    mesh : trimesh.Trimesh
-
-    Returns
-    -------
-    bytes
-        PNG.
-    """
+    """Draw a cloud, and its mesh from two sides, upright; return a PNG as bytes."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10.5, 3.8), layout="constrained")

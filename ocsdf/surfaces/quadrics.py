@@ -13,17 +13,9 @@ _RIDGE = 1e-4
 def fit_around(points, neighbours, sizes, heights, normals):
     """Fit quadrics over planes of principal components, to the neighbours of points themselves.
 
-    Parameters
-    ----------
-    points : ndarray of shape (n_points, 3)
-    neighbours : ndarray of shape (n, n_most)
-        By distance; the first is the point itself, which is left out.
-    sizes : ndarray of shape (n_sizes,), int
-        How many neighbours take part.
-    heights : ndarray of shape (n, n_sizes)
-        Written: of the quadric above the point, along the plane's normal.
-    normals : ndarray of shape (n, n_sizes, 3)
-        Written: the unit normals of the planes.
+    `neighbours` are by distance, the first is the point itself, which is left out; `sizes` say how
+    many take part. Written are `heights`, of the quadric above the point along the plane's normal,
+    and `normals`, those of the planes.
     """
     n_most = neighbours.shape[1]
     offsets, origin = np.empty((n_most, 3)), np.zeros(3)
@@ -43,17 +35,9 @@ def fit_around(points, neighbours, sizes, heights, normals):
 def validate(points, origins, normals, neighbours, first, sizes, errors):
     """Measure how far points lie from quadrics over given planes that leave them out.
 
-    Parameters
-    ----------
-    points, origins, normals : ndarray of shape (n_points, 3)
-        The plane of point i goes through ``origins[i]``, with the unit normal ``normals[i]``.
-    neighbours : ndarray of shape (n, n_most)
-        The points nearest to each origin, by distance.
-    first : int
-        The number of the first point that ``neighbours`` is about.
-    sizes : ndarray of shape (n_sizes,), int
-    errors : ndarray of shape (n, n_sizes)
-        Written: the height of the point above the quadric.
+    The plane of point i goes through ``origins[i]``, with the unit normal ``normals[i]``, and
+    `neighbours`, by distance to the origins, are those of the points from `first` on. `errors` is
+    written: the height of the point above the quadric of each of the `sizes`.
     """
     n_most = neighbours.shape[1]
     offsets, origin, own = np.empty((n_most, 3)), np.zeros(3), np.empty(3)
@@ -86,21 +70,9 @@ def validate(points, origins, normals, neighbours, first, sizes, errors):
 def move_onto(points, origins, normals, neighbours, first, sizes, moved, frames, curvatures):
     """Move origins onto quadrics over given planes, and describe the quadrics there.
 
-    Parameters
-    ----------
-    points, origins, normals : ndarray of shape (n_points, 3)
-    neighbours : ndarray of shape (n, n_most)
-        The points nearest to each origin, by distance.
-    first : int
-        The number of the first point that ``neighbours`` is about.
-    sizes : ndarray of shape (n_points,), int
-        How many neighbours take part at each origin.
-    moved : ndarray of shape (n, 3)
-        Written: the origins, moved along their normals.
-    frames : ndarray of shape (n, 3, 3)
-        Written: the quadric's unit normal there, and two tangents, as columns.
-    curvatures : ndarray of shape (n, 3)
-        Written: the second derivatives of the height over the tangents, uu, uv and vv.
+    The parameters are those of :func:`validate`, with a size at each origin. Written are `moved`,
+    along the normals, `frames` (the unit normal there and two tangents, as columns) and
+    `curvatures`, the second derivatives uu, uv and vv of the height over the tangents.
     """
     n_most = neighbours.shape[1]
     offsets, origin = np.empty((n_most, 3)), np.zeros(3)

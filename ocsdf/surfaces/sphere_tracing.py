@@ -85,18 +85,8 @@ def trace(field, origins, directions, farthest, tolerance=1e-4, max_steps=512):
 def look(bounds, size, angle=0.5, height=0.35):
     """Lay parallel rays through a box, seen a little from above, with y upwards.
 
-    Parameters
-    ----------
-    bounds : ndarray of shape (2, 3)
-    size : int
-        Pixels along each side.
-    angle, height : float
-        Around the y axis and above the horizon, in radians.
-
-    Returns
-    -------
-    origins, directions : ndarray of shape (size * size, 3)
-        Row by row from the top left; rays begin at a sphere around the box.
+    There are `size` pixels along each side, row by row from the top left, `angle` around the y axis
+    and `height` above the horizon in radians; rays begin at a sphere around the box.
     """
     center, radius = np.mean(bounds, axis=0), 0.55 * float(np.linalg.norm(np.diff(bounds, axis=0)))
     back = np.array(
@@ -112,20 +102,7 @@ def look(bounds, size, angle=0.5, height=0.35):
 
 
 def shade(field, origins, directions, traced, size):
-    """Shade what rays hit by the field's own gradient: ndarray of shape (size, size), 0 to 1.
-
-    Parameters
-    ----------
-    field : callable
-    origins, directions : ndarray of shape (size * size, 3)
-    traced : Trace
-    size : int
-
-    Returns
-    -------
-    ndarray of shape (size, size)
-        1, white, where nothing is hit.
-    """
+    """Shade what rays hit by the field's own gradient, 0 to 1; 1, white, where nothing is hit."""
     picture = np.ones(size * size)
     points = (
         origins[traced.hits] + traced.lengths[traced.hits, np.newaxis] * directions[traced.hits]

@@ -17,19 +17,8 @@ class WindingGrid:
     .. math:: w = G * \nabla \cdot \sum_i \mu_i \delta_{p_i}, \qquad -\Delta G = \delta,
 
     is 1 inside and 0 outside a closed surface where :math:`\mu_i` is the outward normal at
-    :math:`p_i` times the area that the point stands for. Points are spread over about a cell; the
-    box is periodic, and w is 0 on average on its faces.
-
-    Parameters
-    ----------
-    points : ndarray of shape (n_points, 3)
-    n_cells : int
-        Along the longest side of the box.
-
-    Attributes
-    ----------
-    lower, side, shape
-        As those of :class:`ocsdf.surfaces.meshing.Grid`.
+    :math:`p_i` times the area that the point stands for. Points are spread over about a cell of the
+    `n_cells` along the longest side; the box is periodic, and w is 0 on average on its faces.
     """
 
     def __init__(self, points, n_cells=128):
@@ -88,27 +77,10 @@ class WindingGrid:
 def solve(grid, areas, target, n_steps, ridge, tolerance=0.0):
     r"""Find vectors of least size whose winding number at the points is as wanted.
 
-    Conjugate gradients for :math:`(A D A^T + \rho I) \xi = b`; the vectors are
-    :math:`D A^T \xi`, where D holds the areas (parametric Gauss reconstruction, Lin et al., 2022).
-
-    Parameters
-    ----------
-    grid : WindingGrid
-        A.
-    areas : ndarray of shape (n_points,)
-        In squared sides of a cell.
-    target : ndarray of shape (n_points,)
-        b.
-    n_steps : int
-        At most.
-    ridge : float
-        rho, in units of the mean of A D A^T 1.
-    tolerance : float, default=0.0
-        Share of the residual's norm at which to stop.
-
-    Returns
-    -------
-    ndarray of shape (n_points, 3)
+    Conjugate gradients for :math:`(A D A^T + \rho I) \xi = b`, with A the grid, b the target and
+    areas D in squared sides of a cell; the vectors are :math:`D A^T \xi` (parametric Gauss
+    reconstruction, Lin et al., 2022). rho is `ridge`, in units of the mean of A D A^T 1; the steps
+    end at `n_steps`, or where the residual's norm is a share `tolerance` of its first.
     """
     areas = areas[:, np.newaxis]
     ones = grid.at_points(areas * grid.transposed(np.ones(len(target))))

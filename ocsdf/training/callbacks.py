@@ -75,10 +75,7 @@ def is_of_keras(value):
 class Progress(Callback):
     """Writes how training goes to the standard output.
 
-    Parameters
-    ----------
-    verbose : {1, 2}
-        One line that is written anew each time, or a line an epoch.
+    `verbose` is 1 for one line that is written anew each time, and 2 for a line an epoch.
     """
 
     def __init__(self, verbose):

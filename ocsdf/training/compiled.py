@@ -9,16 +9,8 @@ from ocsdf.utils.compiled import compiled
 def sort_pairs(values, bias):
     """Add a bias to rows and sort their pairs of units, one of each half, in place.
 
-    Parameters
-    ----------
-    values : ndarray of shape (n, d), float32
-        d is even. Unit i makes a pair with unit i + d/2, the smaller value of which comes first.
-    bias : ndarray of shape (d,), float32
-
-    Returns
-    -------
-    ndarray of shape (n, d/2), bool
-        Which pairs have changed places; takes gradients back through :func:`unsort_pairs`.
+    Unit i makes a pair with unit i + d/2, the smaller value of which comes first; d is even.
+    Returned is which pairs have changed places, (n, d/2), for :func:`unsort_pairs`.
     """
     n_rows, width = values.shape
     middle = width // 2
@@ -52,14 +44,9 @@ def rmsprop(weight, mean_square, gradient, rate, rho, rest, epsilon):
     r"""Make one RMSprop step, in place.
 
     .. math:: v \leftarrow \rho v + (1 - \rho) g^2, \qquad
-       w \leftarrow w - \frac{\alpha g}{\sqrt{v + \varepsilon}}
+        w \leftarrow w - \frac{\alpha g}{\sqrt{v + \varepsilon}}
 
-    Parameters
-    ----------
-    weight, mean_square, gradient : ndarray of shape (n,), float32
-        w, v and g.
-    rate, rho, rest, epsilon : float32
-        The learning rate, rho, 1 - rho and epsilon.
+    on w, v and g in float32; `rest` is 1 - rho.
     """
     for i in range(len(weight)):
         square = mean_square[i] * rho + rest * (gradient[i] * gradient[i])
@@ -69,16 +56,9 @@ def rmsprop(weight, mean_square, gradient, rate, rho, rest, epsilon):
 
 @compiled(error_model="numpy")
 def add_polynomial(squared, matrix, first, second, scale):
-    r"""Replace the square of a matrix by :math:`s (I + a Q + b Q^2)`.
+    """Replace the square of a matrix Q, in place, by :math:`s (I + a Q + b Q^2)`.
 
-    Parameters
-    ----------
-    squared : ndarray of shape (n, n), float32
-        Q^2; overwritten.
-    matrix : ndarray of shape (n, n), float32
-        Q.
-    first, second, scale : float32
-        a, b and s.
+    `squared` holds Q^2, and a, b and s are `first`, `second` and `scale`.
     """
     for i in range(len(squared)):
         for j in range(len(squared)):
@@ -93,15 +73,6 @@ def pack_keys(values, bias):
     """Add a bias to rows, and make float64 keys that sort as they do and know their columns.
 
     A float64 has bits that float32 lacks: the lowest ones hold the column.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n, d), float32
-    bias : ndarray of shape (d,), float32
-
-    Returns
-    -------
-    ndarray of shape (n, d), float64
     """
     n_rows, width = values.shape
     keys = np.empty((n_rows, width))
@@ -118,21 +89,9 @@ def pack_keys(values, bias):
 
 @compiled
 def unpack_keys(keys, values, mask):
-    """Take values and columns out of keys that :func:`pack_keys` made.
+    """Take values and columns out of keys that :func:`pack_keys` made, sorted or not.
 
-    Parameters
-    ----------
-    keys : ndarray of shape (n, d), float64
-        Sorted, or not.
-    values : ndarray of shape (n, d), float32
-        Overwritten by the keys' values.
-    mask : int
-        The bits that hold a column.
-
-    Returns
-    -------
-    ndarray of shape (n, d), int64
-        The columns.
+    `values` are overwritten, columns returned in int64; `mask` has the bits that hold a column.
     """
     n_rows, width = keys.shape
     bits = keys.view(np.int64)

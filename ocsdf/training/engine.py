@@ -6,16 +6,10 @@ import numpy as np
 
 
 class Batches(NamedTuple):
-    """What a number of training steps work on.
+    """What a number of training steps work on, in float32.
 
-    Attributes
-    ----------
-    data : ndarray of shape (n_steps, batch_size, n_features), float32
-        Training rows.
-    seeds : ndarray of shape (n_steps, batch_size, n_features), float32
-        Where negatives start, in B.
-    eta : ndarray of shape (n_steps, batch_size), float32
-        Their learning rates, see :func:`ocsdf.training.negatives.attract`.
+    `data` and `seeds`, where negatives start in B, are (n_steps, batch_size, n_features). `eta`
+    holds the negatives' learning rates, see :func:`ocsdf.training.negatives.attract`.
     """
 
     data: np.ndarray
@@ -30,41 +24,13 @@ class Engine(Protocol):
     """
 
     def run(self, values, attractor, domain, batches, newton_steps, margin, hinge_weight):
-        """Train on batches.
+        """Train on batches; return the arrays after the last one, and the sums of three measures.
 
-        Parameters
-        ----------
-        values : list of ndarray
-            Arrays of the weights and of the optimizer's variables.
-        attractor : list of ndarray
-            Weights of the network that attracts negatives under Algorithm 2; else empty.
-        domain : Box or Ball
-            B.
-        batches : Batches
-        newton_steps : int
-            T; 0 leaves negatives where they are drawn.
-        margin, hinge_weight : float
-            m and lambda.
-
-        Returns
-        -------
-        values : list of array or tensor
-            After the last batch.
-        sums : ndarray of shape (3,)
-            See :func:`ocsdf.training.losses.measure`; where a batch has several updates, of the
-            last.
+        `values` are arrays of the weights and of the optimizer's variables, `attractor` the weights
+        that attract negatives under Algorithm 2, else empty. With T = 0 `newton_steps` negatives
+        stay where they are drawn. The sums, of the last update where a batch has several, are those
+        of :func:`ocsdf.training.losses.measure`.
         """
 
     def gradient_norm(self, values, points):
-        """Average the norm of f's gradient.
-
-        Parameters
-        ----------
-        values : list of ndarray
-            As for :meth:`run`.
-        points : ndarray of shape (n, n_features), float32
-
-        Returns
-        -------
-        float
-        """
+        """Average the norm of f's gradient at points; the values are as for :meth:`run`."""

@@ -45,17 +45,9 @@ def hkr(y_true, y_pred, margin, hinge_weight):
 def measure(scores, labels, margin, hinge_weight):
     """Sum over batches what training reports of each.
 
-    Parameters
-    ----------
-    scores : ndarray of shape (n_batches, 2 * batch_size)
-        f at the data of each batch, then at its negatives.
-    labels : ndarray of shape (2 * batch_size,)
-    margin, hinge_weight : float
-
-    Returns
-    -------
-    ndarray of shape (3,)
-        The loss (Eq. 2), the share of the data with f >= 0, and that of samples with y f < margin.
+    Scores, (n_batches, 2 * batch_size), are f at the data of each batch, then at its negatives. The
+    three sums are of the loss (Eq. 2), the share of the data with f >= 0, and that of samples with
+    y f < margin.
     """
     n_batches, size = scores.shape
     losses = hkr(np.broadcast_to(labels, scores.shape), scores, margin, hinge_weight)

@@ -24,20 +24,10 @@ _ROWS = 64
 class HostTraining:
     """An :class:`ocsdf.training.engine.Engine` without a graph to trace.
 
-    Dense layers with orthogonal kernels, sorting ones in between, and RMSprop. The variables are
-    the kernel and the bias of each dense layer, how many updates were made, the learning rate, and
-    the mean square of each weight's gradient. Rows are independent, so negatives are attracted, and
-    gradients computed, in chunks of rows on all cores.
-
-    Parameters
-    ----------
-    activations : sequence of {"fullsort", "groupsort2"}
-        Sorting layers that follow the hidden ones.
-    schedule : {"printed", "even"}
-    n_updates : int
-        K.
-    rho, epsilon : float
-        Constants of RMSprop; the defaults are Keras's.
+    Dense layers with orthogonal kernels, sorting ones in between, and RMSprop with Keras's
+    constants. The variables are each dense layer's kernel and bias, the number of updates, the
+    learning rate, and the mean square of each weight's gradient. Rows are independent, so negatives
+    are attracted, and gradients computed, in chunks of rows on all cores.
     """
 
     def __init__(self, activations, schedule, n_updates, rho=0.9, epsilon=1e-7):
@@ -104,13 +94,8 @@ def _is_wide(weights):
 class _Network:
     """Dense layers with sorting ones in between, forward and backward, in float32.
 
-    Parameters
-    ----------
-    weights : list of ndarray
-        Kernel and bias of each layer; may be changed in place.
-    sorts : list of callable
-        The hidden layers' sorts: from values to the sorted ones, and a function that takes a
-        gradient back.
+    Weights, kernel and bias of each layer, may be changed in place. `sorts` are those of the hidden
+    layers: from values to the sorted ones, and a function that takes a gradient back.
     """
 
     def __init__(self, weights, sorts):

@@ -54,17 +54,8 @@ def variables_of(model, optimizer):
 class TrainingGraph:
     """An :class:`ocsdf.training.engine.Engine` that is traced once.
 
-    The graph works on variables of its own, so fits in several threads take turns.
-
-    Parameters
-    ----------
-    model : keras.Sequential
-        Its weights are overwritten.
-    optimizer : keras.optimizers.Optimizer
-        Its state is overwritten.
-    domain_class : {Box, Ball}
-    schedule : {"printed", "even"}
-    updates_per_batch : int or "converged"
+    The model's weights and the optimizer's state are overwritten. The graph works on variables of
+    its own, so fits in several threads take turns.
     """
 
     def __init__(self, model, optimizer, domain_class, schedule, updates_per_batch):

@@ -12,19 +12,8 @@ def compiled(function=None, *, without_numba=None, **options):
     """Compile a function for arrays, and keep the result for the next process if there is room.
 
     Where the package is read-only and nobody has a home folder, as in many containers, there is
-    none, and each process compiles anew.
-
-    Parameters
-    ----------
-    function : callable
-    without_numba : callable or None, default=None
-        The same by NumPy, slower, for where numba is not installed; None asks to install it.
-    **options
-        Options of numba's ``njit``.
-
-    Returns
-    -------
-    callable
+    none, and each process compiles anew. `without_numba` is the same by NumPy, slower, for where
+    numba is not installed; None asks to install it.
     """
     if function is None:
         return lambda function: compiled(function, without_numba=without_numba, **options)

@@ -48,13 +48,7 @@ class KerasForUs:
 
 
 def check_keras():
-    """Make sure that Keras computes by TensorFlow.
-
-    Raises
-    ------
-    ImportError
-        If it has another backend.
-    """
+    """Raise an ImportError if Keras does not compute by TensorFlow."""
     import keras
 
     _check_backend(keras.config.backend())

@@ -15,23 +15,8 @@ SUFFIXES = (".parquet", ".csv")
 class Parts:
     """A folder of parts, each whole or not there, and the plan that all of them follow.
 
-    Parameters
-    ----------
-    folder : Path
-        Made where it is not there.
-    suffix : {".parquet", ".csv"}
-    plan : dict
-        What the parts depend on, as JSON holds it.
-
-    Attributes
-    ----------
-    done : int
-        How many parts are there, the first ones.
-
-    Raises
-    ------
-    ValueError
-        If the folder holds parts of another plan, or other files.
+    The plan is what the parts depend on, as JSON holds it, and ``done`` counts the first parts that
+    are there. A ValueError tells of a folder that holds parts of another plan, or other files.
     """
 
     def __init__(self, folder, suffix, plan):

@@ -18,18 +18,7 @@ def visible(text):
 
 
 def csv_text(frame, **options):
-    """Write a frame as CSV, with an apostrophe before texts that spreadsheets take for formulas.
-
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-    **options
-        Options of its ``to_csv``.
-
-    Returns
-    -------
-    str
-    """
+    """Write a frame as CSV, with an apostrophe before texts that spreadsheets take for formulas."""
     safe = frame.copy()
     for place, dtype in enumerate(frame.dtypes):
         if dtype.kind not in "biufcmM":
