@@ -22,9 +22,8 @@ _N_REFERENCES = 1024
 class DistanceDetector(CertifiedDetector):
     """A certified detector that remembers rows and learns nothing.
 
-    Abstract: a subclass has ``_distance_to(points)``, which makes the distance to standardized
-    training rows. Verdicts call the farthest hundredth of the training rows anomalies, as those of
-    OCSDF do.
+    A subclass has ``_distance_to(points)``, which makes the distance to standardized training rows.
+    Verdicts call the farthest hundredth of the training rows anomalies, as those of OCSDF do.
     """
 
     def fit(self, X, y=None):

@@ -19,9 +19,8 @@ def boundary_by_swaps(network, points, level, units, *, is_held, codes, whole=No
     categories are swapped first, each time the one that brings f nearest to the other side. With k
     swaps, each at distance c, and a move r of the numbers the distance is
     :math:`\sqrt{r^2 + k c^2}`, an upper bound of that to the level set. `is_held` marks coordinates
-    that are no numbers, or missing ones; `codes` has a pair for each column of categories: its
-    first coordinate, and how many it may be swapped to, that of all others the last. A row without
-    any of them is not swapped.
+    that are no numbers, or missing ones, and `codes` pairs each column of categories' first
+    coordinate with how many it may be swapped to.
     """
     field = Field(network, level)
     side = field.other_side(points)

@@ -33,12 +33,12 @@ def random_orthogonal(n_in, n_out, random_state):
 def nearest_orthogonal(kernel):
     r"""Return the orthogonal matrix nearest to a kernel, its polar factor, in float64.
 
-    By Newton-Schulz steps where the kernel W is near enough,
+    Where the kernel W is near enough, Newton-Schulz steps find it,
 
     .. math:: W \leftarrow W + \tfrac12 W Q, \qquad Q = I - W^\top W,
 
-    each of which leaves a defect of at most :math:`\|Q\|_F^2` of one below 1; by an SVD elsewhere.
-    (Higham, *Functions of Matrices*, Sec. 8.3.)
+    each of which leaves a defect of at most :math:`\|Q\|_F^2` of one below 1; elsewhere an SVD does
+    (Higham, *Functions of Matrices*, Sec. 8.3).
     """
     kernel = np.asarray(kernel, dtype=np.float64)
     tall = kernel if kernel.shape[0] >= kernel.shape[1] else kernel.T

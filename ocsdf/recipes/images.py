@@ -29,12 +29,12 @@ _LEAST_ANGLE, _LARGEST_ANGLE = 1e-3, 1.5
 def cone_part(rows, n_channels, random_state):
     """Make the exact part of the default: how far an image lies from cones around the others.
 
-    Cones are of images in [0, 1] without their brightness. Grey ones: the mean over two clusterings
-    (k-means, 20 clusters) of the signed distance to the edge of cones around the first 15 singular
-    vectors of each cluster, at the median of the images' angles to their own subspace. Coloured
-    ones, of which few directions do not tell one kind from another: a cone around each image, of
-    5,000 at most, at the median of the angles to the nearest other image. What has a smaller norm
-    than 99 % of the images is outside, too.
+    Images in [0, 1] lose their brightness first, and what has a smaller norm than 99 % of them is
+    outside, too. Where they are grey, the value is the mean over two clusterings (k-means, 20
+    clusters) of the signed distance to the edge of cones around the first 15 singular vectors of
+    each cluster, whose angle is the median of the images' angles to their own subspace. Where they
+    have colours, few directions do not tell one kind of them from another: each image, of 5,000 at
+    most, has a cone of its own, whose angle is the median of the angles to the nearest other image.
     """
     centered = rows - rows.mean(axis=1, keepdims=True)
     norms = np.linalg.norm(centered, axis=1)

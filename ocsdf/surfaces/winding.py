@@ -77,10 +77,10 @@ class WindingGrid:
 def solve(grid, areas, target, n_steps, ridge, tolerance=0.0):
     r"""Find vectors of least size whose winding number at the points is as wanted.
 
-    Conjugate gradients for :math:`(A D A^T + \rho I) \xi = b`, with A the grid, b the target and
+    Conjugate gradients solve :math:`(A D A^T + \rho I) \xi = b`, with A the grid, b the target and
     areas D in squared sides of a cell; the vectors are :math:`D A^T \xi` (parametric Gauss
-    reconstruction, Lin et al., 2022). rho is `ridge`, in units of the mean of A D A^T 1; the steps
-    end at `n_steps`, or where the residual's norm is a share `tolerance` of its first.
+    reconstruction, Lin et al., 2022). `ridge` is rho in units of the mean of A D A^T 1, and the
+    steps end at `n_steps`, or where the residual's norm is a share `tolerance` of its first.
     """
     areas = areas[:, np.newaxis]
     ones = grid.at_points(areas * grid.transposed(np.ones(len(target))))

@@ -27,9 +27,9 @@ class Engine(Protocol):
         """Train on batches; return the arrays after the last one, and the sums of three measures.
 
         `values` are arrays of the weights and of the optimizer's variables, `attractor` the weights
-        that attract negatives under Algorithm 2, else empty. With T = 0 `newton_steps` negatives
-        stay where they are drawn. The sums, of the last update where a batch has several, are those
-        of :func:`ocsdf.training.losses.measure`.
+        that attract negatives under Algorithm 2, else empty. Where `newton_steps`, T, is 0,
+        negatives stay where they are drawn. The sums, of the last update where a batch has several,
+        are those of :func:`ocsdf.training.losses.measure`.
         """
 
     def gradient_norm(self, values, points):

@@ -24,10 +24,10 @@ _ROWS = 64
 class HostTraining:
     """An :class:`ocsdf.training.engine.Engine` without a graph to trace.
 
-    Dense layers with orthogonal kernels, sorting ones in between, and RMSprop with Keras's
-    constants. The variables are each dense layer's kernel and bias, the number of updates, the
-    learning rate, and the mean square of each weight's gradient. Rows are independent, so negatives
-    are attracted, and gradients computed, in chunks of rows on all cores.
+    It trains dense layers with orthogonal kernels and sorting ones in between by RMSprop, whose
+    constants are Keras's by default. The variables are each dense layer's kernel and bias, the
+    number of updates, the learning rate, and the mean square of each weight's gradient. As rows are
+    independent, negatives are attracted, and gradients computed, in chunks of rows on all cores.
     """
 
     def __init__(self, activations, schedule, n_updates, rho=0.9, epsilon=1e-7):
