@@ -15,8 +15,6 @@ from ocsdf.data.downloads import data_home
 from ocsdf.data.fixed_splits import load_fixed_split
 
 DETECTORS = ("OCSDF", "nearest neighbour", "DTE-NP", "KNN", "IForest", "LOF", "ECOD", "INNE")
-# Slow, so with one seed.
-SLOW = ("LUNAR",)
 # What the default has without a part of it, and with another emphasis.
 VARIANTS = {
     f"experiments.table_ablations:{kind}": f"OCSDF, {words}"
@@ -93,7 +91,7 @@ def main(arguments=None):
         n_seeds = settings.seeds if protocol == "fixed" else settings.adbench_seeds
         parts[protocol] = pd.concat(
             run_missing(committed, tables, names, protocol, n, settings)
-            for names, n in ((DETECTORS, n_seeds), (SLOW, 1), (tuple(VARIANTS), 1))
+            for names, n in ((DETECTORS, n_seeds), (tuple(VARIANTS), 1))
         )
     rivals = ("OCSDF", "IForest", *list(VARIANTS)[-1:])
     known = committed, tables_at_hand(), rivals, "contaminated", settings.adbench_seeds

@@ -19,7 +19,7 @@ from ocsdf.recipes.exact_distances import (
 # of the median.
 SHARES = {
     "accuracy": (0.4, 0.1, 0.3, 0.2),
-    "certificate": (0.5, 0.5),
+    "certificate": (0.2, 0.8),
     "contamination": (0.24, 0.06, 0.18, 0.12, 0.4),
 }
 # What the first and the network have of the first share.
@@ -56,7 +56,7 @@ def anchored_network(
        of what it is compared with. They are no references.
 
     All are 1-Lipschitz in l2, so f is. No label is used. With emphasis on the certificate f is
-    :math:`0.5 \, (0.9 \, h_1 + 0.1 \, g) + 0.5 \, h_2 - c`: its parts tend to grow in the same
+    :math:`0.2 \, (0.9 \, h_1 + 0.1 \, g) + 0.8 \, h_2 - c`: its parts tend to grow in the same
     direction, so that it certifies more, and ranks a little worse. With emphasis on contamination
     only rows of the core are compared with, c is still of all rows, and f is
 
