@@ -26,7 +26,6 @@ from scipy.spatial import cKDTree
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KernelDensity
 
-from experiments.clear_seeds import clear_seeds
 from experiments.common.command import all_there, file_name, make_parser, run_experiment
 from experiments.shapes import (
     GENERATED,
@@ -37,6 +36,7 @@ from experiments.shapes import (
     load_shape,
     surrounding_box,
 )
+from experiments.toy2d_data import clear_seeds
 from ocsdf import OCSDF
 from ocsdf.certificate.network import CertifiedNetwork
 from ocsdf.networks.builders import build_mlp

@@ -5,15 +5,17 @@ Run ``python -m experiments.oddbench --help``; it does what oddbench.csv lacks o
 protocol, and resumes where an earlier run was stopped.
 """
 
+import numpy as np
 import pandas as pd
 
 from experiments.common.command import count, make_parser, write_text
-from experiments.development_halves import halves
 from ocsdf.benchmark.rank_tests import pairwise_wilcoxon
 from ocsdf.benchmark.run import run_benchmark, tables_at_hand
 from ocsdf.data.downloads import data_home
 from ocsdf.data.fixed_splits import load_fixed_split
 
+# Fixed before any recipe was run.
+HALF_SEED = 20
 DETECTORS = ("OCSDF", "nearest neighbour", "DTE-NP", "KNN", "IForest", "LOF", "ECOD", "INNE")
 # What the default has without a part of it, and with another emphasis.
 VARIANTS = {
@@ -27,6 +29,16 @@ VARIANTS = {
     )
 }
 _METRICS = ("auroc", "aupr", "certified_auroc_0.1", "certified_auroc_0.2", "certified_auroc_0.5")
+
+
+def halves(names):
+    """Draw the half of the tables that constants are chosen on, and the half they are shown on."""
+    names = sorted(names)
+    order = np.random.default_rng(HALF_SEED).permutation(len(names))
+    middle = len(names) // 2
+    return tuple(
+        [names[index] for index in sorted(part)] for part in (order[:middle], order[middle:])
+    )
 
 
 def odd_tables():

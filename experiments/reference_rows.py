@@ -15,8 +15,7 @@ from sklearn.metrics import roc_auc_score
 
 from experiments.common.command import as_table, make_parser, page, write_text
 from experiments.common.results import do_cells
-from experiments.development_halves import halves
-from experiments.oddbench import odd_tables
+from experiments.oddbench import halves, odd_tables
 from ocsdf import OCSDF
 from ocsdf.data.splits import fixed_split
 from ocsdf.recipes import tables as recipe

@@ -20,9 +20,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.clear_seeds import clear_seeds
 from experiments.common.command import run_presets
-from experiments.toy2d_data import SHAPES, TOY_SETS, draw_ring, draw_toy_set
+from experiments.toy2d_data import SHAPES, TOY_SETS, clear_seeds, draw_ring, draw_toy_set
 from experiments.toy2d_networks import fit_clear, fit_conventional, slope_of
 from experiments.toy2d_tables import PAPER_SLOPES
 from ocsdf.certificate.network import CertifiedNetwork

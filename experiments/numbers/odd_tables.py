@@ -1,8 +1,7 @@
 """What the README says of tables: the present default on OddBench's and ADBench's."""
 
-from experiments.development_halves import halves
 from experiments.numbers.words import at_least, nearest, record, table
-from experiments.oddbench import VARIANTS, summarize
+from experiments.oddbench import VARIANTS, halves, summarize
 
 _SHOWN = ("OCSDF", "nearest neighbour", "DTE-NP", "KNN", "LOF", "INNE", "IForest", "ECOD")
 _NAMES = {

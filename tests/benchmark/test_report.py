@@ -17,7 +17,7 @@ from ocsdf.cli.bench import _print_benchmark
 from ocsdf.data.splits import PROTOCOLS
 from ocsdf.utils.exactness import exact_floats
 from tests.benchmark.test_statistics import cells
-from tests.readers import Page
+from tests.samples import Page
 
 TABLES = ["4_breastw", "42_WBC", "6_cardio", "38_thyroid", "40_vowels"]
 # Levels of each detector; IForest and OCSDF draw over seeds.

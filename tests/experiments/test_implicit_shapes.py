@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 
 from experiments import implicit_shapes
-from experiments.clear_seeds import clear_seeds
 from experiments.implicit_shapes import (
     BALLS,
     KDE,
@@ -16,6 +15,7 @@ from experiments.implicit_shapes import (
     run_cell,
 )
 from experiments.shapes import GENERATED, draw_inside, load_shape
+from experiments.toy2d_data import clear_seeds
 from ocsdf.training.domain import Box
 
 

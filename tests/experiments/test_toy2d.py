@@ -9,8 +9,7 @@ from scipy.spatial import cKDTree
 
 from experiments import toy2d
 from experiments import toy_variants as variants
-from experiments.clear_seeds import clear_seeds
-from experiments.toy2d_data import SHAPES, TOY_SETS, draw_ring, draw_toy_set
+from experiments.toy2d_data import SHAPES, TOY_SETS, clear_seeds, draw_ring, draw_toy_set
 from experiments.toy2d_figures import draw_contours, grid_points, png
 from experiments.toy2d_networks import fit_conventional, slope_of
 from experiments.toy2d_tables import CLEAR, PRINTED

@@ -9,7 +9,7 @@ from ocsdf.report.page import render_html, render_markdown
 from ocsdf.report.rivals import AttackedRanking, Rival
 from ocsdf.report.summary import summarize
 from ocsdf.utils.html import at_least, at_most, certified_percent, percent
-from tests.readers import Page
+from tests.samples import Page
 
 
 def render(*arguments, **more):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ocsdf import OCSDF
-from tests.readers import load_without_tensorflow
+from tests.samples import load_without_tensorflow
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from ocsdf import OCSDF, ImageOCSDF
-from tests.readers import load_without_tensorflow
+from tests.samples import load_without_tensorflow
 
 FOLDER = Path(__file__).resolve().parent.parent / "data_files" / "version_1"
 EXPECTED = json.loads((FOLDER / "expected.json").read_text())
