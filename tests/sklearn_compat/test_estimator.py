@@ -397,8 +397,10 @@ def learned(detector):
     network = detector._network.network
     if detector.method == "paper":
         return network.evaluate
-    halfway, mean = network.operations[0].members[0].operations
-    return lambda points: mean.members[1].evaluate(halfway.evaluate(points))
+    *halfway, mean = network.operations[0].members[0].operations
+    # Without standardizing there is no way to go half of.
+    before = halfway[0].evaluate if halfway else np.asarray
+    return lambda points: mean.members[1].evaluate(before(points))
 
 
 def test_methods_differ_by_more_than_a_constant(X, tiny, tiny_scores, default_fit):
