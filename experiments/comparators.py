@@ -51,9 +51,9 @@ _ALL_ROWS = "guaranteed_all_rows_{:g}"
 def compare(table, detector, seed, n_attacked):
     """Fit one detector on one table, attack it, and certify it where it has a certificate.
 
-    Returns: In percent, on the rows drawn: ``auroc``; ``attacked_EPS`` and ``guaranteed_EPS`` for
-    each radius. ``auroc_all_rows`` and ``guaranteed_all_rows_EPS`` are those of all rows left to
-    judge. Guarantees are missing where there is none.
+    Returned are, in percent, on the rows drawn: ``auroc``; ``attacked_EPS`` and ``guaranteed_EPS``
+    for each radius. ``auroc_all_rows`` and ``guaranteed_all_rows_EPS`` are those of all rows left
+    to judge. Guarantees are missing where there is none.
     """
     data = load_table(table)
     kept = reduce_rows(data.y)

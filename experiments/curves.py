@@ -129,7 +129,7 @@ def find_curve(network, cloud, n_starts, seed):
 def run_cell(kind, seed, preset, work):
     """Learn one curve and measure it.
 
-    Returns: ``found``, learned points; ``cloud``, the cloud's own median distance to the true
+    Returned are ``found``, learned points; ``cloud``, the cloud's own median distance to the true
     curve; ``to_true_*``, from learned points to the true curve, and ``from_true_*``, from the true
     curve to learned points: median, mean and 95 % quantile. ``gap``, the largest distance from the
     missing arc. None where nothing was found. ``seconds``.

@@ -84,10 +84,10 @@ class _Dense:
 def run_cell(images, configuration, label, seed, preset):
     """Fit one configuration to one class, and judge it on all test images.
 
-    Returns: ``auroc`` against all other classes; ``train_auroc``, the same of the training images;
-    ``score_std``, over normal test images, as a share of the mean size: 0 is a network that has
-    become constant; ``first_loss`` and ``last_loss``, by epochs (LeNet); ``attacked_R`` at R / 255
-    (`repository`); ``seconds`` of the fit.
+    Returned are ``auroc`` against all other classes; ``train_auroc``, the same of the training
+    images; ``score_std``, over normal test images, as a share of the mean size: 0 is a network that
+    has become constant; ``first_loss`` and ``last_loss``, by epochs (LeNet); ``attacked_R`` at R /
+    255 (`repository`); ``seconds`` of the fit.
     """
     sizes = PRESETS[preset]
     train, test = digits() if images == "digits" else load_images(images)

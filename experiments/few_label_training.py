@@ -55,7 +55,7 @@ def train_and_judge(
 
     ``course="own"`` takes a set's own course of Table B2, else all go on as MNIST's.
 
-    Returns: ``held_out`` and ``test``, accuracy in percent; ``held_out_loss``, the mean of
+    Returned are ``held_out`` and ``test``, accuracy in percent; ``held_out_loss``, the mean of
     cross-entropy, or of the hinge loss for both others; ``reached``, in percent, how often all
     three levels of a point were found (geometric SVM only); ``seconds``.
     """

@@ -110,8 +110,8 @@ SVM has the lambda of `few_labels.md` (CIFAR-10: the printed one).
 def choose(rows, judge="held_out"):
     """Choose the learning rate and lambda for each set, fraction and loss.
 
-    Returns: ``images``, ``fraction``, ``loss``, and the ``rate`` and ``weight`` with the best mean
-    accuracy on these rows; of equal ones, those with the least mean loss on held-out rows.
+    Returned are ``images``, ``fraction``, ``loss``, and the ``rate`` and ``weight`` with the best
+    mean accuracy on these rows; of equal ones, those with the least mean loss on held-out rows.
     """
     means = rows.groupby([*_KEY, "rate", "weight"])[[judge, "held_out_loss"]].mean()
     ranked = means.round(6).reset_index()

@@ -101,7 +101,7 @@ PRIORS = {
 def run_cell(images, prior, label, seed, preset):
     """Train on one class from one prior.
 
-    Returns: ``certified_R``, AUROC in percent at R / 255; ``gradient_norm`` on training rows;
+    Returned are ``certified_R``, AUROC in percent at R / 255; ``gradient_norm`` on training rows;
     ``seconds``.
     """
     data, begun = one_class(images, label), time.perf_counter()

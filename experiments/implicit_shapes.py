@@ -87,9 +87,9 @@ PRESETS = {
 def run_cell(shape, method, preset, seed, work):
     """Reconstruct one solid by one method, and measure it.
 
-    Returns: ``iou`` at the first percentile; ``oracle_iou`` at the best of 400 levels, which needs
-    the truth; ``seconds`` of the fit. Ours also: ``watertight``, ``share_evaluated`` of the grid,
-    ``gradient_norm`` on the points.
+    Returned are ``iou`` at the first percentile; ``oracle_iou`` at the best of 400 levels, which
+    needs the truth; ``seconds`` of the fit. Ours also: ``watertight``, ``share_evaluated`` of the
+    grid, ``gradient_norm`` on the points.
     """
     sizes = PRESETS[preset]
     truth = load_shape(shape)

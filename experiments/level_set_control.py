@@ -212,9 +212,9 @@ def _length(offsets, norm):
 def run_cell(panel, seed, preset, work):
     """Train one panel and measure where its boundary is.
 
-    Returns: ``correct``, points of the right sign; the least distance from a correct point to the
-    boundary, ``linf`` and ``l2``, 0 if some point is not correct; ``kept_linf`` and ``kept_l2``,
-    points of the right sign and at least eps away; ``seconds``.
+    Returned are ``correct``, points of the right sign; the least distance from a correct point to
+    the boundary, ``linf`` and ``l2``, 0 if some point is not correct; ``kept_linf`` and
+    ``kept_l2``, points of the right sign and at least eps away; ``seconds``.
     """
     sizes, (points, labels) = PRESETS[preset], draw_points(seed)
     started = time.perf_counter()

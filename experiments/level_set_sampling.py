@@ -90,7 +90,7 @@ PRESETS = {
 def cover(name, seed, sizes):
     """Train a classifier and see how its boundary is covered by projections.
 
-    Returns: By kind of starts, ``chamfer``, half the sum of the mean distances both ways, and
+    Returned are, by kind of starts, ``chamfer``, half the sum of the mean distances both ways, and
     ``hausdorff``, the largest distance: from projections to the level set, and to projections from
     the level set within the square of the starts. ``reached``, the share that Newton's method
     brought to the level set; the others count as well. ``away``, the share that left even the
@@ -165,7 +165,7 @@ def start_as_ball(network, cloud, seed):
 def fit_capsule(seed, sizes):
     """Learn a capsule from a noisy cloud, and measure how far its level sets are from it.
 
-    Returns: By level t, ``mean`` and ``std`` of the signed distance of points of S_t, positive
+    Returned are, by level t, ``mean`` and ``std`` of the signed distance of points of S_t, positive
     inside; ``slope``, the mean norm of the gradient at all of them; ``seconds``.
     """
     random_state = np.random.default_rng([seed, 5])

@@ -69,9 +69,9 @@ PRESETS = {
 def run_cell(data, network, seed, preset):
     """Train one network, and judge it in l-inf.
 
-    Returns: ``guaranteed_R`` and ``attacked_R``, AUROC in percent of the rows that are attacked,
-    at most 250 of a kind, ``attacked_0`` being that of no attack; ``auroc`` of all test rows;
-    ``linf_bound`` and ``l2_bound``; ``slope``, the mean l1 norm of the gradient on test rows,
+    Returned are ``guaranteed_R`` and ``attacked_R``, AUROC in percent of the rows that are
+    attacked, at most 250 of a kind, ``attacked_0`` being that of no attack; ``auroc`` of all test
+    rows; ``linf_bound`` and ``l2_bound``; ``slope``, the mean l1 norm of the gradient on test rows,
     which is the slope in l-inf; ``margin``; ``seconds``.
     """
     sizes = PRESETS[preset]

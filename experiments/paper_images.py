@@ -84,7 +84,7 @@ CLASSES = {"smoke": (0,), "cpu": (0, 2, 8), "paper": range(10), "paper_cifar10":
 def run_cell(preset, network, digit, seed):
     """Train on the training images of one class, and judge on all test images.
 
-    Returns: ``certified_R``, in percent, at R / 255 in [0,1] pixel units, and ``printed_R``, in
+    Returned are ``certified_R``, in percent, at R / 255 in [0,1] pixel units, and ``printed_R``, in
     the units of the scaled image; ``gradient_norm``, mean over training images, per unit of the
     scaled image, of a network whose bound is at most 1; ``bound``, Lipschitz constant per [0,1]
     pixel unit; ``slack``, bound of a score's rounding error; ``inside``, share of the class's test

@@ -68,7 +68,7 @@ PRESETS = {
 def run_cell(images, variant, label, margin, seed, preset):
     """Train on one class.
 
-    Returns: ``certified_R``, AUROC in percent at R / 255; ``gradient_norm`` on training rows;
+    Returned are ``certified_R``, AUROC in percent at R / 255; ``gradient_norm`` on training rows;
     ``inside``, the share of the class's test images with f > 0, in percent; ``seconds``.
     """
     sizes = PRESETS[preset]

@@ -80,7 +80,7 @@ PRESETS = {
 def run_cell(kind, name, variant, preset):
     """Learn one surface or curve in one way.
 
-    Returns: for a surface those of :class:`ocsdf.surfaces.shape_distances.ShapeDistances` and
+    Returned are, for a surface those of :class:`ocsdf.surfaces.shape_distances.ShapeDistances` and
     ``watertight``; for a curve ``to_true`` and ``from_true``, medians of the distances from learned
     points to the true curve and back; ``found``, whether there is a level set at all; ``seconds``.
     """

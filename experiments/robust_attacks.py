@@ -22,8 +22,8 @@ _SEED = 1
 def attack(attack, source, targets, n_test, steps, folder, **training):
     """Attack test images by the gradients of one model, and show the result to all.
 
-    Returns: Of each target, ``accuracy_TARGET`` in percent, and ``right_TARGET``, the images still
-    classified correctly: x and the hexadecimal form of a bit an image.
+    Returned are, for each target, ``accuracy_TARGET`` in percent, and ``right_TARGET``, the images
+    still classified correctly: x and the hexadecimal form of a bit an image.
     """
     problem = PROBLEMS[training["network"]]
     _, test = load_images(problem.images)
@@ -65,7 +65,7 @@ def make_apgd(model, images, labels, radius, n_steps):
     Its loss, of Croce and Hein, is -F^j divided by the difference of the largest and the third
     largest logit: scaling the logits does not change it.
 
-    Parameters, Returns as of :func:`make_pgd`.
+    The parameters and what is returned are those of :func:`make_pgd`.
     """
     evasion = import_module("art.attacks.evasion")
     classifier = _art_classifier(model)

@@ -23,8 +23,8 @@ _SHIFT = 4
 def train(method, network, seed, width, n_train, epochs, iterations, folder):
     """Train a model, going on from its checkpoint if there is one.
 
-    Returns: ``forward`` and ``backward``, passes of images through the network, for each image and
-    epoch; ``loss``, the last epoch's mean; ``train`` and ``clean``, accuracy in percent on the
+    Returned are ``forward`` and ``backward``, passes of images through the network, for each image
+    and epoch; ``loss``, the last epoch's mean; ``train`` and ``clean``, accuracy in percent on the
     training and on the 10,000 test images; ``seconds``.
     """
     problem = PROBLEMS[network]

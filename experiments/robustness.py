@@ -85,8 +85,8 @@ def attack_cells(methods, attacks, preset, seed):
 def table_of(rows):
     """Turn the attacks' rows into a row for each attack, seed, source and target.
 
-    Returns: ``attack``, ``seed``, ``source``, ``target``, ``accuracy`` in percent, and ``right``,
-    for each image whether it was still classified correctly.
+    Returned are ``attack``, ``seed``, ``source``, ``target``, ``accuracy`` in percent, and
+    ``right``, for each image whether it was still classified correctly.
     """
     return pd.DataFrame(
         [
@@ -102,8 +102,8 @@ def table_of(rows):
 def white_box(trained, attacked):
     """Make Table 1: a row a method and seed.
 
-    Returns: Passes an image and epoch, accuracy without attack and under each attack against the
-    model itself, the least of these (``strongest``), and of images that withstood them all.
+    Returned are passes an image and epoch, accuracy without attack and under each attack against
+    the model itself, the least of these (``strongest``), and of images that withstood them all.
     """
     own = attacked[attacked["source"] == attacked["target"]].rename(columns={"target": "method"})
     accuracy = own.pivot_table("accuracy", ["method", "seed"], "attack", sort=False)

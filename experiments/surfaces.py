@@ -104,7 +104,7 @@ PRESETS = {
 def run_cell(shape, method, n_points, preset, seed, work):
     """Reconstruct one shape by one method, and measure it.
 
-    Returns: Those of :class:`ocsdf.surfaces.shape_distances.ShapeDistances`, the floor of both
+    Returned are those of :class:`ocsdf.surfaces.shape_distances.ShapeDistances`, the floor of both
     Chamfer distances, ``watertight``, ``seconds``; of networks also ``error_near``, ``error_far``
     (mean size of f minus the true signed distance, normal around the surface with deviation 0.02,
     and uniform on the box), ``slope_near`` and ``slope_far`` (mean gradient norm).

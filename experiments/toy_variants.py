@@ -80,7 +80,7 @@ class ExactDisc:
 def fix_points(sizes, seed):
     """Apply Algorithm 1 to its own negatives.
 
-    Returns: ``nearest``, the least distance of a negative to the disc in any round, in units of
+    Returned are ``nearest``, the least distance of a negative to the disc in any round, in units of
     2 m; ``moved``, the mean length of a move in the first round.
     """
     random_state, domain = np.random.default_rng(seed), Ball(np.zeros(2), 2.5)
@@ -98,7 +98,7 @@ def fix_points(sizes, seed):
 def compare_algorithms(name, variant, sizes, seed):
     """Train by one algorithm on a shape, and hold f - m against S.
 
-    Returns: ``distance`` (mean |f - m - S|) and ``slope`` on the ball of radius 2; ``near`` and
+    Returned are ``distance`` (mean |f - m - S|) and ``slope`` on the ball of radius 2; ``near`` and
     ``within``, shares of the negatives nearer than 2 m to the shape and in it, in percent.
     """
     shape, random_state = SHAPES[name], np.random.default_rng(seed)
@@ -123,8 +123,8 @@ def compare_algorithms(name, variant, sizes, seed):
 def conventional(name, variant, sizes, seed):
     """Train a conventional network in one way.
 
-    Returns: ``slope``, the largest gradient norm on the training rows; ``largest``, |f| on uniform
-    points of B.
+    Returned are ``slope``, the largest gradient norm on the training rows; ``largest``, |f| on
+    uniform points of B.
     """
     rows, settings = draw_toy_set(name, 1_000, seed), dict(VARIANTS[variant])
     width, domain = settings.pop("width", sizes.width), Ball.from_data(rows)

@@ -60,7 +60,7 @@ def open_for_model(estimator, data, label, reading, keep=()):
 def stream_scores(estimator, model, batches, output, keep, reasons):
     """Score a table a part at a time, and write each part as it comes.
 
-    Returns: Totals. Without an output, parts are printed as CSV.
+    The totals are returned; without an output, parts are printed as CSV.
     """
     totals, first_row = Totals(estimator), 0
     with (

@@ -32,7 +32,7 @@ def is_text(path):
 def read_delimited(path, reading, label=None):
     """Read delimited text.
 
-    Returns: Columns without a name are called ``Unnamed: 0`` and so on, by their places.
+    Columns without a name are called ``Unnamed: 0`` and so on, by their places.
     """
     import pandas as pd
 

@@ -56,8 +56,8 @@ def registered_stem(name):
 def fetch_table(stem):
     """Download one of ADBench's tables, unless it is there already.
 
-    Returns: ``adbench/<stem>.npz`` in the data home, or in pooch's cache folder of ``ocsdf`` where
-    OCSDF_DATA_HOME is not set.
+    It returns the path ``adbench/<stem>.npz`` in the data home, or in pooch's cache folder of
+    ``ocsdf`` where OCSDF_DATA_HOME is not set.
     """
     if stem not in REGISTRY:
         raise ValueError(f"no download is known of {stem!r}: expected one of {', '.join(REGISTRY)}")

@@ -10,7 +10,7 @@ _LEAST_SHARE = 1e-16
 def reasons_frame(explanation, top=5):
     """Write explanations as a table with a line for each of the leading features of each row.
 
-    Returns: ``row`` (its place, or its label in a data frame), ``verdict``, ``feature``,
+    Returned are ``row`` (its place, or its label in a data frame), ``verdict``, ``feature``,
     ``value``, ``flip_value`` (the feature's value in the boundary point, which has the other
     verdict), ``share_percent`` (100 a row, all lines together, where the gradient is not null),
     ``certified_radius`` and ``flip_distance`` (units of the certificate).

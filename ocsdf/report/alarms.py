@@ -7,17 +7,17 @@ from ocsdf.decisions.thresholds import marginal_threshold, rows_needed
 
 
 def alarm_facts(evaluation, lipschitz, alpha, random_state=0):
-    r"""Calibrate on half of the normal rows and count alarms among the others.
+    """Calibrate on half of the normal rows and count alarms among the others.
 
     An alarm is a row with a conformal p-value of at most alpha; a certified alarm of radius r is
-    one with a p-value of at most alpha that is valid under every l2 attack of that radius, which
-    is what a score of :math:`f(x) + L r` below the threshold says.
+    one with a p-value of at most alpha that is valid under every l2 attack of that radius, which is
+    what a score of :math:`f(x) + L r` below the threshold says.
 
-    Returns: ``alpha``, ``calibration_rows``, ``rows_needed``; if there are enough of them also
+    Returned are ``alpha``, ``calibration_rows``, ``rows_needed``; if there are enough of them also
     ``threshold``, ``normal_rows``, ``anomalies``, ``promised_per_1000`` and ``radii``: a dict a
     radius, with 0 in front, of alarms per 1,000 normal rows, without attack and at most under any
-    of that radius; and of the share of anomalies detected, and of what no attack of that radius
-    can take from it.
+    of that radius; and of the share of anomalies detected, and of what no attack of that radius can
+    take from it.
     """
     normal = evaluation.scores[evaluation.y == 0]
     anomalies = evaluation.scores[evaluation.y == 1]

@@ -35,7 +35,7 @@ class Challenge(NamedTuple):
     def __call__(self, score):
         """Attack a detector that is known by its scores of rows alone.
 
-        Returns: its AUROC of these rows, and what the attack of each radius left of it.
+        It returns the AUROC of these rows, and what the attack of each radius left of it.
         """
         return self.search(SimpleNamespace(score=lambda points: _finite(score(self._rows(points)))))
 
@@ -77,7 +77,7 @@ def make_challenge(estimator, X_train, X, y, *, radii, random_state=0):
 def challenge_facts(estimator, challenge, X, rivals, *, n_restarts=3, n_steps=50, track=iter):
     """Attack the detector itself as its rivals were, and by its gradient as well.
 
-    Returns: ``normal_rows``, ``anomalies``, ``queries`` and ``detectors``: a dict each with
+    Returned are ``normal_rows``, ``anomalies``, ``queries`` and ``detectors``: a dict each with
     ``detector`` (None is the detector itself), ``attack``, ``scores_a_row``, ``auroc``,
     ``attacked_auroc`` and ``certified_auroc`` (lists by radius; None where there is none) and
     ``error``.

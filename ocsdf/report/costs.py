@@ -6,9 +6,9 @@ import numpy as np
 def cost_facts(scores, y, thresholds, cost_miss=1.0, cost_alarm=1.0):
     """Count what each threshold does right and wrong, and what that costs.
 
-    Returns: ``cost_miss``, ``cost_alarm`` and ``thresholds``, a dict each with ``name``,
-    ``threshold``, the four counts and ``cost``; the last one, ``oracle``, is the cheapest for
-    these labels, which no one knows before.
+    Returned are ``cost_miss``, ``cost_alarm`` and ``thresholds``, a dict each with ``name``,
+    ``threshold``, the four counts and ``cost``; the last one, ``oracle``, is the cheapest for these
+    labels, which no one knows before.
     """
     check_costs(cost_miss, cost_alarm)
     order = np.argsort(scores, kind="stable")

@@ -15,7 +15,7 @@ def curve_facts(evaluation, lipschitz):
     Every normal score is lowered, every anomaly's raised by :math:`L \epsilon` and rounding: the
     worst of all attacks, at every threshold at once.
 
-    Returns: ``radius`` (0 in front), ``fpr``, ``tpr``, ``recall``, ``precision``: lists of
+    Returned are ``radius`` (0 in front), ``fpr``, ``tpr``, ``recall``, ``precision``: lists of
     numbers.
     """
     y, curves = evaluation.y, []
@@ -38,7 +38,8 @@ def curve_facts(evaluation, lipschitz):
 def histogram_facts(evaluation, offset):
     """Count the scores of normal rows and of anomalies, or of all rows, in bins.
 
-    Returns: ``edges`` and ``counts`` by group; see :func:`ocsdf.displays.scores.score_histogram`.
+    Returned are ``edges`` and ``counts`` by group; see
+    :func:`ocsdf.displays.scores.score_histogram`.
     """
     groups = group_by_label(evaluation.scores, evaluation.y, pos_label=1)
     edges, counts = score_histogram(groups, offset)

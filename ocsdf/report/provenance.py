@@ -21,7 +21,8 @@ PACKAGES = (
 def provenance(data=None, model=None, arrays=()):
     """Collect what ties a report to what it was made from.
 
-    Returns: ``date`` (UTC), ``command``, ``data_sha256``, ``model_sha256`` (None without a file).
+    Returned are ``date`` (UTC), ``command``, ``data_sha256``, ``model_sha256`` (None without a
+    file).
     """
     command = [Path(sys.argv[0]).name, *sys.argv[1:]]
     return {

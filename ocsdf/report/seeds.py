@@ -8,7 +8,7 @@ from ocsdf.report.evaluation import evaluate
 def seed_facts(fit, X, y, *, radii, seeds, first, track=iter):
     """Fit again with other seeds, and judge the same rows.
 
-    Returns: ``fits``, a dict a seed such as `first`; ``auroc`` and ``certified_auroc``: the
+    Returned are ``fits``, a dict a seed such as `first`; ``auroc`` and ``certified_auroc``: the
     lowest, the mean and the highest over seeds.
     """
     fits = [first]

@@ -35,7 +35,7 @@ def _category_labels(column):
 def subgroup_facts(evaluation, lipschitz, name, column):
     """Judge each subgroup by itself.
 
-    Returns: ``column`` and ``groups``: a dict each with ``group``, ``rows``, ``flagged`` (a
+    Returned are ``column`` and ``groups``: a dict each with ``group``, ``rows``, ``flagged`` (a
     share); with labels also ``anomalies``, ``false_alarms`` and ``caught`` (shares, None without
     such rows) and, where there are both kinds, ``auroc`` and ``certified_auroc`` at the first
     radius.

@@ -20,7 +20,7 @@ def crew(n_tasks):
     same tasks on any machine, and every task has BLAS to itself, results do not. As many threads
     work as BLAS is allowed, by the user or by joblib in its worker processes.
 
-    Yields: ``run(task, arguments)`` returns the list of ``task(argument)``, in order.
+    It yields ``run(task, arguments)``, which returns the list of ``task(argument)``, in order.
     """
     with _turn:
         # Counting processors takes as long as a small task.
