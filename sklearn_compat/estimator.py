@@ -270,7 +270,7 @@ class OCSDF(SignedDistance):
         is_code = None if encoder is None else encoder.is_code_
         is_core = None
         if plain.method == "anchored" and plain.emphasis == "contamination":
-            is_core = core_rows(points)
+            is_core = core_rows(points, weights)
             if plain.standardize:
                 # What lies outside has no say in the units.
                 mean, scale = coordinate_units(rows[is_core], encoder)

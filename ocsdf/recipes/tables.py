@@ -118,6 +118,9 @@ def anchored_network(
 
     n_queries = N_QUERIES if contamination is None else n_references
     is_core = np.ones(len(points), bool) if is_core is None else is_core.copy()
+    if is_core[drawn].sum() < 2:
+        # Weights may draw hardly any of the core where rows are few.
+        is_core[drawn] = True
     center = np.median(plain[is_core[drawn]], axis=0)
 
     def combine(kept, points, level=0.0):
@@ -184,13 +187,15 @@ def _chain(operations, points):
     return Chain(operations, points.shape[1:])
 
 
-def core_rows(points):
-    """Mark the 70 % of the rows that lie nearest the median of all.
+def core_rows(points, sample_weight=None):
+    """Mark the 70 % of the rows that lie nearest the median of all, two rows at least.
 
     Parameters
     ----------
     points : ndarray of shape (n_samples, n_features)
         In standardized units.
+    sample_weight : ndarray of shape (n_samples,) or None, default=None
+        How many rows each stands for, in any unit.
 
     Returns
     -------
@@ -203,8 +208,12 @@ def core_rows(points):
     >>> core_rows(np.array([[-1.0], [0.0], [2.0], [9.0]]))
     array([ True,  True,  True, False])
     """
-    spread = np.linalg.norm(points - np.median(points, axis=0), axis=1)
-    return spread <= np.quantile(spread, _SHARE_OF_CORE)
+    method = {}
+    if sample_weight is not None:
+        method = {"weights": sample_weight, "method": "inverted_cdf"}
+    spread = np.linalg.norm(points - np.quantile(points, 0.5, axis=0, **method), axis=1)
+    within = np.quantile(spread, _SHARE_OF_CORE, **method)
+    return spread <= max(within, np.sort(spread)[:2].max())
 
 
 def nearest_neighbor_margin(points, share, random_state):

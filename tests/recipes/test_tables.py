@@ -164,6 +164,28 @@ class TestTheDefault:
         assert left_out[~inside] == pytest.approx(scores[~inside])
         assert np.all(left_out[inside] < scores[inside])
 
+    @pytest.mark.parametrize("contamination", [None, 0.1, 0.5])
+    @pytest.mark.parametrize("n_rows", [2, 3, 5])
+    def test_few_weighted_rows_have_a_core_to_compare_with(self, n_rows, contamination):
+        for seed in range(12):
+            points, weight = rng(seed).normal(size=(n_rows, 2)), rng(seed).random(n_rows) ** 3
+            for weights in (None, weight):
+                is_core = core_rows(points, weights)
+                assert is_core.sum() >= 2
+                f, left_out = anchored_network(
+                    *(points, None, None, rng(seed), weights, "contamination", contamination),
+                    is_core,
+                )
+                assert np.all(np.isfinite(left_out)) and np.all(np.isfinite(f.evaluate(points)))
+
+    def test_the_core_lies_where_the_weight_does(self):
+        # Far from most rows, of which each counts a millionth.
+        points = np.vstack([cloud(15) + 30.0, cloud(45, seed=1)])
+        weight = np.where(np.arange(60) < 15, 1.0, 1e-6)
+        assert not core_rows(points)[:15].any()
+        core = core_rows(points, weight)
+        assert core[:15].sum() == 11 and not core[15:].any()
+
     def test_rows_are_set_back_by_their_neighbours(self):
         points = np.vstack([cloud(), [[30.0, 0.0, 0.0]]])
         distances = np.sort(np.linalg.norm(points[:, None] - points, axis=2), axis=1)
