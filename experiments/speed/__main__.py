@@ -12,8 +12,8 @@ import inspect
 import traceback
 
 from experiments.common.command import count, keep_committed, make_parser, write_text
-from experiments.common.verdicts import tabulate
 from experiments.speed import suite
+from experiments.speed.suite import tabulate
 
 # The short ones first.
 BENCHMARKS = ("scoring", "steps", "fits", "same_work", "growth", "sooner")

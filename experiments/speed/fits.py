@@ -18,9 +18,8 @@ from sklearn.neighbors import LocalOutlierFactor
 from sklearn.svm import OneClassSVM
 from sklearn.utils.estimator_checks import check_estimator
 
-from experiments.common.verdicts import judge, spread
 from experiments.speed.growth_worker import memory
-from experiments.speed.suite import figure_of, spans
+from experiments.speed.suite import figure_of, judge, spans, spread
 from ocsdf import OCSDF
 
 NAME, ROUNDS, REQUIRES = "fits", 5, ()

@@ -12,9 +12,8 @@ import numpy as np
 from matplotlib.ticker import EngFormatter
 
 from experiments.common.results import finish_cells
-from experiments.common.verdicts import judge
 from experiments.speed.growth_worker import FOREST, GENERATED, NEIGHBORS, OURS, measure
-from experiments.speed.suite import COLOURS, figure_of
+from experiments.speed.suite import COLOURS, figure_of, judge
 from ocsdf.benchmark.child_process import Child
 from ocsdf.data.tables import load_table
 

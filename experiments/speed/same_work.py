@@ -8,8 +8,7 @@ compared. It needs OCSDF_DATA_HOME. Cells that are done are kept in the folder a
 from pathlib import Path
 
 from experiments.common.results import finish_cells
-from experiments.common.verdicts import Verdict, spread
-from experiments.speed.suite import DATA_HOME, REFERENCE, figure_of
+from experiments.speed.suite import DATA_HOME, REFERENCE, Verdict, figure_of, spread
 from experiments.speed.tables import (
     BATCH,
     EPOCHS,

@@ -20,8 +20,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neighbors import NearestNeighbors
 from sklearn.svm import OneClassSVM
 
-from experiments.common.verdicts import judge, spread
-from experiments.speed.suite import figure_of, spans
+from experiments.speed.suite import figure_of, judge, spans, spread
 from ocsdf import OCSDF
 
 NAME, ROUNDS, REQUIRES = "scoring", 5, ()

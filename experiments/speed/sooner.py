@@ -20,9 +20,8 @@ import numpy as np
 import pandas as pd
 
 from experiments.common.results import BUILD, finish_cells
-from experiments.common.verdicts import Verdict, judge, spread
 from experiments.speed.reference import FORMS
-from experiments.speed.suite import COLOURS, DATA_HOME, REFERENCE, figure_of
+from experiments.speed.suite import COLOURS, DATA_HOME, REFERENCE, Verdict, figure_of, judge, spread
 from experiments.speed.tables import EPOCHS, NEWTON_STEPS, UNIFORM_EPOCHS, Problem
 
 NAME, ROUNDS, REQUIRES = "sooner", 4, (DATA_HOME, REFERENCE)

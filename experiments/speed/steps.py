@@ -10,10 +10,9 @@ import keras
 import numpy as np
 from rich.progress import track
 
-from experiments.common.verdicts import judge, spread
 from experiments.speed.products import bare_seconds, flops, products
 from experiments.speed.reference import FORMS, ReferenceProcess
-from experiments.speed.suite import REFERENCE, figure_of, spans
+from experiments.speed.suite import REFERENCE, figure_of, judge, spans, spread
 from ocsdf.networks.builders import build_mlp, condense
 from ocsdf.training.domain import Box
 from ocsdf.training.keras_state import KerasState

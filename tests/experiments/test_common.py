@@ -20,7 +20,7 @@ from experiments.common.results import (
     read_rows,
     write_rows,
 )
-from experiments.common.verdicts import judge, tabulate
+from experiments.speed.suite import judge, tabulate
 
 CELLS = [{"shape": name, "n_points": 3, "parts": [1, 2]} for name in ("ball", "cube", "torus")]
 

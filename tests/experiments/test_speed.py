@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from experiments.common.verdicts import judge
 from experiments.speed import (
     fits,
     growth,
@@ -23,6 +22,7 @@ from experiments.speed import (
     suite,
     tables,
 )
+from experiments.speed.suite import judge
 from ocsdf import OCSDF
 from ocsdf.benchmark.child_process import ChildError
 

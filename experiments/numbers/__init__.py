@@ -1,1 +1,0 @@
-"""Measured numbers of the README and of docs/, written from the committed CSV files."""
