@@ -183,7 +183,7 @@ def describe(rows):
 def main():
     """Measure what has no row yet, and write the table."""
     parser = make_parser(__doc__, work="engines")
-    parser.add_argument("--rows", type=count, default=20_000, metavar="N")
+    parser.add_argument("--rows", type=count, default=400_000, metavar="N")
     parser.add_argument("--child", choices=ENGINES, help=argparse.SUPPRESS)
     parser.add_argument("--workers", type=count, default=1, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
