@@ -19,6 +19,9 @@ from ocsdf.sklearn_compat.input_checks import (
 from ocsdf.sklearn_compat.standardization import standardization
 from ocsdf.utils.checks import refuse_masked
 
+# Of a standard deviation over all rows: a range over the core that is none.
+_FLATTEST = 2.0**-20
+
 
 def check_training(estimator, X, sample_weight):
     """Check what an estimator is fitted on.
@@ -80,6 +83,29 @@ def coordinate_units(rows, encoder, summary=None):
     if encoder is not None:
         mean[encoder.is_code_], scale[encoder.is_code_] = 0.0, 1.0
     return mean, scale
+
+
+def core_units(rows, encoder, mean, scale):
+    """Return each coordinate's mean and scale where rows outside the core have no say in them.
+
+    What hardly varies over the core, such as a mark that few rows have, keeps those of all rows:
+    a unit of its own would hang on the unit that its numbers come in.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_core, n_coordinates)
+        Those of the core.
+    encoder : ColumnEncoder or None
+    mean, scale : ndarray of shape (n_coordinates,)
+        Of all rows.
+
+    Returns
+    -------
+    mean, scale : ndarray of shape (n_coordinates,)
+    """
+    is_flat = rows.max(axis=0) - rows.min(axis=0) <= _FLATTEST * scale
+    core_mean, core_scale = coordinate_units(rows, encoder)
+    return np.where(is_flat, mean, core_mean), np.where(is_flat, scale, core_scale)
 
 
 def encoder_rounding(encoder, scale, stretched):

@@ -14,6 +14,7 @@ from ocsdf.sklearn_compat.encoding import (
     check_encoded,
     check_training,
     coordinate_units,
+    core_units,
     encoder_rounding,
 )
 from ocsdf.sklearn_compat.input_checks import LazyRows
@@ -272,8 +273,7 @@ class OCSDF(SignedDistance):
         if plain.method == "anchored" and plain.emphasis == "contamination":
             is_core = core_rows(points, weights)
             if plain.standardize:
-                # What lies outside has no say in the units.
-                mean, scale = coordinate_units(rows[is_core], encoder)
+                mean, scale = core_units(rows[is_core], encoder, mean, scale)
                 points = standardized(rows, mean, scale)
         stretched = views = None
         if plain.method == "anchored" and plain.standardize:

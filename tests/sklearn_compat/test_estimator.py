@@ -473,6 +473,19 @@ def test_emphasis_on_contamination_takes_units_and_references_from_the_core(X, t
     np.testing.assert_array_equal(flagged, np.repeat([1, -1], [200, 50]))
 
 
+def test_emphasis_on_contamination_keeps_the_unit_of_a_mark_that_few_rows_have(X):
+    # The core has none of them, and a unit of its own would be that of the numbers.
+    marked = np.column_stack([X, np.arange(len(X)) % 40 == 0])
+    scores = []
+    for unit in (2.0**-14, 1.0, 2.0**14):
+        rows = marked * [1.0, 1.0, 1.0, unit]
+        fitted = OCSDF(**TINY, emphasis="contamination").fit(rows)
+        assert fitted.scale_[3] == pytest.approx(rows[:, 3].std())
+        scores.append(fitted.score_samples(rows))
+    assert scores[0] == pytest.approx(scores[1], abs=1e-6)
+    assert scores[2] == pytest.approx(scores[1], abs=1e-6)
+
+
 def test_anchored_sets_a_cluster_of_anomalies_aside(X):
     rows = np.vstack([X, X.mean(axis=0) + X.std(axis=0) * [9.0, 9.0, -9.0] + 1e-2 * X[:4]])
     scores = OCSDF(**TINY).fit(rows).score_samples(rows)
