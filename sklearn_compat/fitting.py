@@ -1,6 +1,7 @@
 """From checked points to a trained network; Keras is loaded where NumPy does not do alone."""
 
 from contextlib import nullcontext
+from copy import deepcopy
 from typing import NamedTuple
 
 import numpy as np
@@ -106,6 +107,10 @@ def _train(estimator, points, references, sample_weight, random_state):
         else float(estimator.margin)
     )
     is_clear = _chosen(estimator, "seeds", _SEEDS) == "clear"
+    if is_clear and estimator.margin == "auto":
+        # Of few distinct rows, all of B may be near; a copy, so that seeds are drawn as ever.
+        while not ClearSeeds(references, margin, domain).has_room(deepcopy(random_state)):
+            margin /= 2.0
     with _precision(estimator):
         trainer = Trainer(
             _state(estimator, points.shape[1], random_state.integers(2**31)),

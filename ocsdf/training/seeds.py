@@ -10,6 +10,8 @@ from ocsdf.utils.threads import crew, slices
 _UNIFORM, _FARTHEST = 0.3, 20.0
 _CLEAR = 2.0
 _MOST_DRAWN, _MOST_CELLS, _ROUNDS = 2**13, 2**22, 8
+# Points that are looked at first for whether there is room.
+_GLANCE = 64
 # Points whose distances are measured by one thread at a time.
 _AT_A_TIME = 2**10
 # Features up to which a tree finds neighbours faster than products do.
@@ -51,24 +53,30 @@ class ClearSeeds:
         """
         if self._pool is None:
             self._pool = self._draw(random_state)
+        if not len(self._pool):
+            raise ValueError(
+                f"no point that was drawn from B is more than {_CLEAR * self._margin:g} from all "
+                "rows; choose a smaller margin."
+            )
         return self._pool[random_state.integers(len(self._pool), size=n_samples)]
+
+    def has_room(self, random_state):
+        """Tell whether any point is clear, of a few at first, then of as many as are drawn."""
+        if np.any(self._clear(self._candidates(_GLANCE, random_state))):
+            return True
+        return len(self._draw(random_state)) > 0
 
     def _draw(self, random_state):
         n_drawn = max(1, min(_MOST_DRAWN, _MOST_CELLS // self._rows.shape[1]))
         kept, n_tried, n_kept, n_next = [], 0, 0, n_drawn
         for _ in range(_ROUNDS):
             points = self._candidates(n_next, random_state)
-            kept.append(points[self._distances(points) > _CLEAR * self._margin])
+            kept.append(points[self._clear(points)])
             n_tried, n_kept = n_tried + n_next, n_kept + len(kept[-1])
             if n_kept >= n_drawn:
                 break
             # As many as should do, by the share that was clear so far.
             n_next = min(n_drawn, -(-(n_drawn - n_kept) * n_tried // max(n_kept, 1)))
-        if not n_kept:
-            raise ValueError(
-                f"none of {n_tried} points of B is more than {_CLEAR * self._margin:g} "
-                "from all rows; choose a smaller margin."
-            )
         return np.concatenate(kept)
 
     def _candidates(self, n_points, random_state):
@@ -81,6 +89,9 @@ class ClearSeeds:
         length = self._margin * _CLEAR * (_FARTHEST / _CLEAR) ** share
         around = self._domain.project((self._rows[numbers] + length * away).astype(np.float32))
         return np.concatenate([self._domain.sample(n_uniform, random_state), around])
+
+    def _clear(self, points):
+        return self._distances(points) > _CLEAR * self._margin
 
     def _distances(self, points):
         """Measure the distance of each point to the nearest row, on all cores."""

@@ -506,6 +506,15 @@ def test_few_rows_are_enough(X, n_rows, emphasis):
     assert fitted.predict(far[np.newaxis]) == -1
 
 
+@pytest.mark.parametrize("n_zeros, n_ones, n_features", [(99, 1, 1), (999, 1, 2), (990, 10, 2)])
+@pytest.mark.parametrize("emphasis", ["accuracy", "contamination"])
+def test_two_distinct_rows_leave_room_for_seeds(n_zeros, n_ones, n_features, emphasis):
+    rows = np.repeat([[0.0], [1.0]], [n_zeros, n_ones], axis=0) @ np.ones((1, n_features))
+    fitted = OCSDF(**TINY, emphasis=emphasis).fit(rows)
+    ends = np.repeat([[0.0], [50.0]], n_features, axis=1)
+    np.testing.assert_array_equal(fitted.predict(ends), [1, -1])
+
+
 def test_without_standardizing_scores_are_in_raw_units(X):
     fitted = OCSDF(standardize=False, margin=0.5, **TRAINED).fit(X)
     np.testing.assert_array_equal(fitted.mean_, np.zeros(3), strict=True)

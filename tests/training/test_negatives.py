@@ -198,6 +198,13 @@ def test_a_margin_that_leaves_no_room_is_named():
         ClearSeeds(rows, 100.0, Box.from_data(rows))(10, np.random.default_rng(0))
 
 
+@pytest.mark.parametrize("margin, there", [(0.1, True), (1.5, True), (100.0, False)])
+def test_room_is_found_where_a_seed_is(margin, there):
+    rows = np.random.default_rng(0).normal(size=(50, 2))
+    seeds = ClearSeeds(rows, margin, Box.from_data(rows))
+    assert seeds.has_room(np.random.default_rng(0)) == there
+
+
 @pytest.mark.parametrize("margin", [0.01, 0.8])
 def test_as_many_are_drawn_as_are_wanted(margin):
     rows = np.random.default_rng(0).normal(size=(300, 3))
