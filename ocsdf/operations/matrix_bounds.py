@@ -61,7 +61,8 @@ def matrix_bound(matrix):
 def scaled_entries(array, name):
     """Return an array divided by a power of two near its largest entry, and the exponent.
 
-    That rounds nothing, and squares neither overflow nor vanish. NaN and infinity are refused.
+    That rounds what is subnormal at most, and squares neither overflow nor vanish. NaN and infinity
+    are refused.
     """
     array = np.asarray(array, dtype=np.float64)
     if not np.all(np.isfinite(array)):
@@ -77,6 +78,8 @@ def column_sum_bound(matrix):
     """
     scaled, exponent = scaled_entries(matrix, "matrix")
     largest = max(map(_sum_above, np.abs(scaled).T.tolist()), default=0.0)
+    if not np.array_equal(np.ldexp(scaled, exponent), matrix):
+        largest = math.nextafter(largest, math.inf)
     return float(np.ldexp(largest, exponent))
 
 

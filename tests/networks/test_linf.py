@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ocsdf.certificate.network import CertifiedNetwork
@@ -46,6 +46,7 @@ class TestBound:
         st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=6),
         st.lists(st.floats(-1e-6, 1e-6), min_size=0, max_size=6),
     )
+    @example([1.0, 5e-324], [])
     def test_it_is_never_below_the_exact_sum(self, large, small):
         from fractions import Fraction
 
