@@ -94,10 +94,10 @@ def core_units(rows, encoder, mean, scale):
     Parameters
     ----------
     rows : ndarray of shape (n_core, n_coordinates)
-        Those of the core.
+        The rows of the core.
     encoder : ColumnEncoder or None
     mean, scale : ndarray of shape (n_coordinates,)
-        Of all rows.
+        The units of all rows.
 
     Returns
     -------
