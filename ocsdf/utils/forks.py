@@ -1,5 +1,6 @@
 """Processes that were forked while TensorFlow was in use: it waits for ever there."""
 
+import gc
 import os
 import sys
 
@@ -17,10 +18,13 @@ def check_not_stuck(action):
 
 
 def _note_fork():
+    """Note TensorFlow's use, and keep what it left: freeing it here crashes, or waits for ever."""
     global _stuck
     contexts = sys.modules.get("tensorflow.python.eager.context")
     context = contexts and contexts.context_safe()
     _stuck = _stuck or bool(context and getattr(context, "_initialized", True))
+    if _stuck:
+        gc.freeze()
 
 
 if hasattr(os, "register_at_fork"):

@@ -9,6 +9,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from ocsdf import OCSDF
 from tests.samples import load_without_tensorflow
@@ -93,6 +94,25 @@ def test_P2_training_by_tensorflow_says_so_in_a_forked_process(detector):
     state, message = forked(lambda: by_adam.fit(X) and None)
     assert state == "RuntimeError"
     assert "Training by TensorFlow needs TensorFlow, which was in use when this" in message
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_P2_a_forked_process_does_not_collect_what_tensorflow_left(detector):
+    """Freeing a dataset's iterator there waits for threads that a fork did not copy."""
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    gc.disable()
+    try:
+        model.fit(X, X[:, :1], verbose=0)
+        rows = iter(tf.data.Dataset.from_tensor_slices(X).repeat().batch(8).prefetch(2))
+        next(rows)
+        ring = [model, rows]
+        ring.append(ring)
+        del model, rows, ring
+        state, collected = forked(gc.collect)
+    finally:
+        gc.enable()
+    assert (state, collected) == ("done", 0)
 
 
 def resident():
