@@ -71,7 +71,7 @@ PAGES = {
     for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
 }
 CODE = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
-# The level sets' page runs, and is judged, in tests/levelsets/test_examples.py.
+# The level sets' page runs, and is judged, in tests/levelsets/test_sample_network.py.
 ELSEWHERE = {"docs/level-sets.md"}
 WITH_CODE = [name for name, text in PAGES.items() if CODE.search(text) and name not in ELSEWHERE]
 
