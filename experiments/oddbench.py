@@ -7,6 +7,7 @@ protocol, and resumes where an earlier run was stopped.
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from experiments.common.command import count, make_parser, write_text
 from ocsdf.benchmark.rank_tests import pairwise_wilcoxon
@@ -28,6 +29,10 @@ VARIANTS = {
         ("EmphasisOnContamination", "emphasis on contamination"),
     )
 }
+# Those with a certificate, as the figure shows them.
+_MARKERS = dict(
+    zip(("OCSDF", *VARIANTS.values(), "nearest neighbour", "DTE-NP"), "*DvsPX^o", strict=True)
+)
 _METRICS = ("auroc", "aupr", "certified_auroc_0.1", "certified_auroc_0.2", "certified_auroc_0.5")
 
 
@@ -90,6 +95,35 @@ def _compare(cells):
     return f"p-values of Wilcoxon's test against OCSDF, with Holm's correction: {words}.\n"
 
 
+def draw(cells, recipes, path):
+    """Draw AUROC against certified AUROC on either half, with all recipes that were tried."""
+    figure = Figure(figsize=(11, 8.5), layout="constrained")
+    axes = figure.subplots(2, 2, sharex="row", sharey="col")
+    tables = halves(set(cells["table"]))
+    # Sums of distribution functions have no unit of length; rivals have no certificate.
+    recipes = recipes[~recipes["recipe"].str.contains("cdfsum|rival")]
+    for half, (title, names) in enumerate(zip(("chosen half", "shown half"), tables, strict=True)):
+        found = summarize(cells[cells["table"].isin(names)])
+        tried = recipes[(recipes["kind"] == "odd") & (recipes["half"] == half)]
+        tried = tried[tried["n_tables"] == len(names)]
+        for row, radius in enumerate(("0.2", "0.5")):
+            ax = axes[row, half]
+            ax.plot(
+                tried[f"cert{radius.replace('.', '')}"], tried["auroc"], ".",
+                color="0.8", zorder=0, label="recipes that were tried",
+            )  # fmt: skip
+            for (name, marker), color in zip(_MARKERS.items(), range(10), strict=False):
+                point = found.loc[name, f"certified_auroc_{radius}"], found.loc[name, "auroc"]
+                ours = {"markersize": 14, "zorder": 3} if name == "OCSDF" else {"markersize": 8}
+                ax.plot(*point, marker, color=f"C{color}", label=name, **ours)
+            ax.set_title(f"OddBench, {title}: {len(names)} tables")
+            ax.set_xlabel(f"certified AUROC at radius {radius}, each in its own unit")
+            ax.set_ylabel("AUROC")
+            ax.set_ylim(bottom=68.0)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    figure.savefig(path, dpi=90)
+
+
 def main(arguments=None):
     """Run what is missing and write the tables."""
     parser = make_parser(__doc__, work="oddbench")
@@ -131,6 +165,9 @@ def main(arguments=None):
     coarse = ["fpr95", "fit_seconds", "score_seconds", "peak_mb"]
     cells = cells.dropna(axis="columns", how="all").round(dict.fromkeys(coarse, 3))
     cells.to_csv(path, index=False)
+    recipes = settings.output / "table_recipes.csv"
+    if recipes.exists():
+        draw(parts["fixed"], pd.read_csv(recipes), settings.output / "oddbench.png")
     write_text("\n".join(text), settings.output, "oddbench")
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments import engines, scale, table_ablations
+from experiments import engines, oddbench, scale, table_ablations
 from ocsdf import OCSDF
 from ocsdf.benchmark.detectors import find_detector
 from ocsdf.data.batches import Batches
@@ -338,3 +338,19 @@ def test_one_process_is_its_own_measure(tmp_path, monkeypatch):
     row = engines.run_here("one process", 1, 200, tmp_path / "m.ocsdf")
     assert row["keys_in_order"] and row["verdicts_that_differ"] == 0
     assert row["largest_difference_over_slack"] <= 1.0
+
+
+def test_halves_are_compared_and_drawn(tmp_path):
+    names = ["OCSDF", *oddbench.VARIANTS.values(), "nearest neighbour", "DTE-NP", "LOF"]
+    keys = pd.MultiIndex.from_product([names, "abcd"], names=["detector", "table"])
+    cells = pd.DataFrame(80.0, keys, oddbench._METRICS).reset_index()
+    cells.loc[cells["detector"] == "OCSDF", "auroc"] = 90.0
+    chosen, shown = oddbench.halves("abcd")
+    assert sorted(chosen + shown) == list("abcd") and len(chosen) == 2
+    ranks = oddbench.summarize(cells)["rank by auroc"]
+    # Three rivals share the places behind the default; its parts have none.
+    assert ranks["OCSDF"] == 1.0 and ranks["LOF"] == 3.0 and ranks.count() == 4
+    tried = {"recipe": "r", "kind": "odd", "half": [0, 1], "n_tables": 2, "auroc": 75.0}
+    recipes = pd.DataFrame({**tried, "cert02": 50.0, "cert05": 40.0})
+    oddbench.draw(cells, recipes, tmp_path / "front.png")
+    assert (tmp_path / "front.png").stat().st_size > 10_000
