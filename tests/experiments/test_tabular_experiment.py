@@ -342,7 +342,7 @@ def test_one_process_is_its_own_measure(tmp_path, monkeypatch):
 
 def test_halves_are_compared_and_drawn(tmp_path):
     names = ["OCSDF", *oddbench.VARIANTS.values(), "nearest neighbour", "DTE-NP", "LOF"]
-    keys = pd.MultiIndex.from_product([names, "abcd"], names=["detector", "table"])
+    keys = pd.MultiIndex.from_product([names, list("abcd")], names=["detector", "table"])
     cells = pd.DataFrame(80.0, keys, oddbench._METRICS).reset_index()
     cells.loc[cells["detector"] == "OCSDF", "auroc"] = 90.0
     chosen, shown = oddbench.halves("abcd")
