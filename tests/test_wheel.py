@@ -97,3 +97,17 @@ def test_P9_what_the_readmes_own_line_needs_is_in_the_base():
     parser = configparser.ConfigParser()
     parser.read(ROOT / "setup.cfg")
     assert re.search(r"^pooch>=", parser["options"]["install_requires"], re.MULTILINE)
+
+
+def test_the_oldest_versions_that_are_tried_are_those_that_are_allowed():
+    parser = configparser.ConfigParser()
+    parser.read(ROOT / "setup.cfg")
+    needed = parser["options"]["install_requires"] + parser["options.extras_require"]["test"]
+    allowed = dict(re.findall(r"^([\w-]+)>=([\d.]+)", needed, re.MULTILINE))
+    lines = (ROOT / "constraints-lowest.txt").read_text().splitlines()
+    tried = dict(line.removesuffix(".*").split("==") for line in lines if not line.startswith("#"))
+    assert len(allowed) == len(needed.split()) and tried.keys() == allowed.keys()
+    for name, version in tried.items():
+        digits = version.split(".")
+        lowest = allowed[name].split(".")
+        assert digits == lowest + ["0"] * (len(digits) - len(lowest)), name

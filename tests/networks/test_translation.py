@@ -152,7 +152,7 @@ def in_float64(model):
         return [changed(part) for part in config] if isinstance(config, list | tuple) else config
 
     clone = keras.Sequential.from_config(changed(model.get_config()))
-    clone.set_weights([np.float64(weight.numpy()) for weight in model.weights])
+    clone.set_weights([weight.numpy().astype(np.float64) for weight in model.weights])
     return clone
 
 

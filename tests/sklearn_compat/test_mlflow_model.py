@@ -19,9 +19,11 @@ def rows():
 
 
 @pytest.mark.parametrize("calibrated", [False, True])
-def test_model_folder(calibrated, rows, tmp_path):
+def test_model_folder(calibrated, rows, tmp_path, monkeypatch):
     import mlflow.pyfunc
 
+    # MLflow 2 makes a folder of runs where it is.
+    monkeypatch.chdir(tmp_path)
     detector = OCSDF(hidden_layer_sizes=(8, 8), epochs=1, random_state=0)
     detector = ConformalDetector(detector, random_state=0) if calibrated else detector
     detector.fit(rows[:150])
