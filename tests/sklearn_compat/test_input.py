@@ -249,7 +249,7 @@ def test_groupsort2_needs_even_layers(fitted):
     [
         (np.ones(19), r"sample_weight.shape == \(19,\), expected \(20,\)"),
         (np.ones((20, 1)), "[Ss]ample.weight.* must be 1D"),
-        (np.zeros(20), "[Ss]ample.weight.* non-zero"),
+        (np.zeros(20), "[Ss]ample.weight.* (non-zero|positive)"),
         (np.eye(1, 20)[0], "sample_weight must be positive on at least 2 rows"),
         (-np.ones(20), "[Nn]egative values.*sample_weight"),
         (np.full(20, np.nan), "sample_weight contains NaN"),

@@ -241,7 +241,7 @@ def test_P7_a_large_dense_copy_is_announced_and_bad_entries_are_named(monkeypatc
     monkeypatch.setattr(input_checks, "_MOST_DENSE", 3839)
     with pytest.warns(UserWarning, match="dense copy of the sparse X: 0.0 GiB. .*TruncatedSVD"):
         detector = NearestNeighborDistance().fit(X)
-    large = scipy.sparse.random_array((60_000, 8), density=0.1, format="csr", rng=0)
+    large = scipy.sparse.csr_array(np.random.default_rng(0).binomial(1, 0.1, (60_000, 8)) * 0.5)
     large.data[-1] = np.nan
     with pytest.raises(ValueError, match="NaN in columns "):
         detector.score_samples(large)
