@@ -42,7 +42,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
 ]
 source_suffix = {".rst": "restructuredtext", ".md": "markdown"}
-exclude_patterns = ["gallery/*"]
+exclude_patterns = ["gallery/*", "pypi.md"]
 myst_enable_extensions = ["dollarmath", "deflist"]
 myst_heading_anchors = 3
 # The gallery's settings hold what cannot be stored between builds.

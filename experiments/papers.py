@@ -29,6 +29,30 @@ from a file of [experiments/results](../experiments/results/README.md). OCSDF: B
 2023. CNLS: Atzmon et al., NeurIPS 2019. AUROC and accuracy are in percent. "Oracle" means that test
 labels chose a setting. A command `NAME` stands for `python -m experiments.NAME`.
 
+## To reproduce a row
+
+In a copy of the repository, with the table of CNLS Figure A1 as the example:
+
+    pip install -e ".[experiments]"
+    python -m experiments.level_set_sampling --preset smoke --output build/smoke
+    python -m experiments.level_set_sampling --output build/mine
+
+The second command shows within minutes that everything runs; its figures mean nothing. The third
+measures what the row shows. It says how many cells it has to do and keeps each as soon as it is
+done: stopped, the same command goes on. At its end it prints its tables and writes them to
+`build/mine/level_set_sampling.md`: hold that page against the committed
+[level_set_sampling](../experiments/results/level_set_sampling.md). Another processor rounds
+otherwise, so that trained networks differ a little. **Without `--output` nothing is measured that
+the record has**: the command writes its page anew from it.
+
+On one core `level_set_control`, `level_set_sampling`, `linf` and `toy_variants` take minutes,
+`toy2d`, `curves`, `implicit_shapes` and `reconstruction_loss` up to an hour, the others hours.
+`--help` tells the presets of each: without `--preset` it is the committed one, and `paper`, where
+there is one, spends what the paper does. Tables and images are read from the folder that the
+environment variable `OCSDF_DATA_HOME` names, or downloaded where that is possible.
+
+## All rows
+
 """
 
 
@@ -44,11 +68,14 @@ def page():
     counts = [(state, sum(item["state"] == state for item in items)) for state in STATES]
     lines = [_HEAD + f"{len(items)} items:\n"]
     lines += [f"- **{state}** ({n}): {STATES[state]}." for state, n in counts]
-    lines += ["", "| item | what | where it is | the paper | here | command | scaled, missing | |"]
+    lines += [
+        "",
+        "| item | state | what | where it is | the paper | here | command | scaled, missing |",
+    ]
     lines += ["|" + "---|" * 8]
     for item in items:
-        cells = [item.get(key, "") for key in ("where", "what", "code", "paper", "ours", "command")]
-        cells += [item.get("scaled", ""), item["state"]]
+        keys = ("where", "state", "what", "code", "paper", "ours", "command", "scaled")
+        cells = [item.get(key, "") for key in keys]
         lines.append("| " + " | ".join(figures(cell).replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"
 

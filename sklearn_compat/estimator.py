@@ -30,8 +30,8 @@ class OCSDF(SignedDistance):
 
     f approximates the signed distance to the edge of the data, positive inside. It is a 1-Lipschitz
     network, trained by the hinge Kantorovich-Rubinstein loss to tell the data from negatives that
-    it pulls to its own boundary itself; by default, the mean of such a network and an exact
-    distance. As f is 1-Lipschitz in l2,
+    it pulls to its own boundary itself; by default, the weighted mean of such a network and of
+    exact distances. As f is 1-Lipschitz in l2,
 
     .. math:: |f(x + \delta) - f(x)| \le L \, \|\delta\|_2, \qquad L \le 1,
 
@@ -59,7 +59,7 @@ class OCSDF(SignedDistance):
         lie outside. See :func:`ocsdf.recipes.tables.anchored_network`.
     emphasis : {"accuracy", "certificate", "contamination"}, default="accuracy"
         What "anchored" is best at. "certificate" leaves out the third and fourth distance: the
-        certified radii of abnormal rows grow, and the AUROC falls by about a point.
+        certified radii of abnormal rows grow, and the AUROC falls by one to two points.
         "contamination" is for training rows that hold many anomalies: standardized by the 70 % of
         them that lie nearest the median, rows are compared with these only, and 0.4 of the sum is
         minus the distance to their median; clean rows rank worse. Figures: the page on the method.

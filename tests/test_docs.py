@@ -41,6 +41,13 @@ def test_newcomers_tasks_are_two_clicks_away(task, page):
     assert page in first | second
 
 
+@pytest.mark.parametrize("path", sorted(DOCS.glob("gallery/*.py")), ids=lambda path: path.stem)
+def test_displays_of_the_gallery_are_seen(path):
+    # The gallery shows pyplot's figures alone.
+    text = path.read_text(encoding="utf-8")
+    assert text.count("Display.from_estimator") == text.count("ax=ax") == text.count("_, ax = plt")
+
+
 @pytest.fixture(scope="module")
 def check_links():
     """The module that ``make docs`` checks the built site with."""
@@ -69,6 +76,8 @@ ROOT = Path(__file__).parents[1]
 PAGES = {
     path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
     for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
+    # The README once more.
+    if path.name != "pypi.md"
 }
 CODE = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 # The level sets' page runs, and is judged, in tests/levelsets/test_sample_network.py.

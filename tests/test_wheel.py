@@ -38,7 +38,8 @@ def test_wheel_holds_every_module_and_template(tmp_path):
         shutil.copytree(
             ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__")
         )
-    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+    (tmp_path / "docs").mkdir()
+    for name in ("setup.cfg", "pyproject.toml", "docs/pypi.md", "LICENSE"):
         shutil.copy(ROOT / name, tmp_path / name)
     code = "from setuptools.build_meta import build_wheel; build_wheel('.')"
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)

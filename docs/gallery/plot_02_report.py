@@ -9,6 +9,7 @@ as one page without scripts that anyone can keep.
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 from ocsdf import OCSDF, CertifiedAUROCDisplay, load_table
@@ -44,8 +45,10 @@ with TemporaryDirectory() as folder:
 # The certified AUROC at a radius is a lower bound under any l2 attack of that size on normal rows
 # and anomalies alike. It costs no more than the AUROC.
 radii = np.linspace(0.0, 0.5, 11)
+_, ax = plt.subplots(figsize=(6, 4), layout="constrained")
 CertifiedAUROCDisplay.from_estimator(
-    detector, table.X[test], table.y[test], radii=radii, pos_label=1
-).plot()
+    detector, table.X[test], table.y[test], radii=radii, pos_label=1, ax=ax
+)
+plt.show()
 certified = detector.certified_auroc(table.X[test], table.y[test], radii)
 assert np.all(np.diff(certified) <= 0) and certified[0] > 0.9

@@ -1,10 +1,13 @@
 """Command lines of the experiments: presets, options, names of files."""
 
 import argparse
+import sys
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 from experiments.common.results import COMMIT, RESULTS, ROOT, do_cells, made_at, read_rows
+from ocsdf.utils.extras import how_to_install
 from ocsdf.utils.files import write_whole
 
 # Its files bear the script's name alone.
@@ -17,6 +20,9 @@ def make_parser(description, presets=(), work=None):
     The description is shown as it is. Presets add ``--preset``; the name of a folder below build/
     adds ``--work``, which it is the default of.
     """
+    if find_spec("tabulate") is None:
+        # Pages need it, after all the work.
+        raise SystemExit(f"Experiments need more libraries: {how_to_install('experiments')}")
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -67,6 +73,7 @@ def write_text(text, output, name):
     output.mkdir(parents=True, exist_ok=True)
     write_whole(output / f"{name}.md", text)
     print(text)
+    print(f"Written: {output / name}.md", file=sys.stderr)
 
 
 def page(title, *parts):
@@ -118,7 +125,8 @@ def all_there(paths):
     for path in paths:
         if not path.exists():
             print(
-                f"No new picture: there is no {path}. Without its row in the CSV it is made anew."
+                f"Pictures stay as they are: there is no {path}, which a run that measures this "
+                "cell leaves."
             )
             return False
     return True

@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -84,10 +85,13 @@ def finish_cells(cells, work, path, n_jobs=1, render=False):
 def do_cells(cells, work, arguments, name):
     """Do the cells that ``<name>.csv`` lacks, as :func:`finish_cells`; return a DataFrame of them.
 
-    Where cells failed, it exits with a line for each error and the cells that failed with it; the
-    others are kept. With ``--render`` it exits if no cell is there.
+    What is to be done, and where it is kept, is told before. Where cells failed, it exits with a
+    line for each error and the cells that failed with it; the others are kept. With ``--render`` it
+    exits if no cell is there.
     """
     path = arguments.output / f"{name}.csv"
+    if not arguments.render:
+        print(_plan(cells, path), file=sys.stderr)
     rows = finish_cells(cells, work, path, arguments.jobs, arguments.render)
     failed = {}
     for row in rows:
@@ -100,6 +104,22 @@ def do_cells(cells, work, arguments, name):
     if not rows:
         raise SystemExit(f"{path} has none of these cells: run without --render")
     return pd.DataFrame(rows)
+
+
+def _plan(cells, path):
+    """Say how many cells a record lacks, where they are kept, or how to measure them anew."""
+    names = list(dict.fromkeys(name for cell in cells for name in cell))
+    done = {_key(row, names) for row in read_rows(path) if "error" not in row}
+    n_missing = sum(_key(cell, names) not in done for cell in cells)
+    if n_missing:
+        return (
+            f"{path} lacks {n_missing} of {len(cells)} cells. Each is kept in {_store_of(path)} as "
+            "soon as it is done: the same command goes on where it was stopped."
+        )
+    return (
+        f"{path} has all {len(cells)} cells: nothing is measured, its page is written anew. To "
+        "measure them yourself, name an empty folder with --output."
+    )
 
 
 def describe_code():

@@ -1,14 +1,15 @@
 """Write the measured numbers of the README and of docs/ anew, from the committed CSV files.
 
 Run ``python -m experiments.numbers`` (or ``make numbers``) after an experiment has changed its CSV
-file. ``--check`` writes nothing, and names the pages that differ.
+file. It also writes docs/pypi.md, the README as an index of packages shows it. ``--check`` writes
+nothing, and names the pages that differ.
 """
 
 import argparse
 import sys
 
 from experiments.numbers import decisions, geometry, images, odd_tables, speed, tables
-from experiments.numbers.markers import ROOT, fill, pages
+from experiments.numbers.markers import PACKAGE_PAGE, README, ROOT, fill, package_page, pages
 from ocsdf.utils.files import write_whole
 
 PARTS = decisions.PARTS | geometry.PARTS | images.PARTS | odd_tables.PARTS | speed.PARTS
@@ -22,14 +23,15 @@ def main(arguments=None):
     )
     parser.add_argument("--check", action="store_true", help="write nothing; 1 if a page differs")
     check = parser.parse_args(arguments).check
-    stale = []
-    for page in pages():
-        text = page.read_text(encoding="utf-8")
-        fresh = fill(text, PARTS)
-        if fresh != text:
-            stale.append(page)
-            if not check:
-                write_whole(page, fresh)
+    texts = {page: page.read_text(encoding="utf-8") for page in pages()}
+    written = {page: fill(text, PARTS) for page, text in texts.items()}
+    if README in written:
+        written[PACKAGE_PAGE] = package_page(written[README])
+        texts[PACKAGE_PAGE] = PACKAGE_PAGE.read_text(encoding="utf-8")
+    stale = [page for page, text in written.items() if text != texts[page]]
+    if not check:
+        for page in stale:
+            write_whole(page, written[page])
     for page in stale:
         verb = "differs from the CSV files" if check else "written anew"
         print(f"{page.relative_to(ROOT)}: {verb}")

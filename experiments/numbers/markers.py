@@ -8,12 +8,37 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+README, PACKAGE_PAGE = ROOT / "README.md", ROOT / "docs" / "pypi.md"
 PART = re.compile(r"(<!-- numbers: ([a-z0-9-]+) -->)(.*?)(<!-- end -->)", re.DOTALL)
 
 
 def pages():
-    """Return the paths of the README and of the pages in docs/."""
-    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    """Return the paths of the README and of the pages in docs/ that are written by hand."""
+    written = (path for path in (ROOT / "docs").rglob("*.md") if path != PACKAGE_PAGE)
+    return [README, *sorted(written)]
+
+
+def package_page(readme):
+    """Return the README as an index of packages shows it, where links to files lead nowhere.
+
+    Links to files become the files' names, and their pictures are left out.
+    """
+    text = re.sub(r"^!\[[^\]]*\]\((?!https?:)[^)]*\)\n+", "", readme, flags=re.MULTILINE)
+
+    def named(match):
+        words, path = match.groups()
+        return f"`{path}`" if words == path else f"{words} (`{path}`)"
+
+    link = r"\[([^\]]+)\]\((?!https?:|#)([^)]+)\)"
+    text = re.sub(rf"\({link}\)", r"(\1, `\2`)", text)
+    text = re.sub(link, named, text)
+    text = re.sub(r"<!--.*?-->\n+", "", text, flags=re.DOTALL)
+    title, rest = text.split("\n", 1)
+    head = (
+        "This is the README of the source distribution, which holds the files that it names;\n"
+        '"this folder" is where that is unpacked.'
+    )
+    return f"<!-- Written from README.md by make numbers. -->\n\n{title}\n\n{head}\n{rest}"
 
 
 def fill(text, parts):

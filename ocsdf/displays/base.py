@@ -1,5 +1,7 @@
 """What all displays share: axes, legend, colours, and rows grouped by label."""
 
+from io import BytesIO
+
 from ocsdf.utils.checks import check_labels
 
 BLUE, ORANGE = "#2f86c4", "#d9731a"
@@ -33,6 +35,18 @@ class Display:
         self._draw(ax)
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+    def _repr_png_(self):
+        """Show the picture where a notebook's cell ends with a display.
+
+        None where nothing is drawn yet, and of a figure of pyplot, which the notebook shows itself.
+        """
+        figure = getattr(self, "figure_", None)
+        if figure is None or figure.canvas.manager is not None:
+            return None
+        content = BytesIO()
+        figure.savefig(content, format="png", dpi=120)
+        return content.getvalue()
 
 
 def legend_above(ax, title=None):

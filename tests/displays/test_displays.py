@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -49,6 +50,16 @@ def rows():
     rng = np.random.default_rng(0)
     y = np.repeat([0, 1], [40, 25])
     return rng.normal(size=(65, 2)) - 1.5 * y[:, None], y
+
+
+def test_a_notebook_shows_figures_that_pyplot_does_not_know(rows):
+    X, y = rows
+    display = CertifiedAUROCDisplay.from_estimator(Affine(), X, y, radii=[0.0, 0.1])
+    assert display._repr_png_().startswith(b"\x89PNG")
+    assert CertifiedAUROCDisplay(display.radii, display.certified_auroc)._repr_png_() is None
+    figure, ax = plt.subplots()
+    assert display.plot(ax)._repr_png_() is None
+    plt.close(figure)
 
 
 def test_certified_curve_draws_its_arrays_and_starts_at_the_auroc(rows):

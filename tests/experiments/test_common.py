@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from experiments.common import command
 from experiments.common.command import (
     all_there,
     as_table,
@@ -129,6 +130,25 @@ def test_cells_that_fail_are_told_and_the_others_kept(tmp_path):
     assert len(read_rows(tmp_path / "areas.csv")) == 3
 
 
+def test_what_is_to_be_done_is_told_before(tmp_path, capsys):
+    path, arguments = tmp_path / "areas.csv", options(tmp_path)
+    write_rows(path, [CELLS[0] | {"area": 9}])
+    do_cells(CELLS, lambda **cell: {"area": 9}, arguments, "areas")
+    told = capsys.readouterr().err
+    assert f"{path} lacks 2 of 3 cells. Each is kept in {tmp_path / 'areas.sqlite'} as" in told
+    do_cells(CELLS, None, arguments, "areas")
+    told = capsys.readouterr().err
+    assert f"{path} has all 3 cells: nothing is measured" in told and "--output" in told
+    do_cells(CELLS, None, options(tmp_path, "--render"), "areas")
+    assert capsys.readouterr().err == ""
+
+
+def test_a_missing_library_of_pages_is_told_before_any_work(monkeypatch):
+    monkeypatch.setattr(command, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit, match=r"pip install 'ocsdf\[experiments\]'"):
+        make_parser("What it does.")
+
+
 def test_cells_with_the_same_error_share_a_line(tmp_path):
     def work(source, steps):
         raise FileNotFoundError("no mnist")
@@ -141,7 +161,9 @@ def test_cells_with_the_same_error_share_a_line(tmp_path):
 
 def test_texts_are_written_and_printed(tmp_path, capsys):
     write_text("# Areas\n", tmp_path / "new", "areas_smoke")
-    assert capsys.readouterr().out == "# Areas\n\n"
+    printed = capsys.readouterr()
+    assert printed.out == "# Areas\n\n"
+    assert printed.err == f"Written: {tmp_path / 'new' / 'areas_smoke.md'}\n"
     assert (tmp_path / "new" / "areas_smoke.md").read_text() == "# Areas\n"
     write_rows(tmp_path / "b.csv", [{"a": 1, "commit": name} for name in ("x1", "x2", "x2")])
     write_text("# B\n", tmp_path, "b")

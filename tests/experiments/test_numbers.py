@@ -120,6 +120,23 @@ def test_a_number_changed_by_hand_is_found_and_mended(tmp_path, monkeypatch, cap
     assert numbers.main(["--check"]) == 0
 
 
+def test_the_page_of_the_package_is_the_readme_without_links_to_files():
+    page = markers.PACKAGE_PAGE.read_text(encoding="utf-8")
+    assert page == markers.package_page(markers.README.read_text(encoding="utf-8")), "make numbers"
+    assert re.findall(r"\]\((?!https?://)[^)]*\)", page) == []
+    named = re.findall(r"`((?:docs|experiments)/[\w/.-]+|[A-Z]+\.\w+)`", page)
+    assert len(named) > 10 and [name for name in named if not (markers.ROOT / name).exists()] == []
+    setup = (markers.ROOT / "setup.cfg").read_text(encoding="utf-8")
+    assert "long_description = file: docs/pypi.md\n" in setup
+
+
+def test_links_to_files_become_their_names():
+    readme = "# a\n\n![x](b.png)\n\n<!-- numbers: c -->\n\n[d](e.md), [f.md](f.md) ([g](g.md)), [h](https://h)\n"
+    page = markers.package_page(readme)
+    assert page.endswith("unpacked.\n\nd (`e.md`), `f.md` (g, `g.md`), [h](https://h)\n")
+    assert page.split("\n")[2] == "# a"
+
+
 ITEMS = papers.read_items()
 
 
