@@ -14,6 +14,7 @@ from ocsdf.benchmark.rank_tests import pairwise_wilcoxon
 from ocsdf.benchmark.run import run_benchmark, tables_at_hand
 from ocsdf.data.downloads import data_home
 from ocsdf.data.fixed_splits import load_fixed_split
+from ocsdf.utils.exactness import exact_floats
 
 # Fixed before any recipe was run.
 HALF_SEED = 20
@@ -131,7 +132,9 @@ def main(arguments=None):
     parser.add_argument("--adbench-seeds", type=count, default=5, metavar="N")
     settings = parser.parse_args(arguments)
     path, parts = settings.output / "oddbench.csv", {}
-    committed = pd.read_csv(path) if path.exists() else pd.DataFrame({"protocol": []})
+    committed = (
+        pd.read_csv(path, **exact_floats()) if path.exists() else pd.DataFrame({"protocol": []})
+    )
     for protocol in ("fixed", "ad", "oc"):
         tables = odd_tables() if protocol == "fixed" else tables_at_hand()
         n_seeds = settings.seeds if protocol == "fixed" else settings.adbench_seeds
@@ -167,7 +170,9 @@ def main(arguments=None):
     cells.to_csv(path, index=False)
     recipes = settings.output / "table_recipes.csv"
     if recipes.exists():
-        draw(parts["fixed"], pd.read_csv(recipes), settings.output / "oddbench.png")
+        draw(
+            parts["fixed"], pd.read_csv(recipes, **exact_floats()), settings.output / "oddbench.png"
+        )
     write_text("\n".join(text), settings.output, "oddbench")
 
 

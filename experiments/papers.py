@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ocsdf.utils.exactness import exact_floats
+
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "experiments" / "results"
 PAGE = ROOT / "docs" / "papers.md"
@@ -117,7 +119,7 @@ def figure(description):
 @cache
 def read(file):
     """Return a CSV file of the results."""
-    return pd.read_csv(RESULTS / file)
+    return pd.read_csv(RESULTS / file, **exact_floats())
 
 
 def chosen(rows, filters):

@@ -23,6 +23,7 @@ from ocsdf.benchmark.detectors import DETECTORS
 from ocsdf.benchmark.files import write_report
 from ocsdf.benchmark.run import run_benchmark, tables_at_hand
 from ocsdf.benchmark.statistics import CONTAMINATED, mean_auroc, rank_tables
+from ocsdf.utils.exactness import exact_floats
 from ocsdf.utils.files import write_whole
 
 # AUROC, and in Table 2 the rank.
@@ -159,7 +160,7 @@ def rank(tables, detectors, arguments, name, n_seeds, contaminated=()):
     """Rank detectors on tables under the row rule, and write the report."""
     folder, seeds = arguments.output / name, range(arguments.seeds or n_seeds)
     if arguments.render:
-        rows = pd.read_csv(folder / "benchmark.csv")
+        rows = pd.read_csv(folder / "benchmark.csv", **exact_floats())
     else:
         work = partial(run_benchmark, folder=_cells(arguments, name), n_jobs=arguments.jobs)
         rows = work(tables, detectors, seeds, ["ad", "oc"])
@@ -174,7 +175,7 @@ def run_paper(tables, arguments, name, baselines):
     """Rebuild the paper's tables; write rows as <name>.csv, the tables as <name>.md."""
     path = arguments.output / f"{name}.csv"
     if arguments.render:
-        rows = pd.read_csv(path)
+        rows = pd.read_csv(path, **exact_floats())
     else:
         parts = [
             run_benchmark(
@@ -208,7 +209,7 @@ def read_baselines(folder, protocol):
     path = folder / "benchmark.csv"
     if not path.exists():
         return pd.DataFrame(columns=BASELINES)
-    rows = pd.read_csv(path)
+    rows = pd.read_csv(path, **exact_floats())
     rows = rows[rows["protocol"].eq(protocol) & rows["detector"].isin(BASELINES)]
     rows = rows[rows["rows"].isna()]
     n_detectors = rows.groupby("table")["detector"].nunique()

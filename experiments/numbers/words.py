@@ -11,6 +11,7 @@ from functools import cache
 import pandas as pd
 
 from experiments.numbers.markers import ROOT
+from ocsdf.utils.exactness import exact_floats
 
 RESULTS = ROOT / "experiments" / "results"
 
@@ -18,7 +19,7 @@ RESULTS = ROOT / "experiments" / "results"
 @cache
 def record(name):
     """Return the rows of an experiment: experiments/results/``name``.csv."""
-    return pd.read_csv(RESULTS / f"{name}.csv", low_memory=False)
+    return pd.read_csv(RESULTS / f"{name}.csv", low_memory=False, **exact_floats())
 
 
 def nearest(value, digits=1):
