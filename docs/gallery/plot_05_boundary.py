@@ -19,8 +19,7 @@ plt.show()
 
 # %%
 # No two points have scores that differ by more than their distance, in the unit of the certificate.
-# The boundary leaves the rows inside, but for about one in a hundred, and the middle of each moon's
-# bow outside.
+# All rows but about one in a hundred are inside; below the one moon and above the other is outside.
 print(f"Lipschitz bound, computed in float64: {detector.lipschitz_bound_:.9f}")
 assert detector.lipschitz_bound_ <= 1
 assert (detector.predict(X) == 1).mean() > 0.97
