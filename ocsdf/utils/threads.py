@@ -1,6 +1,7 @@
 """NumPy work on several cores, with the same bits on any number of them."""
 
 import contextlib
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
@@ -10,6 +11,16 @@ from threadpoolctl import ThreadpoolController
 
 # One caller at a time: a second one would fight over the cores and over BLAS's limits.
 _turn = threading.RLock()
+
+
+def _free_turn():
+    """Free a forked child of the turn of a thread that it has no copy of."""
+    global _turn
+    _turn = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_free_turn)
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import threading
 
 import keras
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 import tensorflow as tf
 
 from ocsdf import OCSDF
+from ocsdf.utils.threads import crew
 from tests.samples import load_without_tensorflow
 
 pytestmark = [
@@ -113,6 +115,27 @@ def test_P2_a_forked_process_does_not_collect_what_tensorflow_left(detector):
     finally:
         gc.enable()
     assert state == "done", collected
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_P2_a_fork_while_another_thread_computes_does_not_wait_for_it(detector):
+    begun, ends = threading.Event(), threading.Event()
+
+    def hold():
+        with crew(2):
+            begun.set()
+            ends.wait()
+
+    other = threading.Thread(target=hold)
+    other.start()
+    begun.wait()
+    try:
+        state, found = forked(lambda: OCSDF(random_state=0).fit(X).score_samples(X))
+    finally:
+        ends.set()
+        other.join()
+    assert state == "done", found
+    np.testing.assert_array_equal(found, OCSDF(random_state=0).fit(X).score_samples(X))
 
 
 def resident():
