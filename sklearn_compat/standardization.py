@@ -34,6 +34,7 @@ def standardization(rows):
 def standardized(rows, mean, scale):
     """Return ``(rows - mean) / scale``, clipped to 1e30 on either side."""
     # Halves of large numbers have differences that do not overflow, and the same quotient.
-    half = 0.5 if np.max(scale, initial=1.0) > 2.0**_PLAIN else 1.0
+    # Halves of subnormal ones are rounded, so that each column is by itself.
+    half = np.where(scale > 2.0**_PLAIN, 0.5, 1.0)
     with np.errstate(over="ignore"):
         return np.clip((half * rows - half * mean) / (half * scale), -FARTHEST, FARTHEST)

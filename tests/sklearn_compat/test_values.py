@@ -321,3 +321,10 @@ def test_T7_differences_of_large_numbers_do_not_overflow():
     )
     assert found[0, 0] == pytest.approx(1.7e8, rel=1e-6)
     assert standardized(np.array([[1e308]]), np.zeros(1), np.ones(1)) == FARTHEST
+
+
+def test_T7_subnormal_columns_beside_large_ones_are_not_halved():
+    tiny = np.nextafter(0.0, 1.0)
+    rows = np.array([[3.0 * tiny, 1e200], [7.0 * tiny, -1e200]])
+    found = standardized(rows, np.array([tiny, 0.0]), np.array([4.0 * tiny, 1e200]))
+    np.testing.assert_array_equal(found, [[0.5, 1.0], [1.5, -1.0]])
