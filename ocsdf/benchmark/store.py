@@ -5,6 +5,7 @@ import hashlib
 import json
 import sqlite3
 import threading
+import time
 from pathlib import Path
 
 import joblib
@@ -45,7 +46,7 @@ class Store:
             self.path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
         )
         try:
-            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._use_log()
             self._connection.execute(_TABLE)
         except sqlite3.DatabaseError as error:
             self.close()
@@ -60,6 +61,18 @@ class Store:
     def close(self):
         """Close the file; its log is merged into it."""
         self._connection.close()
+
+    def _use_log(self):
+        """Turn the log on; where another process does so just now, SQLite itself does not wait."""
+        until = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                    raise
+            time.sleep(0.01)
 
     def keep(self, cell, row):
         """Keep a cell's row, for good when this returns."""

@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -150,7 +151,8 @@ from ocsdf.benchmark.store import run_cells
 def work(seed):
     with open(sys.argv[2], "a") as log:
         log.write(f"{seed}\\n")
-    time.sleep(0.1)
+    if seed == int(sys.argv[3]):
+        time.sleep(3600.0)
     return {"token": time.time_ns()}
 
 run_cells([{"seed": seed} for seed in range(12)], work, sys.argv[1])
@@ -160,10 +162,10 @@ run_cells([{"seed": seed} for seed in range(12)], work, sys.argv[1])
 def test_kills_lose_nothing_and_double_nothing(tmp_path):
     rows, log = tmp_path / "rows.sqlite", tmp_path / "log"
 
-    def start():
-        return subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, rows, log], stdout=subprocess.DEVNULL
-        )
+    def start(held=-1):
+        """Start a run, which does not end the cell of the seed `held`."""
+        command = [sys.executable, "-c", SCRIPT, rows, log, str(held)]
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL)
 
     def kept():
         if not rows.exists():
@@ -171,34 +173,47 @@ def test_kills_lose_nothing_and_double_nothing(tmp_path):
         with Store(rows) as store:
             return {row["seed"]: row["token"] for row in store.rows()}
 
+    log.touch()
     survivors, n_killed = {}, 0
     for n_rows in (2, 5, 8):
-        process = start()
-        deadline = time.monotonic() + 60
-        while len(kept()) < n_rows and time.monotonic() < deadline:
+        process = start(held=n_rows)
+        deadline = time.monotonic() + 600
+        while log.read_text().split()[-1:] != [str(n_rows)] and time.monotonic() < deadline:
             time.sleep(0.01)
         os.kill(process.pid, signal.SIGKILL)
         n_killed += process.wait() == -signal.SIGKILL
         now = kept()
-        assert n_rows <= len(now) < 12
+        assert sorted(now) == list(range(n_rows))
         assert survivors.items() <= now.items()
         survivors = now
     assert n_killed == 3
-    assert start().wait(timeout=60) == 0
+    assert start().wait(timeout=600) == 0
     final = kept()
     assert survivors.items() <= final.items()
     assert sorted(final) == list(range(12))
     # Only the cell that each kill hit was begun again.
     begun = log.read_text().split()
     assert set(begun) == {str(seed) for seed in range(12)}
-    assert len(begun) <= 12 + 3
+    assert len(begun) == 12 + 3
+
+
+def test_a_file_that_another_process_is_making_is_waited_for(tmp_path):
+    path = tmp_path / "rows.sqlite"
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    ends = threading.Timer(0.3, lambda: other.execute("COMMIT"))
+    ends.start()
+    with Store(path) as store:
+        assert store.rows() == []
+    ends.join()
+    other.close()
 
 
 def test_two_processes_share_a_file(tmp_path):
     rows, log = tmp_path / "rows.sqlite", tmp_path / "log"
-    command = [sys.executable, "-c", SCRIPT, rows, log]
+    command = [sys.executable, "-c", SCRIPT, rows, log, "-1"]
     both = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(2)]
-    assert [process.wait(timeout=60) for process in both] == [0, 0]
+    assert [process.wait(timeout=600) for process in both] == [0, 0]
     with Store(rows) as store:
         found = store.rows()
     assert [row["seed"] for row in found] == list(range(12))
