@@ -228,7 +228,6 @@ def _text_frames(file, reading, wanted, features):
     whole = [field.name for field in schema if pa.types.is_integer(field.type)]
     whole = [name for name in whole if name not in reading.text]
     whole = [name for name in whole if features is None or name in features]
-    whole = [name for name in whole if name not in reading.text]
     empty = [field.name for field in schema if pa.types.is_null(field.type)]
     types = dict.fromkeys([*whole, *empty], pa.float64())
     types |= {name: pa.string() for name in reading.text if name in layout.names}

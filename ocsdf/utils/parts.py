@@ -100,7 +100,7 @@ def csv_lines(frame, header=True):
 
 
 def fingerprint(paths):
-    """Tell files by their names, sizes and times, and small ones by their content."""
+    """Tell files by their names, sizes and times."""
     known = []
     for path in paths:
         state = path.stat()

@@ -78,8 +78,8 @@ def test_over_time_is_killed_in_time_and_replaced(children, module):
         child.call(module.add, 1, 2)
         start = time.monotonic()
         with pytest.raises(TimeoutError, match=r"^over the time limit of 0\.2 s$"):
-            child.call(module.allocate, 1, 60.0, time_limit=0.2)
-        assert 0.2 <= time.monotonic() - start < 10.0
+            child.call(module.allocate, 1, 3600.0, time_limit=0.2)
+        assert 0.2 <= time.monotonic() - start < 600.0
         assert not child.is_alive()
     with children.one() as other:
         assert other.call(module.add, 1, 2)[0] == 3
@@ -92,8 +92,13 @@ def test_a_death_is_told(children, module):
 
 def test_peak_memory_is_the_growth(child, module):
     child.call(module.add, 1, 2)
-    _, peak = child.call(module.allocate, 200_000_000, 0.3)
-    assert 190e6 < peak < 230e6
+    # Where the machine is busy, what reads it may not get a turn in the first of these times.
+    for seconds in (0.3, 3.0, 30.0):
+        _, peak = child.call(module.allocate, 200_000_000, seconds)
+        assert peak < 230e6
+        if peak > 190e6:
+            break
+    assert peak > 190e6
     _, peak = child.call(module.allocate, 1, 0.1)
     assert peak < 20e6
 
@@ -118,7 +123,7 @@ from ocsdf.benchmark.child_process import Child
 child = Child()
 child.call(time.sleep, 0.0)
 print(child._process.pid, flush=True)
-child.call(time.sleep, 600.0) if sys.argv[1] == "busy" else time.sleep(600.0)
+child.call(time.sleep, 3600.0) if sys.argv[1] == "busy" else time.sleep(3600.0)
 """
 
 
@@ -129,7 +134,7 @@ def test_a_child_ends_with_a_killed_parent(state):
     os.kill(parent.pid, signal.SIGKILL)
     parent.wait()
     parent.stdout.close()
-    deadline = time.monotonic() + 10.0
+    deadline = time.monotonic() + 300.0
     while child.is_running() and child.status() != psutil.STATUS_ZOMBIE:
         assert time.monotonic() < deadline
         time.sleep(0.02)

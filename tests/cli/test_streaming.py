@@ -166,15 +166,15 @@ class TestResume:
 
 
 CHILD = """
-import sys
+import sys, time
 from ocsdf.cli import streaming, main
 streaming.PART_ROWS = 500
-scored = streaming._scored
-def slowly(*arguments):
-    import time
-    time.sleep(0.2)
-    return scored(*arguments)
-streaming._scored = slowly
+scored, held_after = streaming._scored, int(sys.argv.pop(1))
+def held(estimator, frame, first_row, *options):
+    if first_row >= held_after:
+        time.sleep(3600.0)
+    return scored(estimator, frame, first_row, *options)
+streaming._scored = held
 sys.argv = ["ocsdf", *sys.argv[1:]]
 main()
 """
@@ -186,14 +186,16 @@ def test_kill_9_loses_and_doubles_nothing(model, frame, tmp_path):
     rows["key"] = np.arange(len(rows))
     rows.to_parquet(tmp_path / "in" / "rows.parquet")
     words = ["score", model, "in", "--keep", "key", "--drop", "fraud", "--output", "s.csv"]
-    command = [sys.executable, "-c", CHILD, *map(str, words)]
+    start = [sys.executable, "-c", CHILD]
+    command = [*start, "1500", *map(str, words)]
     folder = tmp_path / "s.csv.parts"
     child = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     while len(list(folder.glob("part-*"))) < 3 and child.poll() is None:
         time.sleep(0.01)
     os.kill(child.pid, signal.SIGKILL)
     child.communicate()
-    assert 3 <= len(list(folder.glob("part-*"))) < 12
+    assert len(list(folder.glob("part-*"))) == 3
+    command = [*start, "1000000", *map(str, words)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "going on after" in done.stderr

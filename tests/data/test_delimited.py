@@ -212,7 +212,7 @@ def test_C3_labels_that_are_missing_are_refused(tmp_path, values):
 def test_C1_pipes_and_the_standard_input(tmp_path):
     path = tmp_path / "pipe"
     os.mkfifo(path)
-    writer = threading.Thread(target=lambda: path.write_text(written(";", ",")))
+    writer = threading.Thread(target=lambda: path.write_text(written(";", ",")), daemon=True)
     writer.start()
     np.testing.assert_array_equal(load_table(path).X, X)
     writer.join()

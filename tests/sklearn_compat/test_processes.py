@@ -40,13 +40,13 @@ def in_child(action, queue):
 
 
 def forked(action):
-    """What an action gives, or raises, in a forked process; never longer than a minute."""
+    """What an action gives, or raises, in a forked process, or that it waits for ever."""
     context = multiprocessing.get_context("fork")
     queue = context.Queue()
     child = context.Process(target=in_child, args=(action, queue))
     child.start()
     try:
-        return queue.get(timeout=60)
+        return queue.get(timeout=600)
     finally:
         child.kill()
         child.join()

@@ -135,10 +135,10 @@ def test_P1_pipes_are_written_into(tmp_path):
     path, got = tmp_path / "pipe", []
     os.mkfifo(path)
     check_output(path)
-    reader = threading.Thread(target=lambda: got.append(path.read_bytes()))
+    reader = threading.Thread(target=lambda: got.append(path.read_bytes()), daemon=True)
     reader.start()
     write_whole(path, "through")
-    reader.join(10)
+    reader.join(600)
     assert got == [b"through"]
     assert stat.S_ISFIFO(os.stat(path).st_mode)
     assert names(tmp_path) == ["pipe"]
