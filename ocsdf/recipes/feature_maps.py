@@ -14,6 +14,8 @@ _N_QUANTILES = 64
 _MOST_STEPS, _LEAST_COPIES = 500, 5
 # Closer values are not told apart any better.
 _STEEPEST = 2.0**20
+# Of the largest value: even the steepest map gives values that are as close the same number.
+_CLOSEST = 2.0**-60
 # Knots and slopes of a feature that is not stretched.
 _AS_IT_IS = np.zeros(1), np.ones(2), np.ones(2)
 
@@ -99,16 +101,18 @@ def point_rounding(stretched):
 
 def _feature_map(column):
     """Return a feature's knots, its slopes, and those of the mean with no steps."""
-    values, copies = np.unique(column, return_counts=True)
+    values, copies = _distinct(column)
     if len(values) == 1:
         return values, np.ones(2), np.ones(2)
     places, scores = _normal_scores(values, copies)
     has_steps = len(values) <= min(_MOST_STEPS, len(column) / _LEAST_COPIES)
     knots = values if has_steps else places
     within = np.searchsorted(places, knots[1:], side="left") - 1
-    stretch = (np.diff(scores) / np.diff(places))[within]
-    stretch = np.clip(stretch, 1.0, _STEEPEST)
-    steps = 1.0 / np.diff(knots) if has_steps else stretch
+    # A quotient that overflows is as steep as they get.
+    with np.errstate(over="ignore"):
+        stretch = (np.diff(scores) / np.diff(places))[within]
+        stretch = np.clip(stretch, 1.0, _STEEPEST)
+        steps = 1.0 / np.diff(knots) if has_steps else stretch
     slopes = np.clip(np.maximum(stretch, steps), 1.0, _STEEPEST)
     ends = np.ones(1)
     return (
@@ -116,6 +120,13 @@ def _feature_map(column):
         np.concatenate([ends, slopes, ends]),
         np.concatenate([ends, (stretch + 1.0) / 2.0, ends]),
     )
+
+
+def _distinct(column):
+    """Return the values of a feature that a map tells apart, and how many rows have each."""
+    values, copies = np.unique(column, return_counts=True)
+    is_new = np.diff(values, prepend=-np.inf) > _CLOSEST * np.abs(values).max()
+    return values[is_new], np.add.reduceat(copies, np.flatnonzero(is_new))
 
 
 def _normal_scores(values, copies):

@@ -85,9 +85,20 @@ def test_a_constant_feature_and_values_outside_count_as_they_are():
 
 
 def test_values_that_are_nearly_equal_do_not_stretch_without_end():
-    points = np.repeat([[0.0], [1e-300], [1.0]], 100, axis=0)
+    points = np.repeat([[0.0], [1e-15], [1.0]], 100, axis=0)
     stretched, _ = fit_feature_maps(points)
     assert stretched.bound() == 2.0**20
+
+
+@pytest.mark.parametrize("noise", [1e-30, 1e-310, np.nextafter(0.0, 1.0)])
+def test_noise_around_the_middle_of_a_feature_is_one_value(noise):
+    # Beside heights of 1 the differences of its images are none in float64.
+    middle = noise * np.arange(1.0, 6.0)
+    column = np.repeat(np.concatenate([[-1.0], middle, [1.0]]), 10)[:, np.newaxis]
+    found, _ = fit_feature_maps(column)
+    expected, _ = fit_feature_maps(np.where(np.abs(column) < 1.0, middle[0], column))
+    np.testing.assert_array_equal(found.knots, expected.knots)
+    np.testing.assert_array_equal(found.slopes, expected.slopes)
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e3])
