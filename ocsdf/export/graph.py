@@ -47,8 +47,11 @@ class Graph:
         -------
         str, or tuple of str where there are several outputs
         """
-        names = tuple(f"v{len(self._nodes)}_{place}" for place in range(outputs))
-        self._nodes.append(self._onnx.helper.make_node(operator, inputs, names, **attributes))
+        # Nodes have names, too: runtimes derive those of fused ones from them.
+        number = len(self._nodes)
+        names = tuple(f"v{number}_{place}" for place in range(outputs))
+        node = self._onnx.helper.make_node(operator, inputs, names, f"n{number}", **attributes)
+        self._nodes.append(node)
         return names[0] if outputs == 1 else names
 
     def constant(self, values, dtype=None):
