@@ -67,8 +67,12 @@ class GroupSort(_Sorting):
     def to_onnx(self, graph, values, shape):
         width = shape[-1]
         size = width if self.size is None else min(self.size, width)
-        groups = graph.reshape(values, (-1, *shape[:-1], width // size, size))
+        form = (*shape[:-1], width // size, size)
+        groups = graph.reshape(values, (-1, *form))
+        # A row of zeros at the end: ONNX Runtime before 1.31 dies of TopK without rows.
+        groups = graph.add("Concat", groups, graph.constant(np.zeros((1, *form))), axis=0)
         ordered = graph.add("TopK", groups, graph.integers([size]), outputs=2, largest=0)[0]
+        ordered = graph.add("Slice", ordered, *map(graph.integers, ([0], [-1], [0])))
         return self._scaled_onnx(graph, graph.reshape(ordered, (-1, *shape)))
 
     def to_keras(self, shape):
