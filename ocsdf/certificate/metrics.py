@@ -64,8 +64,10 @@ def certified_radius(
     lipschitz = check_number("lipschitz", lipschitz, above=0.0)
     slack = _slack(slack, len(scores), "scores")
     # Each operation rounds to nearest: the next number below is not above the exact result.
-    gap = _below(np.abs(scores - offset))
-    return np.maximum(0.0, _below(np.maximum(0.0, _below(gap - slack)) / lipschitz))
+    # What overflows is at least the largest float64, which is below infinity.
+    with np.errstate(over="ignore"):
+        gap = _below(np.abs(scores - offset))
+        return np.maximum(0.0, _below(np.maximum(0.0, _below(gap - slack)) / lipschitz))
 
 
 def certified_auroc(

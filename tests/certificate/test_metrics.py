@@ -79,6 +79,11 @@ class TestRadius:
         gap = abs(Fraction(score) - Fraction(offset)) - Fraction(slack)
         assert Fraction(float(radius)) <= max(gap, 0) / Fraction(lipschitz)
 
+    def test_what_overflows_is_the_largest_number(self):
+        with np.errstate(over="raise"):
+            radii = certified_radius([1e308, 1.0], offset=-1e308, lipschitz=0.5)
+        np.testing.assert_array_equal(radii, np.full(2, np.finfo(np.float64).max))
+
     @given(st.lists(st.floats(-10, 10), min_size=1, max_size=8), st.floats(-5, 5))
     def test_a_smaller_move_keeps_the_verdict(self, scores, offset):
         radii = certified_radius(scores, offset, lipschitz=2.0, slack=1e-9)
