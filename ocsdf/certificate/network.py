@@ -7,6 +7,7 @@ import numpy as np
 from ocsdf.operations.base import LARGEST_NORM
 from ocsdf.operations.chain import Chain
 from ocsdf.operations.scratch import Scratch
+from ocsdf.utils.forks import check_not_stuck
 from ocsdf.utils.threads import crew, slices
 
 # Numbers that a layer makes of one pass of rows, most rows of a pass, and passes of a turn.
@@ -105,9 +106,14 @@ class CertifiedNetwork:
         """How many numbers a row has."""
         return self.network.input_shape[0]
 
-    @cached_property
+    @property
     def model(self):
         """f as a Keras model, built when it is first asked for."""
+        check_not_stuck("A Keras model")
+        return self._model
+
+    @cached_property
+    def _model(self):
         from ocsdf.networks.precision import keras_in_float32
 
         with keras_in_float32():

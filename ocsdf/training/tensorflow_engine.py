@@ -18,6 +18,7 @@ _MOST_GRAPHS = 16
 
 def training_graph(model, optimizer, domain_class, schedule, updates_per_batch):
     """Find the graph that trains networks like this one, or trace it."""
+    check_not_stuck("Training by TensorFlow")
     layers = [keras.layers.serialize(layer) for layer in model.layers]
     for index, layer in enumerate(layers):
         # What does not change the computation must not change the key.
@@ -59,7 +60,6 @@ class TrainingGraph:
     """
 
     def __init__(self, model, optimizer, domain_class, schedule, updates_per_batch):
-        check_not_stuck("Training by TensorFlow")
         # Algorithm 2 attracts negatives with the network of the last outer step.
         alternating = updates_per_batch == "converged"
         optimizer.build(model.trainable_variables)

@@ -82,7 +82,12 @@ def test_P2_forked_processes_do_what_needs_no_tensorflow(detector, action):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 def test_P2_what_needs_tensorflow_says_so_in_a_forked_process(detector):
     fresh = OCSDF(hidden_layer_sizes=(8,), epochs=1, random_state=0).fit(X)
-    for action in (lambda: fresh.model_, lambda: fresh.sample_network(X[:2])):
+    # The fixture's model was built before the fork.
+    for action in (
+        lambda: fresh.model_,
+        lambda: fresh.sample_network(X[:2]),
+        lambda: detector.model_(X[:2].astype(np.float32)),
+    ):
         state, message = forked(lambda action=action: action() and None)
         assert state == "RuntimeError"
         assert "A Keras model needs TensorFlow, which was in use when this process was" in message
@@ -91,8 +96,11 @@ def test_P2_what_needs_tensorflow_says_so_in_a_forked_process(detector):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
-def test_P2_training_by_tensorflow_says_so_in_a_forked_process(detector):
+@pytest.mark.parametrize("traced_before", [False, True])
+def test_P2_training_by_tensorflow_says_so_in_a_forked_process(detector, traced_before):
     by_adam = OCSDF(hidden_layer_sizes=(8,), epochs=1, optimizer="adam", random_state=0)
+    if traced_before:
+        by_adam.fit(X)
     state, message = forked(lambda: by_adam.fit(X) and None)
     assert state == "RuntimeError"
     assert "Training by TensorFlow needs TensorFlow, which was in use when this" in message
