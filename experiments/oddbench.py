@@ -168,7 +168,8 @@ def main(arguments=None):
     cells["versions"] = cells["versions"].str.replace(r"[a-z][a-z-]* ", "", regex=True)
     # These need few digits; AUROC keeps all, so that ties and bounds stay as they were computed.
     coarse = ["fpr95", "fit_seconds", "score_seconds", "peak_mb"]
-    cells = cells.dropna(axis="columns", how="all").round(dict.fromkeys(coarse, 3))
+    digits = dict.fromkeys(coarse, 3) | {"aupr": 9}
+    cells = cells.dropna(axis="columns", how="all").round(digits)
     cells.to_csv(path, index=False)
     recipes = settings.output / "table_recipes.csv"
     if recipes.exists():
