@@ -258,7 +258,8 @@ def main():
         text = _AS_PRINTED + text.split("\n\n", 2)[2]
     text += describe_all(record)
     write_text(text, arguments.output, name)
-    draw(rows, arguments.output / f"{name}.png")
+    if not preset.course:
+        draw(rows, arguments.output / f"{name}.png")
 
 
 def _cell(images, fraction, loss, rate, weight, seed, preset):
