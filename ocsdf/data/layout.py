@@ -11,6 +11,8 @@ from typing import NamedTuple
 _SEPARATORS = ("\t", ";", "|", ",", " ")
 _SEPARATOR_NAMES = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "semicolon": ";"}
 HEAD_BYTES, _HEAD_LINES = 2**18, 1000
+# The first bytes of gzip, bzip2 and xz.
+_COMPRESSED = re.compile(rb"\x1f\x8b|BZh[1-9]1AY&SY|\xfd7zXZ\0")
 _BYTE_ORDER_MARKS = (
     (b"\xef\xbb\xbf", "utf-8-sig"),
     (b"\xff\xfe", "utf-16"),
@@ -42,6 +44,10 @@ class Layout(NamedTuple):
 
 def sniff(head, reading):
     """Tell how delimited text is laid out."""
+    if _COMPRESSED.match(head):
+        raise ValueError(
+            "it is compressed: unpack it first, or end its file's name in .gz, .bz2 or .xz"
+        )
     encoding = _encoding(head, reading.encoding)
     text = io.TextIOWrapper(io.BytesIO(head), encoding, errors="replace", newline="").read()
     if "\0" in text:

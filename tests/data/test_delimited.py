@@ -1,7 +1,9 @@
 """Delimited text as people have it (C1): detected, or refused in one line that names the place."""
 
+import bz2
 import gzip
 import io
+import lzma
 import os
 import subprocess
 import sys
@@ -143,6 +145,13 @@ def test_C1_what_cannot_be_told_is_one_line(tmp_path, text, message):
     with pytest.raises(ValueError, match=message) as caught:
         load(tmp_path, text)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
+def test_C1_what_is_compressed_and_not_named_so_is_one_line(tmp_path, compress):
+    with pytest.raises(ValueError, match=r"t\.csv: it is compressed: unpack it first, or end"):
+        load(tmp_path, compress(written(",").encode()))
+    assert load(tmp_path, "BZh9,b\n1.5,2.5\n2.5,1.5\n").feature_names == ["BZh9", "b"]
 
 
 def test_C1_a_line_far_down_is_named(tmp_path):
