@@ -1,7 +1,6 @@
 """Tables: presets, ranks, what a page says is missing; parts left out; large tables, engines."""
 
 import importlib
-import importlib.util
 import sys
 
 import numpy as np
@@ -298,12 +297,6 @@ def test_emphasis():
     assert table_ablations.EmphasisOnCertificate(random_state=0).emphasis == "certificate"
 
 
-LARGE = pytest.mark.skipif(
-    importlib.util.find_spec("pyarrow") is None, reason="large tables are the extra parquet"
-)
-
-
-@LARGE
 def test_tables_are_generated_once_and_whole(tmp_path, monkeypatch):
     monkeypatch.setattr(scale, "_PIECE", 100)
     path = tmp_path / "work" / "rows.parquet"
@@ -316,14 +309,12 @@ def test_tables_are_generated_once_and_whole(tmp_path, monkeypatch):
     assert [one.name for one in path.parent.iterdir()] == ["rows.parquet"]
 
 
-@LARGE
 def test_a_forest_scores_every_row(tmp_path):
     scale.generate(tmp_path / "rows.parquet", 300, 2)
     scale.run_forest(tmp_path / "rows.parquet", tmp_path)
     assert len(pd.read_parquet(tmp_path / "forest.parquet")) == 300
 
 
-@LARGE
 def test_parts_are_all_rows_uneven_and_one_is_empty():
     parts = engines.make_parts(1000)
     np.testing.assert_array_equal(np.concatenate([part["key"] for part in parts]), range(1000))
@@ -331,7 +322,6 @@ def test_parts_are_all_rows_uneven_and_one_is_empty():
     assert 0 in sizes and 7 in sizes and len(parts) == 16
 
 
-@LARGE
 def test_one_process_is_its_own_measure(tmp_path, monkeypatch):
     monkeypatch.setattr(engines, "_FITTED", 100)
     engines.fit_model(tmp_path / "m.ocsdf")
