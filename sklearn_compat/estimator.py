@@ -49,10 +49,10 @@ class OCSDF(SignedDistance):
     ----------
     method : {"anchored", "paper"}, default="anchored"
         "paper" is the papers' algorithm with its printed schedule of Newton steps, and nothing
-        else. "anchored", the label-free default, is minus 0.36 of the distance to the nearest
+        else. "anchored", the label-free default, is minus 0.24 of the distance to the nearest
         training row, halfway between standardized and stretched, 0.1 of that where steps of
         features count and 0.3 of that between standardized rows, 0.2 of that of each feature to
-        the nearest value it had; plus 0.04 of a 1-Lipschitz network that is trained by the
+        the nearest value it had; plus 0.16 of a 1-Lipschitz network that is trained by the
         papers' loss against negatives that keep clear of the data. Isolated training rows are set
         back, so that anomalies among them vouch for little. All are 1-Lipschitz, so f is. It is
         shifted so that 1 % of training rows, each left out of what it is compared with,
@@ -67,13 +67,13 @@ class OCSDF(SignedDistance):
         m of the loss, in the units of ``score_samples``; "auto" takes a share of the typical
         distance between nearest neighbours, 1/2, or 1/20 where `method` is "paper".
     hinge_weight : float or "auto", default="auto"
-        lambda of the loss: how much separating counts against spreading scores. "auto" is 1, and
+        lambda of the loss: how much separating counts against spreading scores. "auto" is 3, and
         100 where `method` is "paper".
     hidden_layer_sizes : tuple of int or "auto", default="auto"
         Units of each hidden layer. "auto" is three of 64, and four of 128 where `method` is
         "paper"; the paper has four of 512.
-    activation : {"fullsort", "groupsort2"}, default="fullsort"
-        Sort the whole layer, or pairs of units (faster).
+    activation : {"auto", "fullsort", "groupsort2"}, default="auto"
+        Sort the whole layer, as "auto" does where `method` is "paper" or a size odd, or pairs.
     newton_steps : int, default=4
         T, steps that pull a negative towards the boundary.
     updates_per_batch : int or "converged", default=1
@@ -178,7 +178,7 @@ class OCSDF(SignedDistance):
         margin="auto",
         hinge_weight="auto",
         hidden_layer_sizes="auto",
-        activation="fullsort",
+        activation="auto",
         newton_steps=4,
         updates_per_batch=1,
         epochs=40,

@@ -16,8 +16,11 @@ from ocsdf.training.trainer import Settings, Trainer
 
 _SCHEDULES = {"paper": "printed", "anchored": "even"}
 _SEEDS = {"paper": "uniform", "anchored": "clear"}
-_HINGE_WEIGHT = {"paper": 100.0, "anchored": 1.0}
+# Seeds that break dependencies between features, as rows that swap some with another row.
+_SHARE_SWAPPED = {"paper": 0.0, "anchored": 0.3}
+_HINGE_WEIGHT = {"paper": 100.0, "anchored": 3.0}
 _HIDDEN_LAYER_SIZES = {"paper": (128,) * 4, "anchored": (64,) * 3}
+_ACTIVATION = {"paper": "fullsort", "anchored": "groupsort2"}
 # Two batches an epoch, as a table of 200 rows has, are too few updates to learn its boundary.
 _LEARNING_RATE = {"paper": 1e-3, "anchored": 1e-2}
 # Of the typical distance between neighbours. In forty epochs a large margin lets anomalies among
@@ -107,9 +110,13 @@ def _train(estimator, points, references, sample_weight, random_state):
         else float(estimator.margin)
     )
     is_clear = _chosen(estimator, "seeds", _SEEDS) == "clear"
+
+    def clear_seeds():
+        return ClearSeeds(references, margin, domain, _SHARE_SWAPPED[estimator.method])
+
     if is_clear and estimator.margin == "auto":
         # Of few distinct rows, all of B may be near; a copy, so that seeds are drawn as ever.
-        while not ClearSeeds(references, margin, domain).has_room(deepcopy(random_state)):
+        while not clear_seeds().has_room(deepcopy(random_state)):
             margin /= 2.0
     with _precision(estimator):
         trainer = Trainer(
@@ -119,7 +126,7 @@ def _train(estimator, points, references, sample_weight, random_state):
             _settings(estimator, margin),
             random_state,
             sample_weight,
-            ClearSeeds(references, margin, domain) if is_clear else None,
+            clear_seeds() if is_clear else None,
         )
         outcome = trainer.run(estimator.callbacks or (), estimator.verbose)
         network = CertifiedNetwork(trainer.state.certified())
@@ -156,6 +163,9 @@ def _state(estimator, n_features, seed):
     """Make the network to train, and its optimizer; initial weights are the same either way."""
     sizes = _chosen(estimator, "hidden_layer_sizes", _HIDDEN_LAYER_SIZES)
     rate = _chosen(estimator, "learning_rate", _LEARNING_RATE)
+    activation = _chosen(estimator, "activation", _ACTIVATION)
+    if estimator.activation == "auto" and any(size % 2 for size in sizes):
+        activation = "fullsort"
     if estimator.method == "paper":
         # Keras draws them, as it did for the tables of the papers' reproduction.
         from ocsdf.networks.builders import initial_weights as draw
@@ -163,13 +173,13 @@ def _state(estimator, n_features, seed):
         draw = initial_weights
     weights = draw(n_features, sizes, seed)
     if not _needs_model(estimator):
-        return NumpyState(weights, estimator.activation, rate)
+        return NumpyState(weights, activation, rate)
     import keras
 
     from ocsdf.networks.builders import build_mlp
     from ocsdf.training.keras_state import KerasState
 
-    model = build_mlp(n_features, sizes, estimator.activation, estimator.orthogonality, seed)
+    model = build_mlp(n_features, sizes, activation, estimator.orthogonality, seed)
     if estimator.orthogonality == "projection":
         model.set_weights(weights)
     optimizer = keras.optimizers.get(

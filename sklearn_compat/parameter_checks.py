@@ -11,7 +11,7 @@ from ocsdf.utils.checks import check_count, is_count
 _CHOICES = {
     "method": ("anchored", "paper"),
     "emphasis": ("accuracy", "certificate", "contamination"),
-    "activation": ("fullsort", "groupsort2"),
+    "activation": ("auto", "fullsort", "groupsort2"),
     "domain": ("box", "ball"),
     "seeds": ("auto", "uniform", "clear"),
     "orthogonality": ("projection", "reparametrization"),

@@ -22,8 +22,8 @@ SHARES = {
     "certificate": (0.2, 0.8),
     "contamination": (0.24, 0.06, 0.18, 0.12, 0.4),
 }
-# What the first and the network have of the first share.
-NETWORK_SHARES = (0.9, 0.1)
+# What the network has of the first share.
+NETWORK_SHARES = {"accuracy": 0.4, "certificate": 0.1, "contamination": 0.1}
 MOST_REFERENCES = 4096
 _QUERIES = 1000
 _SHARE_OUTSIDE = 0.01
@@ -43,7 +43,7 @@ def anchored_network(
 ):
     r"""Make the default's f from rows in the units of the certificate.
 
-    .. math:: f = 0.4 \, (0.9 \, h_1 + 0.1 \, g) + 0.1 \, h_2 + 0.3 \, h_3 + 0.2 \, h_4 - c
+    .. math:: f = 0.4 \, (0.6 \, h_1 + 0.4 \, g) + 0.1 \, h_2 + 0.3 \, h_3 + 0.2 \, h_4 - c
 
     1. Rows come stretched, see :func:`ocsdf.recipes.feature_maps.fit_feature_maps`; h_1 and g take
        them halfway back to standardized ones, h_3 all the way.
@@ -127,7 +127,8 @@ def anchored_network(
         first = nearest_trusted_row(near[kept], setbacks[kept], n_queries)
         if train is not None:
             learned = Part(network, network.evaluate(near[kept][:n_queries])[:, 0])
-            first = _mean([first, learned], NETWORK_SHARES, points)
+            share = NETWORK_SHARES[emphasis]
+            first = _mean([first, learned], (1.0 - share, share), points)
         parts = [
             _after(halfway, first, points),
             nearest_trusted_row(rows[kept], isolation[kept], n_queries),

@@ -24,7 +24,9 @@ class ClearSeeds:
     Def. 1 of OCSDF asks for negatives on B that leave a gap of 2 m around the data; uniform seeds
     do not in two or three dimensions, and in many they hardly come near the data at all (Sec.
     3.2). Of ten seeds three are uniform on B and seven lie at a distance from a random row that is
-    log-uniform between 2 m and 20 m; those that are not clear of all rows are dropped.
+    log-uniform between 2 m and 20 m; a share of all, `swapped`, are rows that took some of their
+    features, as many as chance has it, from another row. Those that are not clear of all rows are
+    dropped.
 
     Parameters
     ----------
@@ -33,11 +35,12 @@ class ClearSeeds:
         m.
     domain : Box or Ball
         B.
+    swapped : float, default=0.0
     """
 
-    def __init__(self, rows, margin, domain):
+    def __init__(self, rows, margin, domain, swapped=0.0):
         self._rows, self._margin, self._domain = np.unique(rows, axis=0), margin, domain
-        self._pool = None
+        self._pool, self._swapped = None, swapped
         if rows.shape[1] <= _TREE_FEATURES:
             tree = cKDTree(self._rows)
             self._distance = lambda points: tree.query(points)[0]
@@ -80,7 +83,9 @@ class ClearSeeds:
         return np.concatenate(kept)
 
     def _candidates(self, n_points, random_state):
-        """Draw points uniform on B and points around rows, clear of them or not."""
+        """Draw points uniform on B, around rows and between their features, clear or not."""
+        n_swapped = int(self._swapped * n_points)
+        n_points -= n_swapped
         n_uniform = int(np.ceil(_UNIFORM * n_points))
         numbers = random_state.integers(len(self._rows), size=n_points - n_uniform)
         away = random_state.standard_normal((len(numbers), self._rows.shape[1]))
@@ -88,7 +93,16 @@ class ClearSeeds:
         share = random_state.random((len(numbers), 1))
         length = self._margin * _CLEAR * (_FARTHEST / _CLEAR) ** share
         around = self._domain.project((self._rows[numbers] + length * away).astype(np.float32))
-        return np.concatenate([self._domain.sample(n_uniform, random_state), around])
+        parts = [self._domain.sample(n_uniform, random_state), around]
+        if n_swapped:
+            parts.append(self._between(n_swapped, random_state))
+        return np.concatenate(parts)
+
+    def _between(self, n_points, random_state):
+        """Draw rows that have a random share of their features of another row."""
+        ours, theirs = self._rows[random_state.integers(len(self._rows), size=(2, n_points))]
+        is_ours = random_state.random(ours.shape) < random_state.random((n_points, 1))
+        return np.where(is_ours, ours, theirs).astype(np.float32)
 
     def _clear(self, points):
         return self._distances(points) > _CLEAR * self._margin

@@ -110,8 +110,10 @@ def no_network(rows, references):
 
 class TestTheDefault:
     def test_shares_sum_to_one(self):
-        for shares in (*SHARES.values(), NETWORK_SHARES):
+        for shares in SHARES.values():
             assert sum(map(Fraction, map(str, shares))) == 1 and min(shares) >= 0.0
+        assert set(NETWORK_SHARES) == set(SHARES)
+        assert all(0.0 < share < 1.0 for share in NETWORK_SHARES.values())
 
     @pytest.mark.parametrize("emphasis", ["accuracy", "certificate"])
     @pytest.mark.parametrize("train", [None, no_network])
