@@ -357,7 +357,6 @@ def test_certified_auroc_refuses(detector, X, change, message):
             for change in (
                 {"epochs": 3},
                 {"learning_rate": 0.05},
-                {"activation": "groupsort2"},
                 {"max_steps": 3},
                 {"uniform_epochs": 0},
                 {"batch_size": 50},
@@ -410,11 +409,34 @@ def test_methods_differ_by_more_than_a_constant(X, tiny, tiny_scores, default_fi
     assert np.ptp(learned(tiny)(points) - learned(paper)(points)) > 1e-6
 
 
-@pytest.mark.parametrize("method, seeds", [("anchored", "uniform"), ("paper", "clear")])
-def test_seeds_are_honoured(X, default_fit, method, seeds):
-    fitted = OCSDF(**TINY | {"method": method, "seeds": seeds}).fit(X)
+@pytest.mark.parametrize(
+    "method, change",
+    [
+        ("anchored", {"seeds": "uniform"}),
+        ("paper", {"seeds": "clear"}),
+        ("anchored", {"activation": "fullsort"}),
+        ("paper", {"activation": "groupsort2"}),
+    ],
+)
+def test_what_methods_choose_otherwise_is_honoured(X, default_fit, method, change):
+    fitted = OCSDF(**TINY | {"method": method} | change).fit(X)
     points = standardized(fitted, X)
     assert not np.array_equal(learned(fitted)(points), learned(default_fit(method))(points))
+
+
+@pytest.mark.parametrize(
+    "method, sizes, activation",
+    [
+        ("anchored", (8, 8), "groupsort2"),
+        ("anchored", (8, 7), "fullsort"),
+        ("paper", (8, 8), "fullsort"),
+    ],
+)
+def test_pairs_are_sorted_by_the_default_where_there_are_pairs(X, method, sizes, activation):
+    settings = TINY | {"method": method, "hidden_layer_sizes": sizes}
+    automatic = OCSDF(**settings).fit(X)
+    named = OCSDF(**settings, activation=activation).fit(X)
+    np.testing.assert_array_equal(automatic.score_samples(X), named.score_samples(X))
 
 
 @pytest.mark.parametrize("method", ["anchored", "paper"])

@@ -184,6 +184,31 @@ def test_most_lie_around_rows_and_some_anywhere():
     assert np.mean(nearest > 0.5) > 0.1
 
 
+def test_swapped_seeds_have_features_of_rows_and_no_row():
+    rows = np.random.default_rng(0).normal(size=(40, 1)) * np.ones(6)
+    domain = Box.from_data(rows)
+    seeds = ClearSeeds(rows, 0.01, domain, swapped=1.0)(2000, np.random.default_rng(1))
+    assert np.isin(seeds, rows.astype(np.float32)).all()
+    # Each mixes two rows: one has the first feature, the other is told by any that differs.
+    n_values = np.array([len(np.unique(seed)) for seed in seeds])
+    assert np.all(n_values == 2)
+    # Any share of the features may be another row's.
+    shares = (seeds == seeds[:, :1]).mean(axis=1)
+    assert np.allclose(np.unique(shares), np.arange(1, 6) / 6.0)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3])
+def test_a_share_of_the_candidates_is_swapped(share):
+    rows = np.random.default_rng(0).normal(size=(500, 8))
+    seeds = ClearSeeds(rows, 1e-3, Box.from_data(rows), swapped=share)(
+        20_000, np.random.default_rng(1)
+    )
+    found = np.isin(seeds, rows.astype(np.float32)).all(axis=1).mean()
+    # Of 8 features all are one row's with probability 2 / 9: such seeds are no clear ones.
+    expected = share * 7 / 9 / (1.0 - share * 2 / 9)
+    assert abs(found - expected) < 0.02
+
+
 def test_the_same_generator_gives_the_same_seeds():
     rows = np.random.default_rng(0).normal(size=(50, 3))
     draws = [
