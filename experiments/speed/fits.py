@@ -32,7 +32,7 @@ EXPECTED = {
 OURS = "OCSDF"
 DETECTORS = {
     OURS: OCSDF(random_state=0),
-    "OCSDF groupsort2": OCSDF(activation="groupsort2", random_state=0),
+    "OCSDF fullsort": OCSDF(activation="fullsort", random_state=0),
     "IsolationForest": IsolationForest(random_state=0),
     "OneClassSVM": OneClassSVM(),
     "LocalOutlierFactor": LocalOutlierFactor(novelty=True),

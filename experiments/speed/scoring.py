@@ -27,14 +27,14 @@ NAME, ROUNDS, REQUIRES = "scoring", 5, ()
 MANY, FEW, MAPPED = 100_000, 10_000, 1_000_000
 N_FEATURES, N_FIT, N_REFERENCE, N_SINGLE = 20, 2_000, 20_000, 200
 TABLE, SINGLE, MAP = "a table", "one row", "a memory-mapped file"
-FULLSORT, GROUPSORT2, FOREST = "OCSDF", "OCSDF groupsort2", "IsolationForest"
+OURS, FULLSORT, FOREST = "OCSDF", "OCSDF fullsort", "IsolationForest"
 NEIGHBORS, PYOD_NEIGHBORS = "NearestNeighbors", "PyOD KNN"
 # Detector, peer, and how many times the peer's rows a second it must reach.
 TARGETS = [
-    (GROUPSORT2, FOREST, 1.0),
+    (OURS, FOREST, 1.0),
     (FULLSORT, FOREST, 0.5),
-    (FULLSORT, NEIGHBORS, 5.0),
-    (FULLSORT, PYOD_NEIGHBORS, 5.0),
+    (OURS, NEIGHBORS, 5.0),
+    (OURS, PYOD_NEIGHBORS, 5.0),
 ]
 
 
@@ -49,9 +49,9 @@ def run(rounds, folder):
         score, n_rows = scorers[name]
         at = {"detector": name, "round": turn}
         results.append({"benchmark": TABLE, **at, **_timed(score, queries[:n_rows])})
-        if name in (FULLSORT, GROUPSORT2, FOREST):
+        if name in (OURS, FULLSORT, FOREST):
             results.append({"benchmark": SINGLE, **at, **_single_rows(score, queries[:N_SINGLE])})
-    for name in (FULLSORT, GROUPSORT2):
+    for name in (OURS, FULLSORT):
         results.append(
             {"benchmark": MAP, "detector": name, "round": 0, **_mapped(scorers[name][0])}
         )
@@ -103,8 +103,8 @@ def _fitted(reference):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         ours = {
-            FULLSORT: OCSDF(max_steps=5, random_state=0).fit(few),
-            GROUPSORT2: OCSDF(activation="groupsort2", max_steps=5, random_state=0).fit(few),
+            OURS: OCSDF(max_steps=5, random_state=0).fit(few),
+            FULLSORT: OCSDF(activation="fullsort", max_steps=5, random_state=0).fit(few),
         }
     neighbors = NearestNeighbors(n_neighbors=5).fit(reference)
     return {
