@@ -72,16 +72,21 @@ def front():
 
 
 def same_unit():
-    """What the nearest row alone certifies in the default's own unit, and what the default does."""
+    """What the nearest row alone has in the default's own unit, the default, and its exact parts."""
     whole = _summary("fixed")
-    names = ("OCSDF, its nearest row alone", "OCSDF, emphasis on the certificate", "OCSDF")
+    names = (
+        "OCSDF, its nearest row alone",
+        "OCSDF, emphasis on the certificate",
+        "OCSDF",
+        "OCSDF, without its network",
+    )
     told = []
     for row in (whole.loc[name] for name in names):
         pair = (at_least(row[f"certified_auroc_{radius}"]) for radius in (0.2, 0.5))
         told.append(f"{nearest(row['auroc'])}, certified {' / '.join(pair)}")
     return (
         f'In that unit the nearest row alone has {told[0]}; `OCSDF(emphasis="certificate")` has '
-        f"{told[1]}; `OCSDF()` has {told[2]}."
+        f"{told[1]}; `OCSDF()` has {told[2]}; without its network, {told[3]}."
     )
 
 
