@@ -72,7 +72,7 @@ def front():
 
 
 def same_unit():
-    """What the nearest row alone has in the default's own unit, the default, and its exact parts."""
+    """What the nearest row alone has in the default's own unit, and the default, and its parts."""
     whole = _summary("fixed")
     names = (
         "OCSDF, its nearest row alone",
