@@ -36,6 +36,7 @@ class ClearSeeds:
     domain : Box or Ball
         B.
     swapped : float, default=0.0
+        Share of the points drawn that mix two rows; 0.3 in the default of tables.
     """
 
     def __init__(self, rows, margin, domain, swapped=0.0):
@@ -102,7 +103,7 @@ class ClearSeeds:
         """Draw rows that have a random share of their features of another row."""
         ours, theirs = self._rows[random_state.integers(len(self._rows), size=(2, n_points))]
         is_ours = random_state.random(ours.shape) < random_state.random((n_points, 1))
-        return np.where(is_ours, ours, theirs).astype(np.float32)
+        return self._domain.project(np.where(is_ours, ours, theirs).astype(np.float32))
 
     def _clear(self, points):
         return self._distances(points) > _CLEAR * self._margin

@@ -165,12 +165,15 @@ def test_random_nets_are_flat_in_places(activation):
     assert np.max(norms) <= 1.0 + 1e-6
 
 
+@pytest.mark.parametrize("swapped", [0.0, 0.9])
 @pytest.mark.parametrize("n_features", [2, 12])
 @pytest.mark.parametrize("domain", [Box, Ball])
-def test_seeds_are_clear_of_all_rows_and_in_b(n_features, domain):
+def test_seeds_are_clear_of_all_rows_and_in_b(n_features, domain, swapped):
     rows = np.random.default_rng(0).normal(size=(300, n_features))
+    # Far out along one axis each: a mix of them lies in no ball that just holds the rows.
+    rows[:n_features] = 30.0 * np.eye(n_features)
     domain = domain.from_data(rows)
-    seeds = ClearSeeds(rows, 0.1, domain)(2000, np.random.default_rng(1))
+    seeds = ClearSeeds(rows, 0.1, domain, swapped)(2000, np.random.default_rng(1))
     assert seeds.shape == (2000, n_features) and seeds.dtype == np.float32
     assert np.all(domain.contains(seeds))
     assert cdist(seeds.astype(float), rows).min() > 0.2 * (1.0 - 1e-5)
