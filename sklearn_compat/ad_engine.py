@@ -18,15 +18,15 @@ _ENTRY = {
     },
     "strengths": [
         "Certified: no l2 change below a row's radius flips its verdict",
-        "Neither tuning nor labels; takes a tenth of anomalies among the training rows",
+        "Neither tuning nor labels",
         "Finds local anomalies as well as global ones",
     ],
     "weaknesses": [
         "Seconds to fit where isolation forests take a tenth of that",
-        "Tight clusters of many anomalies among the training rows count as normal",
+        "Anomalies among the training rows cost it more than they cost isolation forests",
     ],
     "best_for": "Tables where a verdict must be robust, or its robustness proved",
-    "avoid_when": "More than a tenth of the training rows are anomalies",
+    "avoid_when": "Anomalies hide among the training rows",
     "benchmark_refs": [],
     "benchmark_rank": {},
     "paper": {"id": "ocsdf", "short": "Béthune et al., ICML 2023"},
