@@ -11,7 +11,7 @@ from ocsdf.operations.piecewise import count_at_most
 from ocsdf.utils.compiled import compiled
 
 # Products of one pass.
-_CELLS = 2**18
+_CELLS = 2**19
 
 
 @operation("nearest_row")
@@ -56,9 +56,11 @@ class NearestRow(Operation):
         """Return each row's nearest reference and its distance to it, set back."""
         places, nearest = np.empty(len(values), np.int64), np.empty(len(values))
         step = max(1, _CELLS // len(self.references))
+        products = np.empty(min(step, len(values)) * len(self.references), np.float32)
         for start in range(0, len(values), step):
             part = slice(start, start + step)
-            self._filter.find(np.ascontiguousarray(values[part]), places[part], nearest[part])
+            rows = np.ascontiguousarray(values[part])
+            self._filter.find(rows, places[part], nearest[part], products)
         return places, nearest
 
     def _bound(self, shape):
@@ -212,13 +214,13 @@ def _offsets_by_numpy(values, seen, starts):
 @compiled(without_numba=_offsets_by_numpy)
 def _offsets(values, seen, starts):
     """Each feature's offset from the nearest of its values."""
-    offsets = np.empty(values.shape)
-    # Feature by feature: the values of one stay in the cache.
-    for j in range(values.shape[1]):
-        for row in range(values.shape[0]):
-            x, first, last = values[row, j], starts[j], starts[j + 1]
-            low = first + count_at_most(seen, first, last, x)
-            above = x - seen[min(low, last - 1)]
-            below = x - seen[max(low - 1, first)]
+    n_rows, n_features = values.shape
+    offsets, places = np.empty(values.shape), np.empty(n_rows, np.int64)
+    for j in range(n_features):
+        column, own = values[:, j].copy(), seen[starts[j] : starts[j + 1]]
+        count_at_most(own, column, places)
+        for row in range(n_rows):
+            above = column[row] - own[min(places[row], len(own) - 1)]
+            below = column[row] - own[max(places[row] - 1, 0)]
             offsets[row, j] = below if abs(below) <= abs(above) else above
     return offsets

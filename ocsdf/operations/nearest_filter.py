@@ -38,10 +38,13 @@ class ReferenceFilter:
         narrow = np.float32(moved) if self.is_short else np.zeros_like(moved, np.float32)
         squares = np.square(narrow, dtype=np.float64).sum(axis=1)
         # A row's last number is 1, so that products hold the squares.
-        self.factors = np.vstack([-2.0 * narrow.T, np.float32(squares)])
+        self.factors = np.hstack([-2.0 * narrow, np.float32(squares)[:, np.newaxis]])
 
-    def find(self, rows, places, nearest):
-        """Fill in the place of each row's nearest reference, and its distance set back."""
+    def find(self, rows, places, nearest, scratch):
+        """Fill in the place of each row's nearest reference, and its distance set back.
+
+        `scratch` holds a float32 number for each reference and row.
+        """
         moved = rows - self.center
         norms = np.linalg.norm(moved, axis=1) * (1.0 + 2.0**-40)
         is_short = (norms < _LONGEST) & self.is_short
@@ -52,19 +55,28 @@ class ReferenceFilter:
         gamma = 2.0 * summation_error(n_terms, 2.0**-24)
         tiny = 4.0 * n_terms * smallest_normal(2.0**-24)
         lost = np.where(is_short, 1.0, np.inf)
+        products = scratch[: len(self.factors) * len(rows)].reshape(-1, len(rows))
+        # A row is a column of them: BLAS fills them sooner so, and their least are vectors.
+        np.matmul(self.factors, narrow.T, out=products)
         _choose(
-            *(rows, self.references, narrow @ self.factors, np.square(norms), norms),
+            *(rows, self.references, products, np.square(norms), norms),
             *(self.farthest, self.setbacks, gamma, tiny, lost, self.order, places, nearest),
         )
 
 
 @compiled(fastmath={"nnan", "nsz"})
-def _least(values):
-    """Least of some numbers, none of which is NaN; in any order it is the same."""
-    least = values[0]
-    for value in values:
-        least = min(least, value)
-    return least
+def _least(products, leasts):
+    """Fill in the least of each group of products, none of which is NaN, for each row."""
+    for group in range(len(leasts)):
+        least, first = leasts[group], group * _GROUP
+        last = min(first + _GROUP, len(products))
+        least[:] = products[first]
+        for start in range(first, last, 4):
+            # Past the last reference it comes again.
+            one, two = products[start], products[min(start + 1, last - 1)]
+            three, four = products[min(start + 2, last - 1)], products[min(start + 3, last - 1)]
+            for i in range(len(least)):
+                least[i] = min(min(least[i], min(one[i], two[i])), min(three[i], four[i]))
 
 
 def _choose_by_numpy(rows, references, *filtering):
@@ -82,15 +94,14 @@ def _choose(
     n_references, n_features = references.shape
     n_groups = len(farthest)
     lows, firsts = np.empty(n_groups), setbacks[::_GROUP]
+    leasts = np.empty((n_groups, len(rows)), np.float32)
+    _least(products, leasts)
     for row in range(len(rows)):
-        line = products[row]
-        for group in range(n_groups):
-            start = group * _GROUP
-            lows[group] = _least(line[start : min(start + _GROUP, n_references)])
+        line = products[:, row]
         square = squares[row] * (1.0 - gamma)
         for group in range(n_groups):
             error = lost[row] * (gamma * (norms[row] + farthest[group]) ** 2 + tiny)
-            lows[group] = math.sqrt(max(square + lows[group] - error, 0.0)) + firsts[group]
+            lows[group] = math.sqrt(max(square + leasts[group, row] - error, 0.0)) + firsts[group]
         first = np.argmin(lows)
         best, place = np.inf, 0
         for turn in range(-1, n_groups):

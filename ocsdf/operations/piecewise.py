@@ -12,19 +12,20 @@ from ocsdf.utils.compiled import compiled
 
 
 @compiled
-def count_at_most(numbers, first, last, x):
-    """Count which of ``numbers[first:last]``, increasing, are at most x.
+def count_at_most(numbers, column, found):
+    """Fill in how many of some numbers, increasing, one at least, are at most each of a column.
 
-    The number of steps does not depend on x, so that a processor takes several searches at once.
+    All searches take a step together, and no step depends on what came out: they are vectors.
     """
-    base, length = first, last - first
-    if length == 0:
-        return 0
+    found[:] = 0
+    length = len(numbers)
     while length > 1:
         half = length // 2
-        base += half if numbers[base + half - 1] <= x else 0
+        for i in range(len(column)):
+            found[i] += half if numbers[found[i] + half - 1] <= column[i] else 0
         length -= half
-    return base - first + (1 if numbers[base] <= x else 0)
+    for i in range(len(column)):
+        found[i] += 1 if numbers[found[i]] <= column[i] else 0
 
 
 @operation("piecewise")
@@ -146,13 +147,15 @@ def _follow_by_numpy(values, knots, heights, slopes, starts):
 
 @compiled(without_numba=_follow_by_numpy)
 def _follow(values, knots, heights, slopes, starts):
-    results = np.empty(values.shape)
-    for row in range(values.shape[0]):
-        for j in range(values.shape[1]):
-            x, first = values[row, j], starts[j]
-            piece = count_at_most(knots, first, starts[j + 1], x)
-            knot = first + max(piece - 1, 0)
-            results[row, j] = heights[knot] + slopes[first + j + piece] * (x - knots[knot])
+    n_rows, n_features = values.shape
+    results, pieces = np.empty(values.shape), np.empty(n_rows, np.int64)
+    for j in range(n_features):
+        column, first = values[:, j].copy(), starts[j]
+        count_at_most(knots[first : starts[j + 1]], column, pieces)
+        for row in range(n_rows):
+            knot = first + max(pieces[row] - 1, 0)
+            rise = slopes[first + j + pieces[row]] * (column[row] - knots[knot])
+            results[row, j] = heights[knot] + rise
     return results
 
 
@@ -166,11 +169,10 @@ def _slopes_at_by_numpy(values, knots, slopes, starts):
 
 @compiled(without_numba=_slopes_at_by_numpy)
 def _slopes_at(values, knots, slopes, starts):
-    results = np.empty(values.shape)
-    for row in range(values.shape[0]):
-        for j in range(values.shape[1]):
-            first = starts[j]
-            results[row, j] = slopes[
-                first + j + count_at_most(knots, first, starts[j + 1], values[row, j])
-            ]
+    n_rows, n_features = values.shape
+    results, pieces = np.empty(values.shape), np.empty(n_rows, np.int64)
+    for j in range(n_features):
+        count_at_most(knots[starts[j] : starts[j + 1]], values[:, j].copy(), pieces)
+        for row in range(n_rows):
+            results[row, j] = slopes[starts[j] + j + pieces[row]]
     return results
