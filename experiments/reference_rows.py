@@ -20,7 +20,7 @@ from ocsdf import OCSDF
 from ocsdf.data.splits import fixed_split
 from ocsdf.recipes import tables as recipe
 
-COUNTS = (512, 1024, 2048, 3072, 4096, 8192)
+COUNTS = (500, 1000, 2000, 3000, 4000, 5000, 8000)
 _FEWEST, _RUNS = 2500, 5
 
 

@@ -65,7 +65,7 @@ class OCSDF(SignedDistance):
         minus the distance to their median; clean rows rank worse. Figures: the page on the method.
     margin : float or "auto", default="auto"
         m of the loss, in the units of ``score_samples``; "auto" takes a share of the typical
-        distance between nearest neighbours, 1/2, or 1/20 where `method` is "paper".
+        distance between nearest neighbours, all of it, or 1/20 where `method` is "paper".
     hinge_weight : float or "auto", default="auto"
         lambda of the loss: how much separating counts against spreading scores. "auto" is 3, and
         100 where `method` is "paper".

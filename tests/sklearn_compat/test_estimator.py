@@ -559,7 +559,7 @@ def test_automatic_margin(X):
     paper = OCSDF("paper", hidden_layer_sizes=(16, 16), max_steps=2, random_state=0).fit(X)
     assert paper.margin_ == pytest.approx(0.05 * typical, rel=1e-5)
     anchored = clone(paper).set_params(method="anchored", standardize=False).fit(scaled)
-    assert anchored.margin_ == pytest.approx(0.5 * typical, rel=1e-5)
+    assert anchored.margin_ == pytest.approx(typical, rel=1e-5)
 
 
 @pytest.mark.parametrize("domain", ["box", "ball"])
