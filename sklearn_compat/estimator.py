@@ -49,10 +49,10 @@ class OCSDF(SignedDistance):
     ----------
     method : {"anchored", "paper"}, default="anchored"
         "paper" is the papers' algorithm with its printed schedule of Newton steps, and nothing
-        else. "anchored", the label-free default, is minus 0.24 of the distance to the nearest
+        else. "anchored", the label-free default, is minus 0.2 of the distance to the nearest
         training row, halfway between standardized and stretched, 0.1 of that where steps of
         features count and 0.3 of that between standardized rows, 0.2 of that of each feature to
-        the nearest value it had; plus 0.16 of a 1-Lipschitz network that is trained by the
+        the nearest value it had; plus 0.2 of a 1-Lipschitz network that is trained by the
         papers' loss against negatives that keep clear of the data. Isolated training rows are set
         back, so that anomalies among them vouch for little. All are 1-Lipschitz, so f is. It is
         shifted so that 1 % of training rows, each left out of what it is compared with,

@@ -23,8 +23,8 @@ _HIDDEN_LAYER_SIZES = {"paper": (128,) * 4, "anchored": (64,) * 3}
 _ACTIVATION = {"paper": "fullsort", "anchored": "groupsort2"}
 # Two batches an epoch, as a table of 200 rows has, are too few updates to learn its boundary.
 _LEARNING_RATE = {"paper": 1e-3, "anchored": 1e-2}
-# Of the typical distance between neighbours. In forty epochs a large margin lets anomalies among
-# the rows turn f upside down: at 1/2 the AUROC falls below 10 % on some tables, for some seeds.
+# Of the typical distance between neighbours. In the forty epochs of "paper" a large margin lets
+# anomalies among the rows turn f upside down: at 1/2 the AUROC is below 10 % on some tables.
 _MARGIN_SHARE = {"paper": 0.05, "anchored": 1.0}
 # Seconds, whatever the number of rows.
 _MAX_STEPS = {"paper": None, "anchored": 300}

@@ -3,8 +3,13 @@
 from experiments.numbers.words import at_least, nearest, record, table
 from experiments.oddbench import VARIANTS, halves, summarize
 
-_SHOWN = ("OCSDF", "nearest neighbour", "LUNAR", "DTE-NP", "KNN", "LOF", "INNE", "IForest", "ECOD")
+_SHOWN = (
+    *("OCSDF", "nearest neighbour", "LUNAR", "DTE-NP", "KNN", "LOF", "INNE", "EIF", "IForest"),
+    *("ECOD", "DeepSVDD"),
+)
 _NAMES = {
+    "DeepSVDD": "DeepSVDD of PyOD, one seed",
+    "EIF": "EIF of isotree",
     "KNN": "KNN of PyOD",
     "LOF": "LOF of PyOD",
     "LUNAR": "LUNAR of PyOD, one seed",

@@ -216,8 +216,9 @@ def _offsets(values, seen, starts):
     """Each feature's offset from the nearest of its values."""
     n_rows, n_features = values.shape
     offsets, places = np.empty(values.shape), np.empty(n_rows, np.int64)
+    column = np.empty(n_rows)
     for j in range(n_features):
-        column, own = values[:, j].copy(), seen[starts[j] : starts[j + 1]]
+        column[:], own = values[:, j], seen[starts[j] : starts[j + 1]]
         count_at_most(own, column, places)
         for row in range(n_rows):
             above = column[row] - own[min(places[row], len(own) - 1)]

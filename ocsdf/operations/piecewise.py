@@ -149,8 +149,9 @@ def _follow_by_numpy(values, knots, heights, slopes, starts):
 def _follow(values, knots, heights, slopes, starts):
     n_rows, n_features = values.shape
     results, pieces = np.empty(values.shape), np.empty(n_rows, np.int64)
+    column = np.empty(n_rows)
     for j in range(n_features):
-        column, first = values[:, j].copy(), starts[j]
+        column[:], first = values[:, j], starts[j]
         count_at_most(knots[first : starts[j + 1]], column, pieces)
         for row in range(n_rows):
             knot = first + max(pieces[row] - 1, 0)
@@ -171,8 +172,10 @@ def _slopes_at_by_numpy(values, knots, slopes, starts):
 def _slopes_at(values, knots, slopes, starts):
     n_rows, n_features = values.shape
     results, pieces = np.empty(values.shape), np.empty(n_rows, np.int64)
+    column = np.empty(n_rows)
     for j in range(n_features):
-        count_at_most(knots[starts[j] : starts[j + 1]], values[:, j].copy(), pieces)
+        column[:] = values[:, j]
+        count_at_most(knots[starts[j] : starts[j + 1]], column, pieces)
         for row in range(n_rows):
             results[row, j] = slopes[starts[j] + j + pieces[row]]
     return results

@@ -23,7 +23,7 @@ SHARES = {
     "contamination": (0.24, 0.06, 0.18, 0.12, 0.4),
 }
 # What the network has of the first share.
-NETWORK_SHARES = {"accuracy": 0.4, "certificate": 0.1, "contamination": 0.1}
+NETWORK_SHARES = {"accuracy": 0.5, "certificate": 0.1, "contamination": 0.1}
 # As many as score at half the rate of an isolation forest in 20 features.
 MOST_REFERENCES = 5000
 _QUERIES = 1000
@@ -44,7 +44,7 @@ def anchored_network(
 ):
     r"""Make the default's f from rows in the units of the certificate.
 
-    .. math:: f = 0.4 \, (0.6 \, h_1 + 0.4 \, g) + 0.1 \, h_2 + 0.3 \, h_3 + 0.2 \, h_4 - c
+    .. math:: f = 0.4 \, (0.5 \, h_1 + 0.5 \, g) + 0.1 \, h_2 + 0.3 \, h_3 + 0.2 \, h_4 - c
 
     1. Rows come stretched, see :func:`ocsdf.recipes.feature_maps.fit_feature_maps`; h_1 and g take
        them halfway back to standardized ones, h_3 all the way.
@@ -223,7 +223,7 @@ def nearest_neighbor_margin(points, share, random_state):
 
     A share of the median distance from a row to its nearest other row, over distinct rows. At one
     half the shells that negatives are kept out of (OCSDF Def. 1: 2 m around each row) just reach
-    typical neighbours; at one, the default's, they cover the gaps between them. No label is used.
+    typical neighbours; at one, the default's, they reach twice as far. No label is used.
 
     Parameters
     ----------

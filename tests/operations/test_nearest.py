@@ -77,6 +77,27 @@ def test_what_float32_leaves_out_is_never_the_nearest(
     assert np.all(np.abs(found - expected) <= (n_features + 8) * 2.0**-52 * expected)
 
 
+def test_rows_of_several_passes_have_the_same_bits(monkeypatch):
+    head, points = nearest_row(70, 6), rows(6)
+    in_one = head.evaluate(points)
+    # Seven rows a pass, the last of them one.
+    monkeypatch.setattr("ocsdf.operations.nearest._CELLS", 7 * 70)
+    assert np.array_equal(head.evaluate(points), in_one)
+
+
+@settings(max_examples=60)
+@given(seed=st.integers(0, 2**31), n_values=st.integers(1, 40))
+def test_searches_of_a_column_find_what_a_sorted_search_finds(seed, n_values):
+    rng = np.random.default_rng(seed)
+    knots = np.unique(rng.integers(-20, 20, n_values).astype(float))
+    slopes = rng.uniform(0.5, 2.0, len(knots) + 1)
+    map_ = Piecewise(knots, slopes, [len(knots)], [0.0])
+    # Knots themselves, what lies a rounding beside them, and beyond them all.
+    points = np.concatenate([knots, np.nextafter(knots, -np.inf), rng.normal(0.0, 30.0, 20)])
+    pieces = np.searchsorted(knots, points, side="right")
+    assert np.array_equal(map_.slopes_at(points[:, None])[:, 0], map_.slopes[pieces])
+
+
 def test_a_reference_without_setback_has_the_value_zero_exactly():
     references = np.float32(1e3 + np.random.default_rng(0).normal(size=(40, 9)))
     head = NearestRow(references, np.zeros(40))

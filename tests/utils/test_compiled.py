@@ -108,9 +108,10 @@ def test_numpy_finds_the_same_nearest_without_numba(monkeypatch):
     rows, references = rng.normal(size=(50, 4)), rng.normal(size=(200, 4))
     found = [np.empty(50, np.int64), np.empty(50), np.empty(50, np.int64), np.empty(50)]
     search = nearest_filter.ReferenceFilter(references, rng.uniform(size=200))
-    search.find(rows, *found[:2])
+    scratch = np.empty(len(references) * len(rows), np.float32)
+    search.find(rows, *found[:2], scratch)
     monkeypatch.setattr(nearest_filter, "_choose", nearest_filter._choose_by_numpy)
-    search.find(rows, *found[2:])
+    search.find(rows, *found[2:], scratch)
     np.testing.assert_array_equal(found[0], found[2])
     np.testing.assert_allclose(found[1], found[3], rtol=16 * 2.0**-53)
 
