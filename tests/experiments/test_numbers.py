@@ -36,7 +36,7 @@ SETTINGS = {
     "0.55",  # the paper's Chamfer ratio
     "0.12",  # the paper's Hausdorff ratio
     "30 %",  # of the training rows lie beyond what is typical
-    *("0.15", "0.24", "0.16"),  # of the default's recipe
+    "0.15",  # of the default's recipe
     *("0.4", "70 %"),  # of its emphasis on contamination
     "1.415",  # a little above the square root of 2
     "99.9 %",  # of randomized smoothing's guarantee
