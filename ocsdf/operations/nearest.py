@@ -11,7 +11,7 @@ from ocsdf.operations.piecewise import count_at_most
 from ocsdf.utils.compiled import compiled
 
 # Products of one pass.
-_CELLS = 2**19
+_CELLS = 2**20
 
 
 @operation("nearest_row")

@@ -96,12 +96,13 @@ def _choose(
     lows, firsts = np.empty(n_groups), setbacks[::_GROUP]
     leasts = np.empty((n_groups, len(rows)), np.float32)
     _least(products, leasts)
+    leasts = leasts.T.copy()
     for row in range(len(rows)):
         line = products[:, row]
         square = squares[row] * (1.0 - gamma)
         for group in range(n_groups):
             error = lost[row] * (gamma * (norms[row] + farthest[group]) ** 2 + tiny)
-            lows[group] = math.sqrt(max(square + leasts[group, row] - error, 0.0)) + firsts[group]
+            lows[group] = math.sqrt(max(square + leasts[row, group] - error, 0.0)) + firsts[group]
         first = np.argmin(lows)
         best, place = np.inf, 0
         for turn in range(-1, n_groups):
