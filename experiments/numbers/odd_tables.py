@@ -5,7 +5,7 @@ from experiments.oddbench import VARIANTS, halves, summarize
 
 _SHOWN = (
     *("OCSDF", "nearest neighbour", "LUNAR", "DTE-NP", "KNN", "LOF", "INNE", "EIF", "IForest"),
-    *("ECOD", "DeepSVDD"),
+    *("DeepSVDD", "ECOD"),
 )
 _NAMES = {
     "DeepSVDD": "DeepSVDD of PyOD, one seed",
