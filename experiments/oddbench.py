@@ -57,9 +57,15 @@ class ExtendedIsolationForest:
         from isotree import IsolationForest
 
         forest = IsolationForest(
-            **{"ndim": 2, "sample_size": min(256, len(X)), "max_depth": 8, "ntrees": 100},
-            **{"missing_action": "fail", "coefs": "uniform", "standardize_data": False},
-            **{"random_seed": self.random_state, "nthreads": 1},
+            ndim=2,
+            sample_size=min(256, len(X)),
+            max_depth=8,
+            ntrees=100,
+            missing_action="fail",
+            coefs="uniform",
+            standardize_data=False,
+            random_seed=self.random_state,
+            nthreads=1,
         )
         self._pipeline = make_pipeline(StandardScaler(), forest).fit(X)
         return self
