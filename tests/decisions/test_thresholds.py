@@ -142,17 +142,22 @@ def test_equal_scores_and_none():
 
 
 def test_detector_flags_what_lies_apart():
-    rng = np.random.default_rng(0)
-    X = np.vstack([rng.normal(size=(300, 3)), rng.normal(8.0, size=(30, 3))])
     settings = {"hidden_layer_sizes": (16, 16), "epochs": 3, "random_state": 0}
-    estimated = OCSDF(contamination="estimate", **settings).fit(X)
-    assert estimated.offset_ == pytest.approx(
-        estimated_threshold(estimated.score_samples(X)), abs=1e-9
-    )
-    flagged = estimated.predict(X) == -1
-    assert flagged[300:].mean() > 0.9 > 0.2 > flagged[:300].mean()
-    auto = OCSDF(**settings).fit(X)
-    assert (auto.predict(X) == -1).sum() < flagged.sum()
+    shares = []
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        X = np.vstack([rng.normal(size=(300, 3)), rng.normal(8.0, size=(30, 3))])
+        estimated = OCSDF(contamination="estimate", **settings).fit(X)
+        assert estimated.offset_ == pytest.approx(
+            estimated_threshold(estimated.score_samples(X)), abs=1e-9
+        )
+        flagged = estimated.predict(X) == -1
+        shares.append((flagged[:300].mean(), flagged[300:].mean()))
+        auto = OCSDF(**settings).fit(X)
+        assert (auto.predict(X) == -1).sum() < flagged.sum()
+    # In single draws, rows that the network learned from are not told apart.
+    among_normal, among_others = np.mean(shares, axis=0)
+    assert among_others > 0.9 > 0.1 > among_normal
     with pytest.raises(ValueError, match="'auto', 'estimate' or a number in"):
         OCSDF(contamination="guess").fit(X)
 

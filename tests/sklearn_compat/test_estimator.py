@@ -464,7 +464,7 @@ def test_anchored_is_a_mean_of_exact_distances_and_the_network(detector, X, X_te
     np.testing.assert_allclose(found, sum(parts) + mean.bias[0], atol=1e-12)
     first, steps, plain, values = (member.operations for member in mean.members)
     assert [type(part[0]).__name__ for part in (first, plain)] == ["Piecewise"] * 2
-    assert first[1].shares == (0.6, 0.4) and len(first[1].members[1].operations) > 2
+    assert first[1].shares == (0.5, 0.5) and len(first[1].members[1].operations) > 2
     inside = standardized(detector, X)[detector.predict(X) == 1]
     assert {tuple(row) for row in steps[0].references} == {tuple(row) for row in inside}
     assert values[0].counts.sum() == sum(len(np.unique(column)) for column in inside.T)
