@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 
 def pytest_addoption(parser):
-    parser.addoption("--fuzz-seconds", type=float, default=5.0, help="for each of tests/fuzz")
+    parser.addoption("--fuzz-seconds", type=float, default=4.0, help="for each of tests/fuzz")
 
 
 @pytest.fixture(scope="session")
